@@ -1,0 +1,42 @@
+/**
+ * Bundles the three programs of the package into dist/ and copies the Python half of the runtime beside the
+ * cluster worker, so that dist/runtime/ is complete in itself and can be put under a user's data folder.
+ */
+import { cpSync, readFileSync, rmSync } from 'node:fs';
+import { build } from 'esbuild';
+
+const { version, dependencies } = JSON.parse(readFileSync('package.json', 'utf8'));
+const common = {
+  bundle: true,
+  platform: 'node',
+  target: 'node20.12',
+  define: { WEBUI_TUNE_VERSION: JSON.stringify(version) },
+  logLevel: 'warning',
+};
+
+rmSync('dist', { recursive: true, force: true });
+await Promise.all([
+  // npm installs the dependencies beside us: they stay outside the bundle.
+  build({
+    ...common,
+    entryPoints: ['src/cli.ts', 'src/index.ts'],
+    outdir: 'dist',
+    format: 'esm',
+    splitting: true,
+    external: Object.keys(dependencies),
+  }),
+  // PM2 loads this one from a folder without node_modules: everything is inside. CommonJS, because PM2's
+  // container requires it, which costs less memory a worker than its import() path.
+  build({
+    ...common,
+    entryPoints: { worker: 'src/runtime/worker.ts' },
+    outdir: 'dist/runtime',
+    format: 'cjs',
+    outExtension: { '.js': '.cjs' },
+    minifySyntax: true,
+  }),
+]);
+cpSync('src/runtime/preload', 'dist/runtime/preload', {
+  recursive: true,
+  filter: (path) => !path.includes('__pycache__'),
+});

@@ -1,0 +1,49 @@
+/**
+ * What the rendered ecosystem file and the runtime agree on. The tuner writes these names, the cluster worker
+ * (worker.ts) and the preload process (preload/settings.py) read them; nothing else passes between the two.
+ */
+
+/** PM2 app names; `pm2 reload open-webui` and every document use them. */
+export const APPS = {
+  /** The cluster: one PM2 instance a worker. */
+  cluster: 'open-webui',
+  /** The process that imports Open WebUI once and forks the workers. */
+  preload: 'open-webui-preload',
+} as const;
+
+/** Environment of the two apps. Every value is a string. */
+export const ENV = {
+  /** Both: absolute path of the control socket; its folder is made 0700 by the preload process. */
+  controlSocket: 'WEBUI_TUNE_CONTROL_SOCKET',
+  /** Preload: address and TCP port that the workers listen on. */
+  host: 'WEBUI_TUNE_HOST',
+  port: 'WEBUI_TUNE_PORT',
+  /** Preload: one of PRELOAD_CHOICES. */
+  preload: 'WEBUI_TUNE_PRELOAD',
+  /** Preload: the user's own env file; read at every start of the preload process. Absent: none. */
+  envFile: 'WEBUI_TUNE_ENV_FILE',
+  /** Preload: the 0600 file that the tuner keeps WEBUI_SECRET_KEY and other secrets in. */
+  secretsFile: 'WEBUI_TUNE_SECRETS_FILE',
+  /**
+   * Preload: comma-separated names of those settings in its environment that the tuner computed, so that
+   * a line in the env file wins over them without planning anew.
+   */
+  computed: 'WEBUI_TUNE_COMPUTED',
+  /** Worker: seconds that a draining worker may take to finish the answers that it is generating. */
+  drainSeconds: 'WEBUI_TUNE_DRAIN_SECONDS',
+  /** Worker: MiB of private memory at which a worker is replaced. Absent: no limit. */
+  memoryLimit: 'WEBUI_TUNE_MEMORY_LIMIT_MIB',
+} as const;
+
+/** What `--preload` takes. `lean` is `app` without torch, for remote embeddings. */
+export const PRELOAD_CHOICES = ['auto', 'app', 'lean', 'libraries', 'none'] as const;
+export type PreloadChoice = (typeof PRELOAD_CHOICES)[number];
+
+/**
+ * Exit code of "cannot boot, and trying again will not help" (sysexits.h, EX_CONFIG). It goes into PM2's
+ * `stop_exit_codes`, so that the reason stays on the screen instead of scrolling away in a restart loop.
+ */
+export const EXIT_CANNOT_BOOT = 78;
+
+/** Files of the runtime folder, as built into dist/runtime/. */
+export const RUNTIME_FILES = { worker: 'worker.cjs', preload: 'preload/preload.py' } as const;
