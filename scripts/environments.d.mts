@@ -1,0 +1,18 @@
+export interface PythonEnvironment {
+  name: string;
+  steps: string[][];
+  folder: string;
+  marker: string;
+  python: string;
+  log: string;
+  lock: string;
+  isComplete(): boolean;
+}
+
+export const OPEN_WEBUI_VERSION: string;
+export function findPython(): { command: string; version: string };
+export function environments(): {
+  python: { command: string; version: string };
+  openWebui: PythonEnvironment;
+  tools: PythonEnvironment;
+};
