@@ -1,0 +1,227 @@
+/** The connections of a cluster worker: one to the preload process, three to each Python worker. */
+
+import { connect, type Socket } from 'node:net';
+import { StringDecoder } from 'node:string_decoder';
+import { Decoder, encode, type Frame, text } from './frames.ts';
+import type { Ending } from './supervisor.ts';
+
+/** Milliseconds between two attempts to reach the preload process. A failed attempt costs next to nothing. */
+const RECONNECT_INTERVAL = 100;
+
+/** Attempts after which waiting is worth a line in the log: after a restart of PM2 both sides start at once. */
+const QUIET_ATTEMPTS = 20;
+
+/** Milliseconds that the preload process has to say how a worker ended, once its control channel has. */
+const ENDING_GRACE = 1000;
+
+export interface Welcome {
+  name: string;
+  version: string;
+  level: string;
+}
+
+interface PreloadEvents {
+  /** Whether a worker of this instance accepts connections: it can hand over the listening socket. */
+  isServing(): boolean;
+  onWelcome(welcome: Welcome): void;
+  onGone(): void;
+  /** Said once, when the preload process has not been there for a while. */
+  onWaiting(reason: string): void;
+  onOffer(): void;
+  onForked(token: string, pid: number): void;
+  onExited(token: string, ending: Ending): void;
+}
+
+interface WorkerEvents {
+  onOutput(text: string): void;
+  onError(text: string): void;
+  onReady(): void;
+  onExited(ending: Ending): void;
+}
+
+/** The conversation with the preload process; reconnects for ever. */
+export class PreloadLink {
+  readonly #path: string;
+  readonly #instance: string;
+  readonly #events: PreloadEvents;
+  #socket: Socket | undefined;
+  #welcomed = false;
+  #attempts = 0;
+
+  constructor(path: string, instance: string, events: PreloadEvents) {
+    this.#path = path;
+    this.#instance = instance;
+    this.#events = events;
+  }
+
+  get isUp(): boolean {
+    return this.#welcomed;
+  }
+
+  /** What the preload process calls the worker: tokens are counted by each supervisor for itself. */
+  name(token: string): string {
+    return `${process.pid}-${token}`;
+  }
+
+  connect(): void {
+    const socket = connect(this.#path);
+    const decoder = new Decoder();
+    socket.on('connect', () => {
+      this.#socket = socket;
+      const serving = this.#events.isServing();
+      this.send({ role: 'supervisor', instance: this.#instance, pid: process.pid, serving });
+    });
+    socket.on('data', (data) => {
+      try {
+        for (const frame of decoder.feed(data)) this.#handle(frame);
+      } catch (error) {
+        socket.destroy(error instanceof Error ? error : undefined);
+      }
+    });
+    let reason = 'it closed the connection';
+    socket.on('error', (error: NodeJS.ErrnoException) => {
+      reason = error.code === 'ENOENT' || error.code === 'ECONNREFUSED' ? 'it does not run' : error.message;
+    });
+    socket.on('close', () => this.#onClose(reason));
+  }
+
+  send(frame: Frame): void {
+    this.#socket?.write(encode(frame));
+  }
+
+  requestWorker(
+    token: string,
+    options: WorkerEvents & { replaces: boolean; drainSeconds: number },
+  ): WorkerLink {
+    const link = new WorkerLink(this.#path, this.name(token), options, () => this.isUp);
+    const { replaces, drainSeconds } = options;
+    this.send({ type: 'fork', worker: this.name(token), replaces, drainSeconds });
+    return link;
+  }
+
+  #handle(frame: Frame): void {
+    switch (frame.type) {
+      case 'welcome':
+        this.#welcomed = true;
+        this.#attempts = 0;
+        return this.#events.onWelcome({
+          name: text(frame, 'generation'),
+          version: text(frame, 'version'),
+          level: text(frame, 'level'),
+        });
+      case 'offer':
+        return this.#events.onOffer();
+      case 'forked':
+        return this.#events.onForked(this.#token(frame), Number(frame.pid));
+      case 'exited':
+        return this.#events.onExited(this.#token(frame), {
+          ...(typeof frame.code === 'number' ? { code: frame.code } : {}),
+          ...(typeof frame.signal === 'string' ? { signal: frame.signal } : {}),
+        });
+      default:
+        throw new Error(`the preload process sent a frame that is not known: ${String(frame.type)}`);
+    }
+  }
+
+  #token(frame: Frame): string {
+    return text(frame, 'worker').slice(`${process.pid}-`.length);
+  }
+
+  #onClose(reason: string): void {
+    const wasUp = this.#welcomed;
+    this.#socket = undefined;
+    this.#welcomed = false;
+    if (wasUp) this.#events.onGone();
+    this.#attempts += 1;
+    if (this.#attempts === QUIET_ATTEMPTS) this.#events.onWaiting(reason);
+    setTimeout(() => this.connect(), RECONNECT_INTERVAL);
+  }
+}
+
+/** One Python worker: its control channel and its output. */
+export class WorkerLink {
+  pid: number | undefined;
+  readonly #control: Socket;
+  readonly #sockets: Socket[] = [];
+  readonly #events: WorkerEvents;
+  #openOutputs = 2;
+  #ending: Ending | undefined;
+  #ended = false;
+
+  constructor(path: string, name: string, events: WorkerEvents, preloadIsUp: () => boolean) {
+    this.#events = events;
+    const decoder = new Decoder();
+    this.#control = this.#open(path, name, 'control');
+    this.#control.on('data', (data) => {
+      for (const frame of decoder.feed(data)) {
+        if (frame.type === 'ready') {
+          this.pid = Number(frame.pid);
+          events.onReady();
+        }
+      }
+    });
+    this.#control.on('close', () => {
+      // The preload process knows how it ended, and says so in a moment; without it nobody does.
+      if (preloadIsUp()) setTimeout(() => this.exited({}), ENDING_GRACE);
+      else this.exited({});
+    });
+    this.#pipe(this.#open(path, name, 'stdout'), events.onOutput);
+    this.#pipe(this.#open(path, name, 'stderr'), events.onError);
+  }
+
+  send(frame: Frame): void {
+    if (this.#control.writable) this.#control.write(encode(frame));
+  }
+
+  kill(signal: NodeJS.Signals): void {
+    if (this.#ended || this.pid === undefined) return;
+    try {
+      process.kill(this.pid, signal);
+    } catch {
+      // It ended in this moment: the end of its control channel says so.
+    }
+  }
+
+  forked(pid: number): void {
+    this.pid = pid;
+  }
+
+  /** How it ended, as the preload process says; told on once its last words are here. */
+  exited(ending: Ending): void {
+    if (!this.#ending) {
+      this.#ending = ending;
+      // A program that the worker started may hold its output open for as long as it likes.
+      setTimeout(() => {
+        this.#openOutputs = 0;
+        this.exited(ending);
+      }, ENDING_GRACE);
+    }
+    if (this.#ended || this.#openOutputs > 0) return;
+    this.#ended = true;
+    this.#events.onExited(this.#ending);
+  }
+
+  close(): void {
+    this.#ended = true;
+    for (const socket of this.#sockets) socket.destroy();
+  }
+
+  #open(path: string, name: string, stream: string): Socket {
+    const socket = connect(path);
+    // Errors end in 'close', which is what counts.
+    socket.on('error', () => {});
+    socket.write(encode({ role: 'channel', worker: name, stream }));
+    this.#sockets.push(socket);
+    return socket;
+  }
+
+  #pipe(socket: Socket, write: (text: string) => void): void {
+    // PM2 turns each chunk into a string by itself: a character cut in two by a chunk's end would be lost.
+    const utf8 = new StringDecoder('utf8');
+    socket.on('data', (data) => write(utf8.write(data)));
+    socket.on('close', () => {
+      this.#openOutputs -= 1;
+      if (this.#ending) this.exited(this.#ending);
+    });
+  }
+}

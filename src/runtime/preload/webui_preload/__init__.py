@@ -1,0 +1,16 @@
+"""The preload process: imports Open WebUI once and forks its workers.
+
+    settings, envfile     what the ecosystem file and the user's files say
+    services              waits for the database and Redis, asks which engines are local
+    generation            folder and lock of this start; never two versions on one database
+    levels                how much can be imported ahead of the forks, and what was
+    identities, descriptors, threads
+                          what must not be shared by two processes: found here, renewed in the child
+    control, protocol     the UNIX socket on which the cluster workers ask for workers
+    listener              the one TCP socket that all workers accept on
+    roster                which worker may be forked when (pure)
+    main, server          the process itself
+    worker, web, drain    the forked child: an ASGI server that drains
+
+The package is imported before Open WebUI is, so nothing here may start a thread or open a connection.
+"""

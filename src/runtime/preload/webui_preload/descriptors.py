@@ -1,0 +1,94 @@
+"""File descriptors that the import left open, and what two processes may not share of them."""
+
+import os
+import re
+import socket
+import stat
+from dataclasses import dataclass, field
+
+_ANONYMOUS = re.compile(r"anon_inode:\[?(\w+)\]?")
+
+
+@dataclass
+class Descriptors:
+    """What was opened since ``before``: ``connections`` are cut in each child, ``unsafe`` forbids a fork."""
+
+    connections: dict[int, str] = field(default_factory=dict)
+    unsafe: list[str] = field(default_factory=list)
+
+    def cut_connections(self) -> None:
+        """Put a socket whose peer has hung up in the place of each; for the child, right after the fork.
+
+        Every pool drops such a connection as one that was closed while it was idle. To share it with the
+        parent and the siblings would mix up their answers; to close it would leave a number for another file.
+        """
+        for number in self.connections:
+            ours, peers = socket.socketpair()
+            peers.close()
+            # Not inheritable: programs that a worker starts have no business with it.
+            os.dup2(ours.fileno(), number, inheritable=False)
+            ours.close()
+
+
+def open_descriptors() -> set[int]:
+    """Numbers of this process's open descriptors (Linux: /proc/self/fd, elsewhere /dev/fd)."""
+    folder = "/proc/self/fd" if os.path.isdir("/proc/self/fd") else "/dev/fd"
+    numbers = set()
+    for name in os.listdir(folder):
+        number = int(name)
+        try:
+            os.fstat(number)
+        except OSError:
+            continue  # the listing's own descriptor
+        numbers.add(number)
+    return numbers
+
+
+def inspect_descriptors(before: set[int]) -> Descriptors:
+    """Sort what has been opened since ``before`` was taken."""
+    found = Descriptors()
+    for number in sorted(open_descriptors() - before):
+        _inspect(number, found)
+    return found
+
+
+def _inspect(number: int, found: Descriptors) -> None:
+    mode = os.fstat(number).st_mode
+    if stat.S_ISSOCK(mode):
+        _inspect_socket(number, found)
+    elif stat.S_ISREG(mode):
+        if _writable(number):
+            found.unsafe.append(f"a file open for writing ({_target(number)})")
+    elif match := _ANONYMOUS.match(_target(number)):
+        found.unsafe.append(f"an event loop of a native library ({match.group(1)})")
+    elif stat.S_ISFIFO(mode):
+        found.unsafe.append("a pipe to another thread or process")
+
+
+def _inspect_socket(number: int, found: Descriptors) -> None:
+    with socket.socket(fileno=os.dup(number)) as copy:
+        if copy.type & socket.SOCK_STREAM and not copy.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+            try:
+                peer = copy.getpeername()
+            except OSError:
+                return  # not connected: there is nobody to talk to twice
+            if copy.family in (socket.AF_INET, socket.AF_INET6):
+                found.connections[number] = f"{peer[0]}:{peer[1]}"
+                return
+            if peer:  # a path: a server's UNIX socket, such as PostgreSQL's
+                found.connections[number] = str(peer)
+                return
+        found.unsafe.append(f"a {copy.family.name} {copy.type.name} socket that is no client's connection")
+
+
+def _writable(number: int) -> bool:
+    import fcntl
+
+    return bool(fcntl.fcntl(number, fcntl.F_GETFL) & (os.O_WRONLY | os.O_RDWR))
+
+
+def _target(number: int) -> str:
+    try:
+        return os.readlink(f"/proc/self/fd/{number}")
+    except OSError:
+        return f"descriptor {number}"

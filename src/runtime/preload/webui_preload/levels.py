@@ -1,0 +1,159 @@
+"""How much of Open WebUI is imported ahead of the forks: the app (whole or lean), its libraries, or nothing."""
+
+import ast
+import gc
+import importlib
+import importlib.metadata
+import importlib.util
+import sys
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from importlib.machinery import ModuleSpec
+from pathlib import Path
+from types import ModuleType
+
+from .descriptors import Descriptors, inspect_descriptors, open_descriptors
+from .identities import EntropyRecorder, Identities, find_identities
+from .threads import unsafe_threads
+
+#: Half of the app's memory (600 → 302 MiB private). Open WebUI imports them inside the functions that use them;
+#: ahead of that they only come in through an optional import of langchain_text_splitters.
+HEAVY_LIBRARIES = frozenset({"torch", "transformers", "sentence_transformers"})
+
+#: From most to least that is preloaded. `lean` is `app` without HEAVY_LIBRARIES.
+APP, LEAN, LIBRARIES, NONE = "app", "lean", "libraries", "none"
+NEXT_LEVEL = {APP: LIBRARIES, LEAN: LIBRARIES, LIBRARIES: NONE}
+
+#: uvicorn picks its parts when a server starts; every worker would import them for itself.
+_SERVER_PARTS = (
+    "uvicorn.protocols.http.auto",
+    "uvicorn.protocols.websockets.auto",
+    "uvicorn.lifespan.on",
+    "uvloop",
+)
+
+
+class Unsafe(Exception):
+    """This level cannot be forked; the text says what stands in the way."""
+
+
+@dataclass(frozen=True)
+class Preload:
+    """What was imported, and what each child has to renew."""
+
+    level: str
+    reason: str
+    version: str
+    identities: Identities
+    descriptors: Descriptors
+
+    @property
+    def has_app(self) -> bool:
+        """Whether ``open_webui.main`` is in memory, its migrations done."""
+        return self.level in (APP, LEAN)
+
+    def renew(self) -> None:
+        """Make this process one of its own; for the child, right after the fork."""
+        self.identities.redraw()
+        self.descriptors.cut_connections()
+
+
+def open_webui_version() -> str:
+    """Version of the installed package, without importing it; raises PackageNotFoundError."""
+    return importlib.metadata.version("open-webui")
+
+
+def preload(level: str, reason: str, version: str) -> Preload:
+    """Import what ``level`` says; raises Unsafe, or whatever the import raises.
+
+    The heap is frozen afterwards: a collection in a child would otherwise write to every object, and with it
+    un-share nearly every page (gunicorn's preload grows from 1,181 to 1,837 MiB that way).
+    """
+    gc.disable()
+    before = open_descriptors()
+    with EntropyRecorder() as recorder:
+        if level in (APP, LEAN):
+            with _HiddenModules(HEAVY_LIBRARIES if level == LEAN else ()):
+                importlib.import_module("open_webui.main")
+        elif level == LIBRARIES:
+            _import_libraries(third_party_modules(_package_folder()))
+        for name in _SERVER_PARTS:
+            if importlib.util.find_spec(name):
+                importlib.import_module(name)
+    descriptors = inspect_descriptors(before)
+    obstacles = unsafe_threads() + descriptors.unsafe
+    if obstacles:
+        raise Unsafe(_in_words(obstacles))
+    gc.collect()
+    with warnings.catch_warnings():
+        # The search touches every object, deprecated ones too.
+        warnings.simplefilter("ignore")
+        identities = find_identities(recorder.draws)
+    if identities.unreachable:
+        raise Unsafe("ids that cannot be renewed: " + _in_words(identities.unreachable))
+    gc.collect()
+    gc.freeze()
+    return Preload(level, reason, version, identities, descriptors)
+
+
+class _HiddenModules:
+    """While active, the named packages seem not to be installed."""
+
+    def __init__(self, names: Sequence[str] | frozenset[str]) -> None:
+        self._names = frozenset(names)
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        if fullname.partition(".")[0] in self._names:
+            raise ModuleNotFoundError(f"{fullname} is not preloaded", name=fullname)
+        return None
+
+    def __enter__(self) -> None:
+        sys.meta_path.insert(0, self)
+
+    def __exit__(self, *exception: object) -> None:
+        sys.meta_path.remove(self)
+
+
+def third_party_modules(package: Path) -> list[str]:
+    """Modules outside of the package that its files import at their top level, sorted."""
+    found: set[str] = set()
+    for path in package.rglob("*.py"):
+        try:
+            tree = ast.parse(path.read_bytes())
+        except (OSError, SyntaxError):
+            continue
+        for name in _top_level_imports(tree):
+            if name.partition(".")[0] != package.name:
+                found.add(name)
+    return sorted(found)
+
+
+def _top_level_imports(tree: ast.Module) -> Iterator[str]:
+    for node in tree.body:
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            yield node.module
+
+
+def _import_libraries(names: list[str]) -> None:
+    for name in names:
+        try:
+            importlib.import_module(name)
+        except Exception:
+            continue
+
+
+def _package_folder() -> Path:
+    spec = importlib.util.find_spec("open_webui")
+    if not spec or not spec.origin:
+        raise ModuleNotFoundError("open_webui")
+    return Path(spec.origin).parent
+
+
+def _in_words(obstacles: list[str]) -> str:
+    counted = {obstacle: obstacles.count(obstacle) for obstacle in obstacles}
+    return ", ".join(f"{text} (×{count})" if count > 1 else text for text, count in counted.items())

@@ -1,0 +1,164 @@
+"""The preload process from its start to its end."""
+
+import os
+import signal
+import socket
+import sys
+import traceback
+from importlib.metadata import PackageNotFoundError
+from types import FrameType
+from typing import NoReturn
+
+from . import control, levels
+from . import listener as tcp
+from .generation import (
+    AlreadyRunning,
+    Generation,
+    lock_installation,
+    make_run_folder,
+    wait_for_other_versions,
+)
+from .log import complain, say
+from .pm2 import Pm2Channel
+from .server import ForkServer
+from .services import ask_engines, wait_for_services
+from .settings import Settings, SettingsError, apply_environment, read_settings
+
+#: sysexits.h, EX_CONFIG: trying again will not help (contract.ts, EXIT_CANNOT_BOOT).
+EXIT_CANNOT_BOOT = 78
+#: sysexits.h, EX_TEMPFAIL: PM2 tries again, with back-off.
+EXIT_TRY_AGAIN = 75
+
+#: Set by a preload process for the one that it replaces itself with: "<level> <reason>".
+FALLBACK = "WEBUI_TUNE_PRELOAD_FALLBACK"
+
+
+def main() -> NoReturn:
+    """Prepare, import, serve. Exits with 0 when told to stop, with one of the codes above otherwise."""
+    environment = dict(os.environ)
+    try:
+        pm2 = Pm2Channel(os.environ)
+        fallback = os.environ.pop(FALLBACK, "")
+        settings = read_settings(os.environ)
+        apply_environment(settings, os.environ)
+        version = levels.open_webui_version()
+        make_run_folder(settings.run_folder)
+        lock = lock_installation(settings.run_folder)
+    except (SettingsError, AlreadyRunning, PermissionError) as error:
+        _give_up(str(error))
+    except PackageNotFoundError:
+        _give_up(f"{sys.executable} has no Open WebUI: {sys.executable} -m pip install 'open-webui[postgres]'")
+    control_socket = control.listen(settings.control_socket)
+    _leave_at_once_on_signals(settings)
+    try:
+        listener = _bind(settings)
+        wait_for_other_versions(settings.run_folder, version)
+        wait_for_services(os.environ)
+        level, reason = _choose_level(settings, fallback)
+        generation = Generation(settings.run_folder, os.urandom(4).hex(), version)
+        os.environ.setdefault("STATIC_DIR", str(generation.static_folder()))
+        preload = _import(settings, level, reason, generation, pm2, environment)
+    except SettingsError as error:
+        _give_up(str(error), settings)
+    say(
+        f"Open WebUI {version}, generation {generation.name}: preloaded {preload.level} ({preload.reason}); "
+        f"{len(preload.identities.places)} ids and {len(preload.descriptors.connections)} connections are "
+        "renewed in each worker"
+    )
+    try:
+        ForkServer(settings, generation, preload, control_socket, listener, pm2, lock).run()
+    finally:
+        settings.control_socket.unlink(missing_ok=True)
+        generation.leave()
+    os._exit(0)  # not sys.exit: the exit handlers of what was imported belong to the workers
+
+
+def _bind(settings: Settings) -> socket.socket | None:
+    """The port, taken before the long import so that a conflict is known at once; None: workers have it."""
+    try:
+        return tcp.bind(settings.host, settings.port)
+    except tcp.PortTaken as taken:
+        if any(settings.run_folder.glob("generation-*/lock")):
+            say(f"port {settings.port} is in use, by workers of this installation as it seems: taking it over")
+            return None
+        raise SettingsError(f"{taken}. Stop that, or choose another port: webui-tune --port NUMBER") from None
+    except OSError as error:
+        raise SettingsError(
+            f"cannot bind {settings.host} port {settings.port}: {error.strerror or error}. "
+            "Choose an address of this machine: webui-tune --host ADDRESS"
+        ) from None
+
+
+def _choose_level(settings: Settings, fallback: str) -> tuple[str, str]:
+    if fallback:
+        level, _, reason = fallback.partition(" ")
+        return level, reason
+    if settings.choice != "auto":
+        return settings.choice, f"--preload {settings.choice}"
+    engines = ask_engines(os.environ)
+    return (levels.APP if engines.local else levels.LEAN), engines.reason
+
+
+def _import(
+    settings: Settings,
+    level: str,
+    reason: str,
+    generation: Generation,
+    pm2: Pm2Channel,
+    environment: dict[str, str],
+) -> levels.Preload:
+    version = generation.version
+    say(f"importing Open WebUI {version}, level {level}: {reason}")
+    try:
+        return levels.preload(level, reason, version)
+    except levels.Unsafe as obstacle:
+        following = levels.NEXT_LEVEL.get(level)
+        if following is None:
+            _give_up(f"cannot fork even with nothing preloaded: {obstacle}", settings)
+        complain(f"level {level} cannot be forked: {obstacle}. Going on with {following}.")
+        environment[FALLBACK] = f"{following} {level} is not safe to fork here: {obstacle}"
+        generation.leave()
+        # An import cannot be undone: the same process starts over, at the next level.
+        pm2.keep_over_exec(environment)
+        os.execve(sys.executable, [sys.executable, *sys.argv], environment)
+    except BaseException as error:
+        generation.leave()
+        if not isinstance(error, (Exception, SystemExit)):
+            raise
+        traceback.print_exc()
+        if _is_passing(error):
+            _give_up(f"Open WebUI could not be imported, for now: {_first_line(error)}", settings, EXIT_TRY_AGAIN)
+        _give_up(f"Open WebUI {version} could not be imported: {_first_line(error)}", settings)
+
+
+def _is_passing(error: BaseException) -> bool:
+    """Whether ``error`` is that of a service which went away between our question and the import."""
+    seen: BaseException | None = error
+    while seen:
+        if isinstance(seen, ConnectionError) or type(seen).__name__ in ("OperationalError", "TimeoutError"):
+            return True
+        seen = seen.__cause__ or seen.__context__
+    return False
+
+
+def _first_line(error: BaseException) -> str:
+    lines = str(error).strip().splitlines() or [""]
+    return f"{type(error).__name__}: {lines[0]}"
+
+
+def _leave_at_once_on_signals(settings: Settings) -> None:
+    """Until the fork server has its own handlers, a stop ends the import where it is."""
+
+    def leave(_number: int, _frame: FrameType | None) -> None:
+        settings.control_socket.unlink(missing_ok=True)
+        os._exit(0)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, leave)
+
+
+def _give_up(reason: str, settings: Settings | None = None, code: int = EXIT_CANNOT_BOOT) -> NoReturn:
+    complain(reason)
+    if settings:
+        settings.control_socket.unlink(missing_ok=True)
+    os._exit(code)

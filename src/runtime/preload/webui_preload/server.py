@@ -1,0 +1,298 @@
+"""The fork server: one thread, one selector, no event loop that a child would inherit."""
+
+import os
+import selectors
+import signal
+import socket
+from collections.abc import Callable
+from types import FrameType
+from typing import NoReturn
+
+from . import listener as tcp
+from .control import Connection
+from .generation import Generation
+from .levels import Preload
+from .log import complain, say
+from .pm2 import Pm2Channel
+from .protocol import Frame, ProtocolError, number, text
+from .roster import Request, Roster
+from .settings import Settings
+from .worker import Job, run_worker
+
+#: Seconds between two attempts to bind a port that a live worker ought to have handed over.
+BIND_INTERVAL = 0.5
+
+STREAMS = ("control", "stdout", "stderr")
+
+
+class ForkServer:
+    """Forks a worker for whoever asks on the control socket, and says how it ended."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        generation: Generation,
+        preload: Preload,
+        control: socket.socket,
+        listener: socket.socket | None,
+        pm2: Pm2Channel,
+        lock: int,
+    ) -> None:
+        self._settings = settings
+        self._generation = generation
+        self._preload = preload
+        self._control = control
+        self._listener = listener
+        self._pm2 = pm2
+        self._lock = lock
+        self._selector = selectors.DefaultSelector()
+        self._roster = Roster()
+        self._connections: set[Connection] = set()
+        self._channels: dict[str, dict[str, Connection]] = {}
+        self._requests: dict[str, tuple[Connection, Frame]] = {}
+        self._workers: dict[int, tuple[str, Connection | None]] = {}
+        self._stopping = False
+
+    def run(self) -> None:
+        """Serve until PM2 says stop, or is gone. The workers live on: their supervisors end them."""
+        wake, waker = socket.socketpair()
+        for end in (wake, waker):
+            end.setblocking(False)
+        signal.set_wakeup_fd(waker.fileno(), warn_on_full_buffer=False)
+        for number_ in (signal.SIGCHLD, signal.SIGINT, signal.SIGTERM):
+            signal.signal(number_, self._on_signal)
+        self._watch(wake, lambda: self._drain_wakeups(wake))
+        self._watch(self._control, self._accept)
+        if self._pm2.is_open:
+            self._watch(self._pm2, self._read_pm2)
+        self._pm2.send_ready()
+        while not self._stopping:
+            waiting_for_port = self._listener is None and bool(self._requests)
+            for key, _ in self._selector.select(BIND_INTERVAL if waiting_for_port else None):
+                callback: Callable[[], None] = key.data
+                callback()
+            self._fork_what_may()
+
+    # --- events ---------------------------------------------------------------------------------
+
+    def _on_signal(self, number_: int, _frame: FrameType | None) -> None:
+        if number_ != signal.SIGCHLD:
+            self._stopping = True
+
+    def _drain_wakeups(self, wake: socket.socket) -> None:
+        wake.recv(4096)
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if not pid:
+                return
+            self._on_exit(pid, status)
+
+    def _read_pm2(self) -> None:
+        if not self._pm2.is_alive():
+            say("PM2 is gone: leaving; the workers are their supervisors' to end")
+            self._selector.unregister(self._pm2)
+            self._stopping = True
+
+    def _on_exit(self, pid: int, status: int) -> None:
+        worker, connection = self._workers.pop(pid, ("", None))
+        if not worker:
+            return  # a program that an import started
+        self._roster.gone(worker)
+        code = os.waitstatus_to_exitcode(status)
+        how = {"signal": signal.Signals(-code).name} if code < 0 else {"code": code}
+        if connection in self._connections and connection:
+            connection.send({"type": "exited", "worker": worker, "pid": pid, **how})
+
+    def _accept(self) -> None:
+        try:
+            peer, _ = self._control.accept()
+        except OSError as error:
+            complain(f"a connection to the control socket could not be taken: {error.strerror}")
+            return
+        try:
+            connection = Connection(peer)
+        except (PermissionError, OSError) as error:
+            complain(f"refused: {error}")
+            peer.close()
+            return
+        self._connections.add(connection)
+        self._watch(connection, lambda: self._read(connection))
+
+    def _read(self, connection: Connection) -> None:
+        try:
+            frames = connection.receive()
+            if frames is None:
+                self._drop(connection)
+                return
+            for frame in frames:
+                self._handle(connection, frame)
+                if connection not in self._connections:
+                    return
+        except ProtocolError as error:
+            complain(f"closed the control connection of {connection.name}: {error}")
+            self._drop(connection)
+
+    # --- frames ---------------------------------------------------------------------------------
+
+    def _handle(self, connection: Connection, frame: Frame) -> None:
+        if not connection.role:
+            self._introduce(connection, frame)
+        elif connection.role == "supervisor":
+            self._handle_supervisor(connection, frame)
+        else:
+            raise ProtocolError(f"a {connection.role} has nothing to say")
+
+    def _introduce(self, connection: Connection, frame: Frame) -> None:
+        role = text(frame, "role")
+        if role == "supervisor":
+            connection.name = f"instance {text(frame, 'instance')}"
+            connection.send(
+                {
+                    "type": "welcome",
+                    "generation": self._generation.name,
+                    "version": self._preload.version,
+                    "level": self._preload.level,
+                    "reason": self._preload.reason,
+                }
+            )
+            if self._listener is None and frame.get("serving") is True:
+                connection.send({"type": "offer"})
+        elif role == "channel":
+            stream = text(frame, "stream")
+            if stream not in STREAMS:
+                raise ProtocolError(f"there is no stream {stream!r}")
+            channels = self._channels.setdefault(text(frame, "worker"), {})
+            if stream in channels:
+                raise ProtocolError(f"the worker has its {stream} already")
+            channels[stream] = connection
+        elif role == "listener":
+            self._take_over(connection)
+        else:
+            raise ProtocolError(f"there is no role {role!r}")
+        connection.role = role
+
+    def _handle_supervisor(self, connection: Connection, frame: Frame) -> None:
+        kind, worker = text(frame, "type"), text(frame, "worker")
+        if kind == "fork":
+            number(frame, "drainSeconds", 0, 86_400)
+            if worker in self._requests:
+                raise ProtocolError("the worker has been asked for already")
+            self._requests[worker] = (connection, frame)
+            self._roster.request(Request(worker, frame.get("replaces") is True))
+        elif kind == "ready":
+            self._roster.ready(worker)
+        elif kind == "replaced":
+            self._roster.replaced(worker)
+        elif kind == "cancel":
+            self._cancel(worker)
+        else:
+            raise ProtocolError(f"there is no frame {kind!r}")
+
+    def _take_over(self, connection: Connection) -> None:
+        handed = socket.socket(fileno=connection.take_passed())
+        if self._listener is None and tcp.is_at(handed, self._settings.host, self._settings.port):
+            self._listener = handed
+            say(f"took over the listening socket of port {self._settings.port} from a live worker")
+        else:
+            handed.close()
+
+    # --- forking --------------------------------------------------------------------------------
+
+    def _fork_what_may(self) -> None:
+        if not self._requests or not self._have_listener():
+            return
+        for worker, (connection, _) in list(self._requests.items()):
+            if connection not in self._connections:
+                self._cancel(worker)
+        while request := self._roster.next(self._has_channels):
+            self._fork(request)
+
+    def _has_channels(self, worker: str) -> bool:
+        # They are connections of their own, and may arrive after the request.
+        return len(self._channels.get(worker, {})) == len(STREAMS)
+
+    def _have_listener(self) -> bool:
+        if self._listener is None:
+            try:
+                self._listener = tcp.bind(self._settings.host, self._settings.port)
+            except tcp.PortTaken:
+                return False
+        return True
+
+    def _fork(self, request: Request) -> None:
+        connection, frame = self._requests.pop(request.worker)
+        channels = self._channels.pop(request.worker)
+        for channel in channels.values():
+            self._selector.unregister(channel)
+            self._connections.discard(channel)
+        assert self._listener is not None
+        pid = os.fork()
+        if not pid:
+            self._become_worker(
+                Job(
+                    generation=self._generation,
+                    preload=self._preload,
+                    listener=self._listener,
+                    control_path=self._settings.control_socket,
+                    control=channels["control"].socket,
+                    stdout=channels["stdout"].socket,
+                    stderr=channels["stderr"].socket,
+                    drain_seconds=number(frame, "drainSeconds", 0, 86_400),
+                    migrates=not self._roster.has_been_ready,
+                )
+            )
+        for channel in channels.values():
+            channel.close()
+        self._workers[pid] = (request.worker, connection)
+        connection.send({"type": "forked", "worker": request.worker, "pid": pid})
+
+    def _become_worker(self, job: Job) -> NoReturn:
+        """In the child: let go of all that is the parent's, and never return into its code."""
+        code = 70  # EX_SOFTWARE: replaced unless run_worker itself could not be called
+        try:
+            signal.set_wakeup_fd(-1)
+            for number_ in (signal.SIGCHLD, signal.SIGINT, signal.SIGTERM):
+                signal.signal(number_, signal.SIG_DFL)
+            # close() only: to unregister would take the parent's connections out of the shared epoll.
+            self._selector.close()
+            for connection in self._connections:
+                connection.socket.close()
+            self._control.close()
+            self._pm2.close()
+            os.close(self._lock)
+            code = run_worker(job)
+        finally:
+            os._exit(code)
+
+    # --- bookkeeping ----------------------------------------------------------------------------
+
+    def _cancel(self, worker: str) -> None:
+        if self._requests.pop(worker, None):
+            self._roster.gone(worker)
+        for channel in list(self._channels.pop(worker, {}).values()):
+            self._drop(channel)
+
+    def _drop(self, connection: Connection) -> None:
+        if connection not in self._connections:
+            return
+        self._connections.discard(connection)
+        self._selector.unregister(connection)
+        connection.close()
+        for worker, channels in list(self._channels.items()):
+            for stream, channel in list(channels.items()):
+                if channel is connection:
+                    del channels[stream]
+            if not channels:
+                del self._channels[worker]
+        if connection.role == "supervisor":
+            for worker, owner in list(self._workers.values()):
+                if owner is connection:
+                    # Nobody will tell us any more how its replacement goes on.
+                    self._roster.ready(worker)
+                    self._roster.replaced(worker)
+
+    def _watch(self, source: "socket.socket | Connection | Pm2Channel", callback: Callable[[], None]) -> None:
+        self._selector.register(source, selectors.EVENT_READ, callback)

@@ -1,0 +1,117 @@
+"""What the ecosystem file says to the preload process, and the environment that Open WebUI is imported with.
+
+The names of the variables are those of ``contract.ts``.
+"""
+
+import os
+from collections.abc import Mapping, MutableMapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from .envfile import EnvFileError, read_env_file
+
+CHOICES = ("auto", "app", "lean", "libraries", "none")
+
+#: How many workers there are is PM2's to say: a worker that reads one of these would start more of its own.
+WORKER_COUNT_NAMES = ("WEB_CONCURRENCY", "UVICORN_WORKERS")
+
+
+class SettingsError(Exception):
+    """The ecosystem file, an env file or the environment is wrong; trying again will not help."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The preload process's own settings."""
+
+    control_socket: Path
+    host: str
+    port: int
+    choice: str
+    env_file: Path | None
+    secrets_file: Path | None
+    computed: frozenset[str]
+
+    @property
+    def run_folder(self) -> Path:
+        """Private folder of this installation: control socket, locks, static files of each generation."""
+        return self.control_socket.parent
+
+
+def read_settings(environ: Mapping[str, str]) -> Settings:
+    """Raises SettingsError, naming the variable."""
+    port = _required(environ, "WEBUI_TUNE_PORT")
+    if not port.isdecimal() or not 0 < int(port) < 65536:
+        raise SettingsError(f"WEBUI_TUNE_PORT is {port!r}, not a TCP port")
+    choice = environ.get("WEBUI_TUNE_PRELOAD", "auto")
+    if choice not in CHOICES:
+        raise SettingsError(f"WEBUI_TUNE_PRELOAD is {choice!r}, not one of {', '.join(CHOICES)}")
+    return Settings(
+        control_socket=Path(_required(environ, "WEBUI_TUNE_CONTROL_SOCKET")),
+        host=_required(environ, "WEBUI_TUNE_HOST"),
+        port=int(port),
+        choice=choice,
+        env_file=_optional_path(environ, "WEBUI_TUNE_ENV_FILE"),
+        secrets_file=_optional_path(environ, "WEBUI_TUNE_SECRETS_FILE"),
+        computed=frozenset(filter(None, environ.get("WEBUI_TUNE_COMPUTED", "").split(","))),
+    )
+
+
+def apply_environment(settings: Settings, environ: MutableMapping[str, str]) -> None:
+    """Complete ``environ`` for the import of Open WebUI.
+
+    What is there already wins over the env file, and that over the secrets file; but where the tuner only
+    computed a value, the env file wins: a line added there counts at the next start, without a new plan.
+    Raises SettingsError.
+    """
+    try:
+        from_user = read_env_file(settings.env_file, interpolate=True) if settings.env_file else {}
+        kept = (
+            read_env_file(settings.secrets_file, interpolate=False)
+            if settings.secrets_file and settings.secrets_file.exists()
+            else {}
+        )
+    except EnvFileError as error:
+        raise SettingsError(str(error)) from error
+    for name, value in from_user.items():
+        if name not in environ or name in settings.computed:
+            environ[name] = value
+    for name, value in kept.items():
+        environ.setdefault(name, value)
+    for name in WORKER_COUNT_NAMES:
+        environ.pop(name, None)
+    # Without it the pip-installed package looks for its static files and version in a source checkout.
+    environ["FROM_INIT_PY"] = "true"
+    if not environ.get("WEBUI_SECRET_KEY") and environ.get("WEBUI_AUTH", "true").lower() == "true":
+        raise SettingsError(
+            "WEBUI_SECRET_KEY is in neither the environment nor "
+            f"{' nor '.join(str(p) for p in (settings.env_file, settings.secrets_file) if p)}. "
+            "Run webui-tune again: it draws one and keeps it. Every user has to sign in anew if it changes."
+        )
+
+
+def database_url(environ: Mapping[str, str]) -> str:
+    """The URL that Open WebUI will use (open_webui/env.py, "Database")."""
+    parts = [environ.get(f"DATABASE_{part}") for part in ("TYPE", "HOST", "PORT", "NAME")]
+    credentials = environ.get("DATABASE_USER", "")
+    if password := environ.get("DATABASE_PASSWORD"):
+        credentials += f":{password}"
+    if all(parts) and credentials:
+        return f"{parts[0]}://{credentials}@{parts[1]}:{parts[2]}/{parts[3]}"
+    url = environ.get("DATABASE_URL") or f"sqlite:///{environ.get('DATA_DIR', os.getcwd())}/webui.db"
+    return url.replace("postgres://", "postgresql://")
+
+
+def _required(environ: Mapping[str, str], name: str) -> str:
+    value = environ.get(name)
+    if not value:
+        raise SettingsError(
+            f"{name} is not set: start this with PM2, from the file that webui-tune writes "
+            "(webui-tune > ecosystem.config.js; pm2 start ecosystem.config.js)"
+        )
+    return value
+
+
+def _optional_path(environ: Mapping[str, str], name: str) -> Path | None:
+    value = environ.get(name)
+    return Path(value) if value else None

@@ -1,0 +1,255 @@
+"""The ASGI server of one worker: uvicorn's, made to start when the app is ready and to leave when it is idle."""
+
+import asyncio
+import contextlib
+import json
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable
+from types import FrameType
+from typing import Any, Protocol
+
+import uvicorn
+
+from .drain import App, Message, WorkMeter
+from .log import complain, say
+from .protocol import Decoder, Frame, ProtocolError, encode, number
+
+#: Seconds between two looks at what is still going on. `open_webui.tasks.tasks` is a plain dictionary of the
+#: app: there is nothing to wait on.
+LOOK_INTERVAL = 0.05
+
+#: Seconds between two questions to /ready: doubles from the first to the last.
+FIRST_READY_DELAY, LAST_READY_DELAY = 0.05, 1.0
+
+#: Seconds that uvicorn waits for connections once a drained worker closes them.
+CLOSE_TIMEOUT = 5
+
+
+class Tasks(Protocol):
+    """``open_webui.tasks.tasks``: the answers that are being generated, by id."""
+
+    def __len__(self) -> int: ...
+
+
+class _ReadyLifespan:
+    """uvicorn's lifespan, whose start-up also waits until the app's own /ready says yes."""
+
+    def __init__(self, lifespan: Any, until_ready: Callable[[], Any]) -> None:
+        self._lifespan = lifespan
+        self._until_ready = until_ready
+
+    async def startup(self) -> None:
+        await self._lifespan.startup()
+        if not self._lifespan.should_exit:
+            await self._until_ready()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._lifespan, name)
+
+
+class WorkerServer(uvicorn.Server):
+    """Serves ``app`` on an inherited socket; talks to its supervisor on the control channel.
+
+    To the supervisor: ``ready``, ``draining``, ``stats``. From it: ``drain``, ``offer``, ``stats``. The end of
+    the channel means that the supervisor died: drain and leave.
+    """
+
+    def __init__(
+        self,
+        app: App,
+        tasks: Tasks,
+        control: socket.socket,
+        drain_seconds: float,
+        ready_frame: Frame,
+        on_offer: Callable[[], None],
+        *,
+        backlog: int,
+        ws_per_message_deflate: bool,
+        forwarded_allow_ips: str,
+    ) -> None:
+        self._meter = WorkMeter(app)
+        self._app = app
+        self._tasks = tasks
+        self._control = control
+        self._drain_seconds = drain_seconds
+        self._ready_frame = ready_frame
+        self._on_offer = on_offer
+        self._leave = asyncio.Event()
+        self._decoder = Decoder()
+        super().__init__(
+            uvicorn.Config(
+                self._meter,
+                workers=1,
+                backlog=backlog,
+                timeout_graceful_shutdown=CLOSE_TIMEOUT,
+                ws_per_message_deflate=ws_per_message_deflate,
+                forwarded_allow_ips=forwarded_allow_ips,
+            )
+        )
+
+    # --- start ----------------------------------------------------------------------------------
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        loop = asyncio.get_running_loop()
+        loop.add_reader(self._control, self._read_control)
+        self.lifespan = _ReadyLifespan(self.lifespan, self._until_ready)
+        await super().startup(sockets)
+        self._send(self._ready_frame)
+        self._drain_task = loop.create_task(self._drain_when_asked())
+
+    async def _until_ready(self) -> None:
+        """Ask the app's /ready, without the network: /health would be 200 with Redis down."""
+        delay, last_reason = FIRST_READY_DELAY, ""
+        while not self._leave.is_set():
+            status, body = await _ask(self._app, "/ready")
+            if status == 200:
+                return
+            reason = _detail(body) or f"status {status}"
+            if reason != last_reason:
+                complain(f"not ready yet: {reason}")
+                last_reason = reason
+            await _wait(self._leave, delay)
+            delay = min(delay * 2, LAST_READY_DELAY)
+        await self.lifespan.shutdown()
+        sys.exit(0)
+
+    # --- control channel ------------------------------------------------------------------------
+
+    def _read_control(self) -> None:
+        try:
+            data = self._control.recv(65536)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        try:
+            if not data:
+                raise ProtocolError("the supervisor is gone")
+            for frame in self._decoder.feed(data):
+                self._handle(frame)
+        except ProtocolError as error:
+            asyncio.get_running_loop().remove_reader(self._control)
+            complain(f"{error}: leaving")
+            self._begin_drain(self._drain_seconds)
+
+    def _handle(self, frame: Frame) -> None:
+        kind = frame.get("type")
+        if kind == "drain":
+            self._begin_drain(number(frame, "seconds", 0, 86_400))
+        elif kind == "offer":
+            self._on_offer()
+        elif kind == "stats":
+            self._send({"type": "stats", **self._stats()})
+        else:
+            raise ProtocolError("a frame that is not known")
+
+    def _stats(self) -> Frame:
+        return {
+            "requests": self._meter.total_requests,
+            "active": self._meter.active_requests,
+            "sockets": self._meter.open_sockets,
+            "generating": len(self._tasks),
+        }
+
+    def _send(self, frame: Frame) -> None:
+        try:
+            self._control.send(encode(frame))
+        except OSError:
+            pass  # the supervisor is gone; the reader sees it
+
+    # --- end ------------------------------------------------------------------------------------
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """SIGTERM and SIGINT drain, as the supervisor's word does; a second one means now."""
+        if self._leave.is_set() and sig == signal.SIGINT:
+            self.force_exit = self.should_exit = True
+        else:
+            self._begin_drain(self._drain_seconds)
+
+    def _begin_drain(self, seconds: float) -> None:
+        if not self._leave.is_set():
+            self._drain_seconds = seconds
+            self._leave.set()
+
+    async def _drain_when_asked(self) -> None:
+        await self._leave.wait()
+        started = time.monotonic()
+        # The socket itself stays open: its other holders accept what has queued up.
+        for server in self.servers:
+            server.close()
+        self._meter.draining = True
+        self._send({"type": "draining", **self._stats()})
+        while (spent := time.monotonic() - started) < self._drain_seconds:
+            if not self._work() and (spent > self.config.timeout_keep_alive or not self._http_connections()):
+                break
+            await asyncio.sleep(LOOK_INTERVAL)
+        else:
+            complain(f"drain time of {self._drain_seconds:g} s is over; cut off: {self._in_words()}")
+        say(f"drained in {time.monotonic() - started:.1f} s")
+        self.should_exit = True
+
+    def _work(self) -> int:
+        return len(self._tasks) + self._meter.active_requests + self._meter.streaming_sockets()
+
+    def _http_connections(self) -> int:
+        """Connections on which a client may be sending a request this moment.
+
+        uvicorn closes each after timeout_keep_alive seconds without one; to do it earlier would lose the
+        request that is already on its way.
+        """
+        sockets = self.config.ws_protocol_class
+        return sum(1 for connection in self.server_state.connections if not (sockets and type(connection) is sockets))
+
+    def _in_words(self) -> str:
+        stats = self._stats()
+        return (
+            f"{stats['generating']} answers being generated, {stats['active']} requests, {stats['sockets']} sockets"
+        )
+
+
+async def _ask(app: App, path: str) -> tuple[int, bytes]:
+    """Status and body of ``GET path``, asked of the app itself."""
+    status, body = 0, b""
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message: Message) -> None:
+        nonlocal status, body
+        if message["type"] == "http.response.start":
+            status = message["status"]
+        elif message["type"] == "http.response.body":
+            body += message.get("body", b"")
+
+    scope = {
+        "type": "http",
+        "asgi": {"version": "3.0", "spec_version": "2.3"},
+        "http_version": "1.1",
+        "method": "GET",
+        "scheme": "http",
+        "path": path,
+        "raw_path": path.encode(),
+        "root_path": "",
+        "query_string": b"",
+        "headers": [(b"host", b"localhost")],
+        "client": ("127.0.0.1", 0),
+        "server": ("127.0.0.1", 0),
+        "state": {},
+    }
+    await app(scope, receive, send)
+    return status, body
+
+
+def _detail(body: bytes) -> str:
+    try:
+        return str(json.loads(body)["detail"])
+    except (ValueError, KeyError, TypeError):
+        return ""
+
+
+async def _wait(event: asyncio.Event, seconds: float) -> None:
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(event.wait(), seconds)

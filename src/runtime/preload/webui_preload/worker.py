@@ -1,0 +1,155 @@
+"""What a forked child does, from the fork to its exit."""
+
+import atexit
+import ctypes
+import gc
+import importlib
+import logging
+import os
+import random
+import select
+import signal
+import socket
+import sys
+import traceback
+from dataclasses import dataclass
+from pathlib import Path
+
+from .generation import Generation
+from .levels import Preload
+from .log import complain, set_role
+from .protocol import encode
+from .services import wait_for_services
+from .settings import SettingsError
+from .web import WorkerServer
+
+#: Exit codes: told to leave; could not start; a defect.
+EXIT_LEFT, EXIT_NOT_STARTED, EXIT_DEFECT = 0, 3, 70
+
+_PR_SET_NAME = 15  # linux/prctl.h
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a child is given: descriptors that are its own from now on, and how it is to run."""
+
+    generation: Generation
+    preload: Preload
+    listener: socket.socket
+    control_path: Path
+    control: socket.socket
+    stdout: socket.socket
+    stderr: socket.socket
+    drain_seconds: float
+    #: Whether no worker of this generation has served yet: without the app in the preload, this one migrates.
+    migrates: bool
+
+
+def run_worker(job: Job) -> int:
+    """Serve until told to leave; the exit code."""
+    os.setsid()  # a signal to the preload's process group is not meant for us
+    _take_over_output(job)
+    set_role(f"worker {os.getpid()}")
+    _name_process()
+    code = EXIT_DEFECT
+    try:
+        job.preload.renew()
+        random.seed()
+        gc.enable()
+        if not job.preload.has_app:
+            _prepare_import(job)
+        wait_for_services(os.environ, lambda seconds: _pause(job.control, seconds))
+        code = _serve(job)
+    except SystemExit as leaving:
+        code = leaving.code if isinstance(leaving.code, int) else EXIT_NOT_STARTED
+    except SettingsError as error:
+        complain(str(error))
+        code = EXIT_NOT_STARTED
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        job.generation.leave()
+        _run_exit_handlers()
+    return code
+
+
+def _serve(job: Job) -> int:
+    main = importlib.import_module("open_webui.main")
+    environment = importlib.import_module("open_webui.env")
+    tasks = importlib.import_module("open_webui.tasks")
+    server = WorkerServer(
+        main.app,
+        tasks.tasks,
+        job.control,
+        job.drain_seconds,
+        {"type": "ready", "pid": os.getpid()},
+        lambda: _offer(job),
+        backlog=_backlog(),
+        ws_per_message_deflate=environment.UVICORN_WS_PER_MESSAGE_DEFLATE,
+        # Open WebUI's own default is "*", with which any client can forge its address.
+        forwarded_allow_ips=os.environ.get("FORWARDED_ALLOW_IPS", "127.0.0.1,::1"),
+    )
+    server.run(sockets=[job.listener])
+    return EXIT_LEFT if server.started else EXIT_NOT_STARTED
+
+
+def _take_over_output(job: Job) -> None:
+    """Descriptors 1 and 2 become the supervisor's, so that PM2 logs the output under its own instance."""
+    for stream, descriptor in ((job.stdout, 1), (job.stderr, 2)):
+        # Blocking, as programs expect of their output.
+        stream.setblocking(True)
+        os.dup2(stream.fileno(), descriptor)
+        stream.close()
+    for name in ("stdout", "stderr"):
+        getattr(sys, name).reconfigure(line_buffering=True)
+    signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+
+
+def _name_process() -> None:
+    """What `ps -o comm` and `top` show (15 bytes, prctl(2)); the command line stays the preload's."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_NAME, b"webui-worker", 0, 0, 0)
+
+
+def _prepare_import(job: Job) -> None:
+    """Each worker imports the app for itself: only the first migrates, and each has its own STATIC_DIR."""
+    if not job.migrates:
+        os.environ["ENABLE_DB_MIGRATIONS"] = "false"
+    if os.environ.get("STATIC_DIR") == str(job.generation.static_folder()):
+        os.environ["STATIC_DIR"] = str(job.generation.static_folder(os.getpid()))
+
+
+def _pause(control: socket.socket, seconds: float) -> None:
+    """Wait, unless the supervisor speaks or is gone: before a worker is ready, either means "leave"."""
+    readable, _, _ = select.select([control], [], [], seconds)
+    if readable:
+        sys.exit(EXIT_LEFT)
+
+
+def _offer(job: Job) -> None:
+    """Hand the listening socket to the preload process of the next generation."""
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+            connection.connect(str(job.control_path))
+            socket.send_fds(connection, [encode({"role": "listener"})], [job.listener.fileno()])
+    except OSError as error:
+        complain(f"could not hand over the listening socket: {error.strerror or error}")
+
+
+def _backlog() -> int:
+    """Connections that may wait to be accepted; more than the kernel's limit would silently become that."""
+    try:
+        return int(Path("/proc/sys/net/core/somaxconn").read_text())
+    except (OSError, ValueError):
+        return 2048  # uvicorn's default
+
+
+def _run_exit_handlers() -> None:
+    """As the interpreter would on its way out: exporters of telemetry flush there."""
+    try:
+        atexit._run_exitfuncs()
+        logging.shutdown()
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except Exception:
+        traceback.print_exc()
