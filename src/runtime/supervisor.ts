@@ -34,8 +34,10 @@ export interface State {
   /** PM2 has been told that this instance is ready. */
   announced: boolean;
   stopping: boolean;
-  /** A successor failed to start: no further attempt before the `retry` event. */
+  /** An attempt failed: none before the `retry` event or a new generation. */
   resting: boolean;
+  /** The exit of this process has been decided. */
+  ended: boolean;
   /** How many workers have been asked for: makes their tokens. */
   asked: number;
 }
@@ -70,14 +72,17 @@ export type Action =
   | { type: 'tellReady'; token: string }
   /** Tell the preload process that the worker whose place this one took is gone. */
   | { type: 'tellReplaced'; token: string }
-  /** Send `retry` after RETRY_SECONDS. */
-  | { type: 'rest' }
+  /** Send `retry` after so many seconds. */
+  | { type: 'rest'; seconds: number }
   | { type: 'log'; message: string }
   | { type: 'complain'; message: string }
   | { type: 'exit'; code: number };
 
 /** Seconds between two attempts to replace a worker, where the first successor did not start. */
-export const RETRY_SECONDS = 15;
+const RETRY_SECONDS = 15;
+
+/** Seconds before a request that the preload process dropped is made again. */
+const REQUEST_RETRY_SECONDS = 1;
 
 export const initialState: State = {
   link: undefined,
@@ -85,13 +90,15 @@ export const initialState: State = {
   announced: false,
   stopping: false,
   resting: false,
+  ended: false,
   asked: 0,
 };
 
 /** The next state, and what to do about it, in order. */
 export function step(state: State, event: Event): [State, Action[]] {
+  if (state.ended) return [state, []];
   const [next, actions] = react(state, event);
-  const [settled, more] = settle(next);
+  const [settled, more] = next.ended ? [next, []] : settle(next);
   return [settled, [...actions, ...more]];
 }
 
@@ -152,8 +159,10 @@ function onExited(state: State, token: string, ending: Ending): [State, Action[]
       return [rest, successor ? [{ type: 'tellReplaced', token: successor.token }] : []];
     }
     case 'leaving':
-    case 'requested':
       return [rest, []];
+    case 'requested':
+      // The preload process dropped the request, most likely because it ended: 'unlinked' follows then.
+      return [{ ...rest, resting: true }, [{ type: 'rest', seconds: REQUEST_RETRY_SECONDS }]];
     case 'serving':
       return onServingLost(rest, ending);
     case 'booting':
@@ -166,29 +175,23 @@ function onServingLost(state: State, ending: Ending): [State, Action[]] {
   const message = `the worker ended by itself: ${inWords(ending)}`;
   // A successor on its way is quicker than a new supervisor.
   if (coming(state)) return [state, [{ type: 'complain', message }]];
-  return [
-    state,
-    [
-      { type: 'complain', message: `${message}; PM2 starts another` },
-      { type: 'exit', code: 1 },
-    ],
-  ];
+  return end(state, 1, { type: 'complain', message: `${message}; PM2 starts another` });
 }
 
 function onBootFailed(state: State, ending: Ending): [State, Action[]] {
   if (state.stopping) return [state, []];
   const message = `a worker did not start: ${inWords(ending)}; its own output, above, has the reason`;
   if (!state.workers.some((w) => w.phase === 'serving')) {
-    return [
-      state,
-      [
-        { type: 'complain', message },
-        { type: 'exit', code: 1 },
-      ],
-    ];
+    return end(state, 1, { type: 'complain', message });
   }
   const kept = `${message}. The present one goes on serving; the next attempt is in ${RETRY_SECONDS} s`;
-  return [{ ...state, resting: true }, [{ type: 'complain', message: kept }, { type: 'rest' }]];
+  return [
+    { ...state, resting: true },
+    [
+      { type: 'complain', message: kept },
+      { type: 'rest', seconds: RETRY_SECONDS },
+    ],
+  ];
 }
 
 function onStop(state: State): [State, Action[]] {
@@ -217,12 +220,12 @@ function onStop(state: State): [State, Action[]] {
 
 /** What the state by itself asks for: a first worker, a successor, or the end. */
 function settle(state: State): [State, Action[]] {
-  if (state.stopping) return [state, state.workers.length ? [] : [{ type: 'exit', code: 0 }]];
-  if (!state.link || coming(state)) return [state, []];
+  if (state.stopping) return state.workers.length ? [state, []] : end(state, 0);
+  if (!state.link || state.resting || coming(state)) return [state, []];
   const serving = state.workers.find((w) => w.phase === 'serving');
   if (!serving) return settleWithout(state, state.link);
   const reason = reasonToReplace(serving, state.link);
-  if (!reason || state.resting) return [state, []];
+  if (!reason) return [state, []];
   if (serving.generation.version !== state.link.version) {
     const draining = { ...serving, phase: 'draining' as const };
     return [
@@ -253,6 +256,10 @@ function ask(state: State, generation: Generation, replaces: string | undefined)
     { ...state, asked: state.asked + 1, workers: [...state.workers, worker] },
     [{ type: 'fork', token, replaces: replaces !== undefined }],
   ];
+}
+
+function end(state: State, code: number, ...before: Action[]): [State, Action[]] {
+  return [{ ...state, ended: true }, [...before, { type: 'exit', code }]];
 }
 
 function reasonToReplace(worker: Worker, link: Generation): string | undefined {

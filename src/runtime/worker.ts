@@ -8,7 +8,7 @@
 import { APPS, ENV } from './contract.ts';
 import { PreloadLink, type WorkerLink } from './links.ts';
 import { readMemory } from './memory.ts';
-import { type Action, type Event, initialState, RETRY_SECONDS, step } from './supervisor.ts';
+import { type Action, type Event, initialState, step } from './supervisor.ts';
 
 /** Seconds between two looks at the worker's memory. To read it takes the kernel some 5 ms. */
 const MEMORY_INTERVAL = 10;
@@ -65,7 +65,7 @@ function perform(action: Action): void {
     case 'tellReplaced':
       return preload.send({ type: 'replaced', worker: preload.name(action.token) });
     case 'rest':
-      setTimeout(() => dispatch({ type: 'retry' }), RETRY_SECONDS * 1000).unref();
+      setTimeout(() => dispatch({ type: 'retry' }), action.seconds * 1000);
       return;
     case 'log':
       return say(action.message);

@@ -10,7 +10,6 @@ The kernel drops a lock with its last holder, however that one ended; so nothing
 import fcntl
 import os
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 from .log import say
@@ -74,29 +73,28 @@ def lock_installation(run_folder: Path) -> int:
     return descriptor
 
 
-def wait_for_other_versions(run_folder: Path, version: str) -> None:
-    """Remove what dead generations left; return once no worker of another version than ``version`` lives.
+def live_generations(run_folder: Path) -> list[Path]:
+    """Folders of generations that have a living worker; those that have none are removed."""
+    return [folder for folder in sorted(run_folder.glob(f"{_PREFIX}*")) if not _remove_if_dead(folder)]
 
-    Open WebUI's documentation ("Updates and Migrations"): two versions must never serve one database. To import
-    the new one is to migrate it.
+
+def wait_for_other_versions(run_folder: Path, version: str) -> None:
+    """Return once no worker of another version than ``version`` lives.
+
+    Open WebUI's documentation ("Updates and Migrations"): two versions must never serve one database. To
+    import the new one is to migrate it.
     """
-    for folder in _generations(run_folder):
-        if _remove_if_dead(folder):
-            continue
+    for folder in live_generations(run_folder):
         other = _version_of(folder)
         if other == version:
             continue
         say(
-            f"waiting: workers of Open WebUI {other} still serve, and {version} must not migrate their database "
-            "under them. Stop them first: pm2 restart open-webui"
+            f"waiting: workers of Open WebUI {other} still serve, and {version} must not migrate their "
+            "database under them. Stop them first: pm2 restart open-webui"
         )
         with open(folder / "lock", "rb") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
         _remove_if_dead(folder)
-
-
-def _generations(run_folder: Path) -> Iterator[Path]:
-    yield from sorted(run_folder.glob(f"{_PREFIX}*"))
 
 
 def _version_of(folder: Path) -> str:

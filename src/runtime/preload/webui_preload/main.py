@@ -14,6 +14,7 @@ from . import listener as tcp
 from .generation import (
     AlreadyRunning,
     Generation,
+    live_generations,
     lock_installation,
     make_run_folder,
     wait_for_other_versions,
@@ -78,7 +79,7 @@ def _bind(settings: Settings) -> socket.socket | None:
     try:
         return tcp.bind(settings.host, settings.port)
     except tcp.PortTaken as taken:
-        if any(settings.run_folder.glob("generation-*/lock")):
+        if live_generations(settings.run_folder):
             say(f"port {settings.port} is in use, by workers of this installation as it seems: taking it over")
             return None
         raise SettingsError(f"{taken}. Stop that, or choose another port: webui-tune --port NUMBER") from None

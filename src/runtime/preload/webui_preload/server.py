@@ -52,6 +52,7 @@ class ForkServer:
         self._requests: dict[str, tuple[Connection, Frame]] = {}
         self._workers: dict[int, tuple[str, Connection | None]] = {}
         self._stopping = False
+        self._port_missed = False
 
     def run(self) -> None:
         """Serve until PM2 says stop, or is gone. The workers live on: their supervisors end them."""
@@ -218,7 +219,10 @@ class ForkServer:
         if self._listener is None:
             try:
                 self._listener = tcp.bind(self._settings.host, self._settings.port)
-            except tcp.PortTaken:
+            except tcp.PortTaken as taken:
+                if not self._port_missed:
+                    say(f"waiting for the port: {taken}")
+                self._port_missed = True
                 return False
         return True
 

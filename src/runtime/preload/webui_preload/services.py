@@ -40,10 +40,10 @@ def wait_for_services(environ: Mapping[str, str], pause: Callable[[float], None]
     url = database_url(environ)
     if not url.startswith("sqlite"):
         _retry("the database", _where(url), lambda: _connect_database(url), pause)
-    if redis := environ.get("REDIS_URL"):
-        # With Sentinel the URL's host is the name of a master, which only the sentinels can resolve.
-        if not environ.get("REDIS_SENTINEL_HOSTS"):
-            _retry("Redis", _where(redis), lambda: _connect_redis(redis), pause)
+    redis = environ.get("REDIS_URL")
+    # With Sentinel the URL's host is the name of a master, which only the sentinels can resolve.
+    if redis and not environ.get("REDIS_SENTINEL_HOSTS"):
+        _retry("Redis", _where(redis), lambda: _connect_redis(redis), pause)
 
 
 def ask_engines(environ: Mapping[str, str]) -> Engines:
