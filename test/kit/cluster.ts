@@ -1,0 +1,148 @@
+/** The whole of it, as a user gets it: the CLI writes the ecosystem file, PM2 starts it, the workers serve. */
+import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { execa } from 'execa';
+import { APPS, ENV } from '../../src/runtime/contract.ts';
+import { CLI, openWebuiEnvironment } from './environment.ts';
+import { request } from './http.ts';
+import { Pm2, type Pm2Process } from './pm2.ts';
+import { freePort } from './ports.ts';
+import { type ProcessInfo, programOf } from './proc.ts';
+import type { Scope } from './scope.ts';
+import { type Embeddings, type Services, settingsFor, startServices } from './services.ts';
+import { temporaryFolder } from './temp.ts';
+import { until } from './wait.ts';
+
+const START_TIMEOUT_MS = 180_000;
+const LOG_TAIL_LINES = '40';
+
+export interface ClusterOptions {
+  workers: number;
+  embeddings?: Embeddings;
+  /** Further arguments of the CLI. */
+  args?: string[];
+  /** Further lines of the env file. */
+  settings?: Record<string, string>;
+  /** Services that are running already; by default the cluster has its own. */
+  services?: Services;
+}
+
+export class Cluster {
+  readonly services: Services;
+  readonly pm2: Pm2;
+  readonly port: number;
+  readonly folder: string;
+  readonly envFile: string;
+  readonly ecosystemFile: string;
+
+  constructor(parts: { services: Services; pm2: Pm2; port: number; folder: string }) {
+    this.services = parts.services;
+    this.pm2 = parts.pm2;
+    this.port = parts.port;
+    this.folder = parts.folder;
+    this.envFile = join(parts.folder, 'open-webui.env');
+    this.ecosystemFile = join(parts.folder, 'ecosystem.config.js');
+  }
+
+  get url(): string {
+    return `http://127.0.0.1:${this.port}`;
+  }
+
+  /** PM2's instances of the cluster, in their order. */
+  async instances(): Promise<Pm2Process[]> {
+    return (await this.pm2.list()).filter(({ name }) => name === APPS.cluster);
+  }
+
+  async preload(): Promise<Pm2Process> {
+    const found = (await this.pm2.list()).find(({ name }) => name === APPS.preload);
+    if (!found) throw new Error(`PM2 does not run ${APPS.preload}`);
+    return found;
+  }
+
+  async controlSocket(): Promise<string> {
+    return String((await this.preload()).pm2_env[ENV.controlSocket]);
+  }
+
+  /**
+   * The Python processes that PM2 did not start itself: the forked workers, also those whose preload process was
+   * replaced since, and which are nobody's children.
+   */
+  pythonWorkers(): ProcessInfo[] {
+    const { daemonPid } = this.pm2;
+    return this.pm2
+      .processes()
+      .filter(({ pid, ppid }) => ppid !== daemonPid && programOf(pid).startsWith('python'));
+  }
+
+  /** All processes but PM2's own daemon. */
+  processes(): ProcessInfo[] {
+    const { daemonPid } = this.pm2;
+    return this.pm2.processes().filter(({ pid }) => pid !== daemonPid);
+  }
+
+  /** Waits until PM2 calls exactly that many instances online, as many Python workers run, and the app is ready. */
+  async untilServing(workers: number, timeoutMs = START_TIMEOUT_MS): Promise<void> {
+    const serves = async () => {
+      const instances = await this.instances();
+      const states = instances.map(({ pm2_env }) => pm2_env.status);
+      const python = this.pythonWorkers().length;
+      if (states.length !== workers || states.some((state) => state !== 'online') || python !== workers) {
+        throw new Error(`instances: ${states.join(', ') || 'none'}; Python workers: ${python}`);
+      }
+      const { status, body } = await request(`${this.url}/ready`);
+      if (status !== 200) throw new Error(`/ready: ${status} ${body}`);
+      return true;
+    };
+    try {
+      await until(serves, { what: `${workers} workers serve`, timeoutMs });
+    } catch (cause) {
+      const logs = await this.pm2.run('logs', '--nostream', '--lines', LOG_TAIL_LINES);
+      throw new Error(`${workers} workers do not serve\n${String((cause as Error).cause)}\n${logs}`, {
+        cause,
+      });
+    }
+  }
+}
+
+/** Runs the CLI in a folder that holds an env file, and leaves the ecosystem file there. */
+export async function planCluster(scope: Scope, options: ClusterOptions): Promise<Cluster> {
+  const services = options.services ?? (await startServices(scope));
+  const folder = await temporaryFolder(scope, 'cluster');
+  const userHome = join(folder, 'home');
+  await mkdir(userHome);
+  const pm2 = new Pm2(scope, { home: join(folder, 'pm2'), userHome, cwd: folder });
+  const cluster = new Cluster({ services, pm2, port: await freePort(), folder });
+  await writeSettings(cluster, {
+    ...settingsFor(services, options.embeddings ?? 'remote'),
+    DATA_DIR: join(folder, 'data'),
+    ...options.settings,
+  });
+  const { python } = openWebuiEnvironment();
+  const args = ['--python', python, '--host', '127.0.0.1', '--port', `${cluster.port}`];
+  args.push('--workers', `${options.workers}`, ...(options.args ?? []));
+  const { stdout } = await execa(process.execPath, [CLI, ...args], {
+    cwd: folder,
+    env: { PATH: process.env.PATH ?? '', HOME: userHome, LANG: 'C.UTF-8' },
+    extendEnv: false,
+    stripFinalNewline: false,
+  });
+  await writeFile(cluster.ecosystemFile, stdout);
+  return cluster;
+}
+
+export async function startCluster(scope: Scope, options: ClusterOptions): Promise<Cluster> {
+  const cluster = await planCluster(scope, options);
+  await cluster.pm2.start(cluster.ecosystemFile);
+  await cluster.untilServing(options.workers);
+  return cluster;
+}
+
+export async function writeSettings(cluster: Cluster, settings: Record<string, string>): Promise<void> {
+  const lines = Object.entries(settings).map(([name, value]) => `${name}=${value}\n`);
+  await writeFile(cluster.envFile, lines.join(''), { mode: 0o600 });
+  await chmod(cluster.envFile, 0o600);
+}
+
+export async function readSettings(cluster: Cluster): Promise<string> {
+  return await readFile(cluster.envFile, 'utf8');
+}

@@ -1,0 +1,69 @@
+/** HTTP requests over connections that a test can hold, count and tell apart. */
+import http from 'node:http';
+import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+
+const DEFAULT_TIMEOUT_MS = 30_000;
+
+export interface Answer {
+  status: number;
+  headers: http.IncomingHttpHeaders;
+  body: string;
+}
+
+export interface RequestOptions {
+  method?: string | undefined;
+  headers?: Record<string, string>;
+  body?: string | Buffer | undefined;
+  agent?: http.Agent | undefined;
+  timeoutMs?: number;
+}
+
+/** One keep-alive connection at a time, which can be asked for its local port. */
+export class OneConnection extends http.Agent {
+  opened = 0;
+  #socket: Socket | undefined;
+
+  constructor() {
+    super({ keepAlive: true, maxSockets: 1 });
+  }
+
+  override createConnection(...args: Parameters<http.Agent['createConnection']>): Duplex | null | undefined {
+    const socket = super.createConnection(...args);
+    this.opened += 1;
+    this.#socket = socket as Socket;
+    return socket;
+  }
+
+  get localPort(): number {
+    if (!this.#socket?.localPort) throw new Error('no connection is open');
+    return this.#socket.localPort;
+  }
+}
+
+export function request(
+  url: string,
+  { method = 'GET', headers = {}, body, agent, timeoutMs = DEFAULT_TIMEOUT_MS }: RequestOptions = {},
+): Promise<Answer> {
+  return new Promise((resolve, reject) => {
+    const outgoing = http.request(url, { method, headers, agent: agent ?? false });
+    // Node's own time-out is for silence only.
+    const timer = setTimeout(() => outgoing.destroy(new Error(`no answer in ${timeoutMs} ms`)), timeoutMs);
+    const fail = (error: Error) => {
+      clearTimeout(timer);
+      reject(new Error(`${method} ${url}: ${error.message}`, { cause: error }));
+    };
+    outgoing.on('error', fail);
+    outgoing.on('response', (response) => {
+      const chunks: Buffer[] = [];
+      response.on('data', (chunk: Buffer) => chunks.push(chunk));
+      response.on('error', fail);
+      response.on('end', () => {
+        clearTimeout(timer);
+        const text = Buffer.concat(chunks).toString('utf8');
+        resolve({ status: response.statusCode ?? 0, headers: response.headers, body: text });
+      });
+    });
+    outgoing.end(body);
+  });
+}

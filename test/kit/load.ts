@@ -1,0 +1,97 @@
+/**
+ * Requests in the background, to see which of them fail. Not autocannon's work: version 9 counts a request whose
+ * connection the server closed as neither answered nor failed, sends another one after `Connection: close`, and
+ * with `reconnectRate: 1` counts nothing at all. Each would hide or invent what is looked for here.
+ */
+import { OneConnection, request } from './http.ts';
+import { until } from './wait.ts';
+
+const REQUEST_TIMEOUT_MS = 10_000;
+const SHOWN_FAILURES = 10;
+
+export interface LoadOptions {
+  url: string;
+  headers: Record<string, string>;
+  connections: number;
+  /** A new connection for each request, instead of kept-alive ones. */
+  reconnect?: boolean;
+}
+
+export interface LoadReport {
+  answered: number;
+  failed: number;
+  /** The first failures, with their time since the start. */
+  failures: string[];
+  worstMs: number;
+  p99Ms: number;
+  perSecond: number;
+  connectionsOpened: number;
+}
+
+export interface Load {
+  /** Waits until that many more requests are answered. */
+  proceed(answers: number, timeoutMs?: number): Promise<void>;
+  stop(): Promise<LoadReport>;
+}
+
+export function startLoad({ url, headers, connections, reconnect = false }: LoadOptions): Load {
+  const started = performance.now();
+  const failures: string[] = [];
+  const latencies: number[] = [];
+  let failed = 0;
+  let connectionsOpened = 0;
+  let isStopping = false;
+
+  async function requestOnce(agent: OneConnection): Promise<void> {
+    const from = performance.now();
+    let problem: string | undefined;
+    try {
+      const answer = await request(url, { headers, agent, timeoutMs: REQUEST_TIMEOUT_MS });
+      if (answer.status !== 200) problem = `${answer.status}: ${answer.body.slice(0, 200)}`;
+    } catch (error) {
+      problem = String(error);
+    }
+    const now = performance.now();
+    latencies.push(now - from);
+    if (problem === undefined) return;
+    failed += 1;
+    if (failures.length < SHOWN_FAILURES) failures.push(`${Math.round(now - started)} ms: ${problem}`);
+  }
+
+  async function client(): Promise<void> {
+    let agent = new OneConnection();
+    while (!isStopping) {
+      await requestOnce(agent);
+      if (!reconnect) continue;
+      agent.destroy();
+      connectionsOpened += agent.opened;
+      agent = new OneConnection();
+    }
+    agent.destroy();
+    connectionsOpened += agent.opened;
+  }
+
+  const clients = Array.from({ length: connections }, client);
+  return {
+    async proceed(answers, timeoutMs = 30_000) {
+      const goal = latencies.length - failed + answers;
+      await until(() => latencies.length - failed >= goal, { what: `${answers} more answers`, timeoutMs });
+    },
+    async stop() {
+      isStopping = true;
+      await Promise.all(clients);
+      const seconds = (performance.now() - started) / 1000;
+      const answered = latencies.length - failed;
+      latencies.sort((a, b) => a - b);
+      return {
+        answered,
+        failed,
+        failures,
+        worstMs: latencies.at(-1) ?? 0,
+        p99Ms: latencies[Math.floor(latencies.length * 0.99)] ?? 0,
+        perSecond: answered / seconds,
+        connectionsOpened,
+      };
+    },
+  };
+}

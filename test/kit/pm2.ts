@@ -1,0 +1,96 @@
+/** The real PM2, with a home of its own, and with nothing of this process's environment. */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { execa } from 'execa';
+import { ROOT } from './environment.ts';
+import { type ProcessInfo, processesWithEnvironment, processTree } from './proc.ts';
+import { killAll, onEmergency, signal } from './processes.ts';
+import type { Scope } from './scope.ts';
+
+const PROGRAM = join(ROOT, 'node_modules', 'pm2', 'bin', 'pm2');
+const COMMAND_TIMEOUT_MS = 300_000;
+
+/** The fields of `pm2 jlist` that are used here. */
+export interface Pm2Process {
+  name: string;
+  pid: number;
+  pm_id: number;
+  monit: { memory: number; cpu: number };
+  pm2_env: {
+    status: string;
+    restart_time: number;
+    pm_out_log_path: string;
+    pm_err_log_path: string;
+    exec_mode: string;
+    axm_monitor: Record<string, { value: unknown }>;
+    axm_options: Record<string, unknown>;
+    [name: string]: unknown;
+  };
+}
+
+export class Pm2 {
+  readonly home: string;
+  readonly #env: Record<string, string>;
+  readonly #cwd: string;
+
+  constructor(scope: Scope, { home, userHome, cwd }: { home: string; userHome: string; cwd: string }) {
+    this.home = home;
+    this.#cwd = cwd;
+    this.#env = { PATH: process.env.PATH ?? '', HOME: userHome, PM2_HOME: home, LANG: 'C.UTF-8' };
+    const cancel = onEmergency(() => {
+      for (const id of this.processes()) signal(id, 'SIGKILL');
+    });
+    scope.defer(`PM2 in ${home}`, async () => {
+      if (this.processes().length > 0) await this.run('kill');
+      await killAll(this.processes());
+      cancel();
+    });
+  }
+
+  /** Runs a PM2 command and returns what it printed; a failure is an error that holds it. */
+  async run(...args: string[]): Promise<string> {
+    const { all } = await execa(process.execPath, [PROGRAM, ...args], {
+      cwd: this.#cwd,
+      env: this.#env,
+      extendEnv: false,
+      all: true,
+      stdin: 'ignore',
+      timeout: COMMAND_TIMEOUT_MS,
+    });
+    return all;
+  }
+
+  start = (...args: string[]) => this.run('start', ...args);
+  reload = (name: string, ...args: string[]) => this.run('reload', name, ...args);
+  restart = (name: string) => this.run('restart', name);
+  stop = (name: string) => this.run('stop', name);
+  delete = (name: string) => this.run('delete', name);
+  scale = (name: string, change: string) => this.run('scale', name, change);
+  describe = (name: string) => this.run('describe', name);
+  kill = () => this.run('kill');
+
+  async list(): Promise<Pm2Process[]> {
+    const output = await this.run('jlist');
+    // The first command of all says that it starts the daemon.
+    const json = output.split('\n').find((line) => line.startsWith('[{') || line === '[]');
+    if (json === undefined) throw new Error(`pm2 jlist: ${output}`);
+    return JSON.parse(json) as Pm2Process[];
+  }
+
+  get daemonPid(): number | undefined {
+    try {
+      return Number(readFileSync(join(this.home, 'pm2.pid'), 'utf8'));
+    } catch {
+      return undefined;
+    }
+  }
+
+  /** Everything that this PM2 started, the daemon included: by descent, and by the PM2_HOME that is inherited. */
+  processes(): ProcessInfo[] {
+    const byPid = new Map<number, ProcessInfo>();
+    const { daemonPid } = this;
+    if (daemonPid !== undefined) for (const info of processTree(daemonPid)) byPid.set(info.pid, info);
+    for (const info of processesWithEnvironment('PM2_HOME', this.home)) byPid.set(info.pid, info);
+    return [...byPid.values()];
+  }
+}

@@ -1,0 +1,93 @@
+/** Open WebUI as it runs without this package: `uvicorn --workers N`. What the benchmark compares with. */
+import { randomBytes } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { openWebuiEnvironment } from './environment.ts';
+import { freePort } from './ports.ts';
+import { commandLine, type ProcessInfo, processTree } from './proc.ts';
+import { type StartedProcess, startProcess, untilServing } from './processes.ts';
+import { Scope } from './scope.ts';
+import { type Embeddings, type Services, settingsFor } from './services.ts';
+import { temporaryFolder } from './temp.ts';
+
+const START_TIMEOUT_MS = 100_000;
+/** One line a worker, at the end of its start; uvicorn's own lines are swallowed by Open WebUI's logger. */
+const STARTED = /Scheduler worker started/g;
+
+export interface Stock {
+  url: string;
+  port: number;
+  process: StartedProcess;
+  /** The Python processes that serve. */
+  workers(): ProcessInfo[];
+}
+
+export async function startStock(
+  scope: Scope,
+  services: Services,
+  { workers, embeddings }: { workers: number; embeddings: Embeddings },
+): Promise<Stock> {
+  const folder = await temporaryFolder(scope, 'stock');
+  const port = await freePort();
+  const { python } = openWebuiEnvironment();
+  const log = join(folder, 'log');
+  const server = await startProcess(
+    scope,
+    python,
+    [
+      '-m',
+      'uvicorn',
+      'open_webui.main:app',
+      '--host',
+      '127.0.0.1',
+      '--port',
+      `${port}`,
+      '--workers',
+      `${workers}`,
+    ],
+    {
+      log,
+      cwd: folder,
+      env: {
+        ...settingsFor(services, embeddings),
+        HOME: folder,
+        FROM_INIT_PY: 'true',
+        DATA_DIR: join(folder, 'data'),
+        STATIC_DIR: join(folder, 'static'),
+        WEBUI_SECRET_KEY: randomBytes(24).toString('hex'),
+        WEBSOCKET_MANAGER: 'redis',
+        WEBSOCKET_REDIS_URL: services.redisUrl,
+      },
+    },
+  );
+  const url = `http://127.0.0.1:${port}`;
+  const haveStarted = () => (readFileSync(log, 'utf8').match(STARTED)?.length ?? 0) >= workers;
+  await untilServing(server, async () => haveStarted() && (await fetch(`${url}/ready`)).ok, {
+    what: `${workers} workers of uvicorn serve`,
+    timeoutMs: START_TIMEOUT_MS,
+  });
+  return {
+    url,
+    port,
+    process: server,
+    workers: () => processTree(server.pid).filter(isWorker),
+  };
+}
+
+/** The parent runs uvicorn by name and the workers through multiprocessing, which has a helper of its own too. */
+function isWorker({ pid }: ProcessInfo): boolean {
+  return commandLine(pid).some((argument) => argument.includes('spawn_main'));
+}
+
+/**
+ * Creates the tables and the first settings. Several workers that start on an empty database at once would do that
+ * all together, and fail.
+ */
+export async function seedDatabase(services: Services, embeddings: Embeddings): Promise<void> {
+  const scope = new Scope();
+  try {
+    await startStock(scope, services, { workers: 1, embeddings });
+  } finally {
+    await scope.close();
+  }
+}
