@@ -145,7 +145,11 @@ class _Search:
                 self._look_into(owner, "")
 
     def _look_into(self, owner: Any, label: str) -> None:
-        for referent in gc.get_referents(owner):
+        referents = gc.get_referents(owner)
+        if type(owner) is dict:
+            # Not among its referents where all keys are text (Objects/dictobject.c, dict_traverse).
+            referents += [key for key in owner if type(key) is str and len(key) >= 2 * MIN_BYTES]
+        for referent in referents:
             kind = type(referent)
             if kind in (str, bytes, int, uuid.UUID):
                 if self._is_hit(referent):

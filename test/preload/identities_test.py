@@ -1,0 +1,132 @@
+import base64
+import os
+import secrets
+import types
+import unittest
+import uuid
+import weakref
+from typing import Any
+
+from webui_preload.identities import EntropyRecorder, Identities, find_identities
+
+
+class Plain:
+    pass
+
+
+class Slotted:
+    __slots__ = ("ident",)
+    ident: str
+
+
+class WithClassAttribute:
+    ident = ""
+
+
+def in_child(identities: Identities, look: Any) -> str:
+    """What ``look`` returns in a forked child after its ids were drawn anew."""
+    reader, writer = os.pipe()
+    pid = os.fork()
+    if not pid:
+        identities.redraw()
+        os.write(writer, str(look()).encode())
+        os._exit(0)
+    os.close(writer)
+    with os.fdopen(reader) as pipe:
+        answer = pipe.read()
+    os.waitpid(pid, 0)
+    return answer
+
+
+class IdentitiesTest(unittest.TestCase):
+    def find(self, recorder: EntropyRecorder) -> Identities:
+        found = find_identities(recorder.draws)
+        self.assertEqual(found.unreachable, [])
+        return found
+
+    def test_two_children_of_one_parent_have_ids_of_their_own(self) -> None:
+        with EntropyRecorder() as recorder:
+            module = types.ModuleType("app")
+            module.INSTANCE_ID = str(uuid.uuid4())  # type: ignore[attr-defined]
+        found = self.find(recorder)
+        original = module.INSTANCE_ID
+        answers = {in_child(found, lambda: module.INSTANCE_ID) for _ in range(3)}
+        self.assertEqual(len(answers | {original}), 4)
+        self.assertEqual(module.INSTANCE_ID, original, "the parent keeps its own")
+        for answer in answers:
+            self.assertEqual(uuid.UUID(answer).version, 4)
+
+    def test_every_form_and_place_is_renewed_and_stays_of_its_kind(self) -> None:
+        plain, slotted = Plain(), Slotted()
+        captured = uuid.uuid4().hex
+        with EntropyRecorder() as recorder:
+            plain.ident = uuid.uuid4()  # type: ignore[attr-defined]
+            slotted.ident = uuid.uuid4().hex
+            WithClassAttribute.ident = secrets.token_urlsafe(32)
+            captured = secrets.token_hex(24)
+            listed: list[Any] = [None, uuid.uuid4().int]
+            collected = {uuid.uuid4().bytes}
+            keyed = {str(uuid.uuid4()): "value"}
+            composed = {"key": f"suppress-{uuid.uuid4()}-end", "self": [0]}
+
+        def closure() -> str:
+            return captured
+
+        def everything() -> list[Any]:
+            return [
+                plain.ident,  # type: ignore[attr-defined]
+                slotted.ident,
+                WithClassAttribute.ident,
+                closure(),
+                listed[1],
+                *collected,
+                *keyed,
+                composed["key"],
+            ]
+
+        # Hashes: a list of the values themselves would be one more place to renew.
+        before = [(type(value), hash(value)) for value in everything()]
+        found = self.find(recorder)
+        found.redraw()
+        after = everything()
+        for (kind, old), new in zip(before, after, strict=True):
+            self.assertNotEqual(old, hash(new), new)
+            self.assertIs(type(new), kind)
+        self.assertEqual(after[0].version, 4)
+        self.assertEqual(len(base64.urlsafe_b64decode(after[2] + "=")), 32)
+        self.assertEqual(len(after[3]), 48)
+        self.assertEqual(keyed[after[6]], "value")
+        self.assertRegex(str(after[7]), r"^suppress-[0-9a-f-]{36}-end$")
+
+    def test_an_id_in_two_places_stays_one_id(self) -> None:
+        with EntropyRecorder() as recorder:
+            ident = str(uuid.uuid4())
+        first, second = {"id": ident, "self": []}, {"id": ident, "self": []}
+        found = self.find(recorder)
+        found.redraw()
+        self.assertEqual(first["id"], second["id"])
+        self.assertNotEqual(first["id"], ident)
+
+    def test_a_place_that_cannot_be_written_is_reported(self) -> None:
+        with EntropyRecorder() as recorder:
+            frozen: tuple[Any, ...] = (str(uuid.uuid4()), [])
+        found = find_identities(recorder.draws)
+        self.assertEqual(len(found.unreachable), 1, found.unreachable)
+        self.assertIn("tuple", found.unreachable[0])
+        self.assertTrue(frozen)
+
+    def test_the_source_of_entropy_is_given_back(self) -> None:
+        urandom = os.urandom
+        with EntropyRecorder():
+            self.assertIsNot(os.urandom, urandom)
+        self.assertIs(os.urandom, urandom)
+
+    def test_other_values_are_left_alone(self) -> None:
+        with EntropyRecorder() as recorder:
+            own = Plain()
+            own.ident = str(uuid.uuid4())  # type: ignore[attr-defined]
+        other = {"id": str(uuid.uuid4()), "self": []}
+        before = dict(other)
+        self.find(recorder).redraw()
+        self.assertEqual(other, before)
+        self.assertTrue(weakref.ref(own)())

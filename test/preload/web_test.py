@@ -1,0 +1,249 @@
+import asyncio
+import contextlib
+import socket
+import unittest
+from collections.abc import AsyncIterator
+from typing import Any
+
+from webui_preload.drain import Message, Receive, Scope, Send, WorkMeter
+from webui_preload.protocol import Decoder, Frame, encode
+from webui_preload.web import WorkerServer
+
+
+class App:
+    """An ASGI app whose answers wait for the test."""
+
+    def __init__(self) -> None:
+        self.ready_answers = [200]
+        self.go_on = asyncio.Event()
+        self.started = asyncio.Event()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            while True:
+                message = await receive()
+                await send({"type": f"{message['type']}.complete"})
+                if message["type"] == "lifespan.shutdown":
+                    return
+        if scope["type"] == "websocket":
+            await self._socket(receive, send)
+            return
+        status = 200
+        if scope["path"] == "/ready":
+            status = self.ready_answers.pop(0) if len(self.ready_answers) > 1 else self.ready_answers[0]
+        elif scope["path"] == "/slow":
+            self.started.set()
+            await self.go_on.wait()
+        body = b'{"detail":"Redis not ready"}' if status == 503 else b"done"
+        headers = [(b"content-length", str(len(body)).encode())]
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+    async def _socket(self, receive: Receive, send: Send) -> None:
+        await receive()
+        await send({"type": "websocket.accept"})
+        await send({"type": "websocket.send", "text": "2"})
+        while (await receive())["type"] != "websocket.disconnect":
+            await send({"type": "websocket.send", "text": "4token"})
+
+
+class Running:
+    """A WorkerServer in this process, its supervisor's end of the control channel, and its address."""
+
+    def __init__(self, app: App, drain_seconds: float = 10.0) -> None:
+        self.listener = socket.create_server(("127.0.0.1", 0), backlog=1)
+        self.listener.setblocking(False)
+        self.keeper = self.listener.dup()  # as the preload process keeps one
+        self.control, self.worker_end = socket.socketpair()
+        self.control.setblocking(False)
+        self.worker_end.setblocking(False)
+        self.tasks: dict[str, Any] = {}
+        self.offers = 0
+        self.server = WorkerServer(
+            app,
+            self.tasks,
+            self.worker_end,
+            drain_seconds,
+            {"type": "ready", "pid": 1},
+            self._offered,
+            backlog=16,
+            ws_per_message_deflate=False,
+            forwarded_allow_ips="127.0.0.1",
+        )
+        self.server.config.log_level = "critical"
+        self.server.config.configure_logging()
+        self.address = self.listener.getsockname()
+        self.task = asyncio.create_task(self.server._serve([self.listener]))
+        self._decoder = Decoder()
+        self._frames: list[Frame] = []
+
+    def _offered(self) -> None:
+        self.offers += 1
+
+    async def frame(self, kind: str) -> Frame:
+        loop = asyncio.get_running_loop()
+        while True:
+            for index, frame in enumerate(self._frames):
+                if frame["type"] == kind:
+                    return self._frames.pop(index)
+            data = await asyncio.wait_for(loop.sock_recv(self.control, 65536), 5)
+            self._frames += self._decoder.feed(data)
+
+    async def say(self, frame: Frame) -> None:
+        await asyncio.get_running_loop().sock_sendall(self.control, encode(frame))
+
+    async def connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        return await asyncio.open_connection(*self.address)
+
+
+async def get(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, path: str) -> bytes:
+    """Head and body of the answer."""
+    writer.write(f"GET {path} HTTP/1.1\r\nhost: x\r\n\r\n".encode())
+    head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 5)
+    return head + await asyncio.wait_for(reader.readexactly(4), 5)
+
+
+@contextlib.asynccontextmanager
+async def running(app: App, drain_seconds: float = 10.0) -> AsyncIterator[Running]:
+    run = Running(app, drain_seconds)
+    try:
+        yield run
+    finally:
+        run.server.should_exit = run.server.force_exit = True
+        run.control.close()
+        app.go_on.set()
+        await asyncio.wait_for(run.task, 10)
+        run.keeper.close()
+        run.worker_end.close()
+
+
+class WorkerServerTest(unittest.IsolatedAsyncioTestCase):
+    async def test_it_is_ready_only_when_the_apps_own_ready_says_so(self) -> None:
+        app = App()
+        app.ready_answers = [503, 503, 200]
+        async with running(app) as run:
+            await run.frame("ready")
+            self.assertEqual(app.ready_answers, [200], "it asked until the answer was yes")
+
+    async def test_a_drain_finishes_the_request_and_says_close(self) -> None:
+        app = App()
+        async with running(app) as run:
+            await run.frame("ready")
+            connection = await run.connect()
+            answer = asyncio.create_task(get(*connection, "/slow"))
+            await app.started.wait()
+            await run.say({"type": "drain", "seconds": 10})
+            await run.frame("draining")
+            self.assertFalse(run.task.done())
+            app.go_on.set()
+            head = await answer
+            self.assertTrue(head.endswith(b"done"))
+            self.assertIn(b"connection: close", head)
+            await asyncio.wait_for(run.task, 5)
+
+    async def test_a_request_on_its_way_over_an_idle_connection_is_answered(self) -> None:
+        app = App()
+        async with running(app) as run:
+            await run.frame("ready")
+            connection = await run.connect()
+            self.assertNotIn(b"connection: close", await get(*connection, "/"))
+            await run.say({"type": "drain", "seconds": 10})
+            await run.frame("draining")
+            self.assertIn(b"connection: close", await get(*connection, "/"))
+            await asyncio.wait_for(run.task, 5)
+
+    async def test_an_answer_that_is_being_generated_holds_the_drain(self) -> None:
+        async with running(App()) as run:
+            await run.frame("ready")
+            run.tasks["chat"] = object()
+            await run.say({"type": "drain", "seconds": 10})
+            await run.frame("draining")
+            await asyncio.sleep(0.3)  # several looks of the drain: nothing may happen
+            self.assertFalse(run.task.done())
+            run.tasks.clear()
+            await asyncio.wait_for(run.task, 5)
+
+    async def test_a_drain_ends_when_its_time_is_over(self) -> None:
+        async with running(App()) as run:
+            await run.frame("ready")
+            run.tasks["chat"] = object()
+            await run.say({"type": "drain", "seconds": 0.2})
+            await asyncio.wait_for(run.task, 5)
+
+    async def test_the_end_of_the_control_channel_drains(self) -> None:
+        async with running(App()) as run:
+            await run.frame("ready")
+            run.control.close()
+            await asyncio.wait_for(run.task, 5)
+
+    async def test_the_listening_socket_outlives_the_worker(self) -> None:
+        async with running(App()) as run:
+            await run.frame("ready")
+            await run.say({"type": "drain", "seconds": 10})
+            await asyncio.wait_for(run.task, 5)
+            _, writer = await asyncio.wait_for(run.connect(), 5)
+            writer.close()
+
+    async def test_it_hands_over_and_tells_its_figures(self) -> None:
+        async with running(App()) as run:
+            await run.frame("ready")
+            await run.say({"type": "offer"})
+            await run.say({"type": "stats"})
+            stats = await run.frame("stats")
+            self.assertEqual(run.offers, 1)
+            self.assertEqual((stats["sockets"], stats["generating"]), (0, 0))
+
+
+class WorkMeterTest(unittest.IsolatedAsyncioTestCase):
+    async def socket(self, *texts: str) -> tuple[WorkMeter, asyncio.Task[None], asyncio.Event]:
+        sent, leave = asyncio.Event(), asyncio.Event()
+
+        async def app(_scope: Scope, _receive: Receive, send: Send) -> None:
+            for text in texts:
+                await send({"type": "websocket.send", "text": text})
+            sent.set()
+            await leave.wait()
+
+        async def receive() -> Message:
+            return {"type": "websocket.connect"}
+
+        async def send(_message: Message) -> None:
+            pass
+
+        meter = WorkMeter(app)
+        task = asyncio.create_task(meter({"type": "websocket", "path": "/ws/socket.io/"}, receive, send))
+        await sent.wait()
+        return meter, task, leave
+
+    async def test_an_open_socket_is_no_work(self) -> None:
+        meter, task, leave = await self.socket("2", "3")
+        self.assertEqual((meter.open_sockets, meter.streaming_sockets()), (1, 0))
+        leave.set()
+        await task
+        self.assertEqual(meter.open_sockets, 0)
+
+    async def test_a_socket_through_which_an_answer_streams_is(self) -> None:
+        meter, task, leave = await self.socket("4token")
+        self.assertEqual(meter.streaming_sockets(), 1)
+        leave.set()
+        await task
+
+    async def test_a_long_poll_is_no_work(self) -> None:
+        waiting, leave = asyncio.Event(), asyncio.Event()
+
+        async def app(_scope: Scope, _receive: Receive, _send: Send) -> None:
+            waiting.set()
+            await leave.wait()
+
+        async def unused(*_: Any) -> Any:
+            raise AssertionError("the app does neither")
+
+        meter = WorkMeter(app)
+        for path, expected in (("/ws/socket.io/", 0), ("/api/v1/files/", 1)):
+            waiting.clear()
+            leave.clear()
+            task = asyncio.create_task(meter({"type": "http", "path": path}, unused, unused))
+            await waiting.wait()
+            self.assertEqual(meter.active_requests, expected, path)
+            leave.set()
+            await task
