@@ -24,6 +24,10 @@ await Promise.all([
     format: 'esm',
     splitting: true,
     external: Object.keys(dependencies),
+    // Bundled CommonJS packages (pg, redis) ask for Node's own modules by require().
+    banner: {
+      js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);",
+    },
   }),
   // PM2 loads this one from a folder without node_modules: everything is inside. CommonJS, because PM2's
   // container requires it, which costs less memory a worker than its import() path.
@@ -40,3 +44,4 @@ cpSync('src/runtime/preload', 'dist/runtime/preload', {
   recursive: true,
   filter: (path) => !path.includes('__pycache__'),
 });
+cpSync('src/openwebui/probe.py', 'dist/probe.py');

@@ -1,0 +1,89 @@
+import { Command, InvalidArgumentError, Option } from 'commander';
+import { EXIT_MEANINGS, type ExitCode } from '../errors.ts';
+import { packageVersion } from '../io/package.ts';
+import type { Terminal } from '../io/terminal.ts';
+import { presetNames } from '../presets.ts';
+import { PRELOAD_CHOICES } from '../runtime/contract.ts';
+import { parsePercent, parseSize } from '../units.ts';
+import { type EcosystemOptions, printEcosystem } from './ecosystem.ts';
+
+/** More workers than this are a slip of the finger. */
+const MOST_WORKERS = 1024;
+
+const HELP = `
+Examples:
+  $ webui-tune > ecosystem.config.js && pm2 start ecosystem.config.js
+  $ webui-tune --workers 4 --memory 4GiB --out ecosystem.config.js
+  $ webui-tune --python ~/openwebui/bin/python --port 3000 > ecosystem.config.js
+  $ webui-tune --preset small --env-file /etc/open-webui.env > ecosystem.config.js
+
+Settings of Open WebUI (DATABASE_URL, REDIS_URL, …) are taken from the environment and from open-webui.env beside the
+file or in this folder. More than one worker needs PostgreSQL, Redis and a vector store that processes can share.
+
+Exit codes:
+${EXIT_MEANINGS.map(([code, meaning]) => `  ${code}  ${meaning}`).join('\n')}
+`;
+
+/**
+ * The command line. Without a sub-command it prints the ecosystem file; `done` gets the exit code of the command that
+ * ran. Options before a sub-command are ours, those after it are its own.
+ */
+export function makeProgram(terminal: Terminal, done: (code: ExitCode) => void): Command {
+  const program = new Command('webui-tune');
+  program
+    .description('Prints a PM2 ecosystem file for Open WebUI, sized to this machine.')
+    .version(packageVersion(), '-V, --version', 'print the version')
+    .helpOption('-h, --help', 'print this help')
+    .addHelpText('after', HELP)
+    .configureOutput({ writeOut: terminal.out, writeErr: terminal.err })
+    .enablePositionalOptions()
+    .showSuggestionAfterError()
+    .exitOverride();
+  addPlanOptions(program)
+    .option('--out <file>', 'write to this file instead of stdout')
+    .option('--force', 'overwrite a file that webui-tune did not write')
+    .action(async (options: EcosystemOptions) => done(await printEcosystem(options, terminal)));
+  return program;
+}
+
+/** The options of every command that makes a plan. */
+export function addPlanOptions(command: Command): Command {
+  return command
+    .option('--workers <n|auto>', 'number of workers (auto: one for each physical core)', parseWorkers)
+    .option('--memory <size|percent>', 'memory that all of it may use: 4GiB, 50%', parseMemory)
+    .option('--host <address>', 'address to listen on (default: 0.0.0.0)', parseHost)
+    .option('--port <port>', 'port to listen on (default: 8080)', parsePort)
+    .option('--python <path>', 'interpreter or virtual environment of Open WebUI')
+    .option('--env-file <file>', 'settings of Open WebUI (default: open-webui.env)')
+    .option('--preset <name|file>', `${presetNames().join(', ')}, or a YAML file (default: default)`)
+    .addOption(
+      new Option('--preload <what>', 'what the workers share; auto: all that is safe').choices(
+        PRELOAD_CHOICES,
+      ),
+    );
+}
+
+function parseWorkers(text: string): number | 'auto' {
+  if (text === 'auto') return text;
+  return wholeNumber(text, MOST_WORKERS, `auto or a number from 1 to ${MOST_WORKERS}`);
+}
+
+function parsePort(text: string): number {
+  return wholeNumber(text, 65_535, 'a port from 1 to 65535');
+}
+
+function wholeNumber(text: string, most: number, expected: string): number {
+  const value = Number(text);
+  if (/^\d+$/.test(text) && value >= 1 && value <= most) return value;
+  throw new InvalidArgumentError(`Expected ${expected}.`);
+}
+
+function parseMemory(text: string): string {
+  if (parsePercent(text) !== undefined || (parseSize(text) ?? 0) > 0) return text;
+  throw new InvalidArgumentError('Expected a size such as 4GiB, or a percentage such as 50%.');
+}
+
+function parseHost(text: string): string {
+  if (/^[\w.:%[\]-]+$/.test(text)) return text;
+  throw new InvalidArgumentError('Expected an address or a host name.');
+}

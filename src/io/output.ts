@@ -1,0 +1,64 @@
+import { readFileSync, statSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { EXIT, systemCode, TuneError } from '../errors.ts';
+import { HEADER } from '../render/ecosystem.ts';
+import { writeAtomically } from './write.ts';
+
+/** For everyone to read: there is no secret in it. */
+const MODE = 0o644;
+
+/** What people read instead of a system error's code. */
+const REASONS: Readonly<Record<string, string>> = {
+  EACCES: 'permission denied',
+  EPERM: 'permission denied',
+  EROFS: 'the file system is read-only',
+  ENOSPC: 'no space left',
+  ENOENT: 'the folder does not exist',
+  ENOTDIR: 'a part of the path is not a folder',
+  ENAMETOOLONG: 'the name is too long',
+};
+
+/**
+ * Whether `path` may be written, before anything else is done. Throws TuneError: for a folder, for a parent that is
+ * missing, and for a file that we did not write, unless `force`.
+ */
+export function checkOutput(path: string, force: boolean): void {
+  const parent = statSync(dirname(path), { throwIfNoEntry: false });
+  if (!parent) throw cannot(path, `${dirname(path)} does not exist`);
+  if (!parent.isDirectory()) throw cannot(path, `${dirname(path)} is not a folder`);
+  const present = statSync(path, { throwIfNoEntry: false });
+  if (!present) return;
+  if (present.isDirectory()) throw cannot(path, 'it is a folder');
+  if (force) return;
+  if (!present.isFile()) throw cannot(path, 'it is not a regular file');
+  if (!isOurs(path)) {
+    throw new TuneError(`${path} was not written by webui-tune, and is left as it is`, EXIT.output, [
+      'choose another --out, or add --force to overwrite it',
+    ]);
+  }
+}
+
+/** Writes the ecosystem file. Throws TuneError. */
+export function writeOutput(path: string, text: string): void {
+  try {
+    writeAtomically(path, text, MODE);
+  } catch (error) {
+    throw cannot(path, reasonOf(error));
+  }
+}
+
+function isOurs(path: string): boolean {
+  try {
+    return readFileSync(path, 'utf8').startsWith(HEADER);
+  } catch (error) {
+    throw cannot(path, reasonOf(error));
+  }
+}
+
+function reasonOf(error: unknown): string {
+  return REASONS[systemCode(error) ?? ''] ?? String(error);
+}
+
+function cannot(path: string, reason: string): TuneError {
+  return new TuneError(`${path} cannot be written: ${reason}`, EXIT.output);
+}

@@ -1,0 +1,71 @@
+import { createHash } from 'node:crypto';
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, relative, sep } from 'node:path';
+import { systemCode } from '../errors.ts';
+import { RUNTIME_FILES } from '../runtime/contract.ts';
+import { dataHome } from './folders.ts';
+import { packageRoot, packageVersion } from './package.ts';
+
+/** Caches that package runners empty when they like: npx, pnpm dlx, bunx, yarn dlx. */
+const THROW_AWAY = /[/\\](?:_npx|dlx-[^/\\]*|bunx-[^/\\]*|xfs-[^/\\]*)[/\\]/;
+
+export interface RuntimeFolder {
+  path: string;
+  /** Copied there just now, because the package itself does not stay. */
+  copied: boolean;
+}
+
+/**
+ * The folder of the runtime files, by a path that stays: PM2 reads them at every restart, long after npx has emptied its
+ * cache. `root` is the package's folder.
+ */
+export function stableRuntime(env: NodeJS.ProcessEnv, root = packageRoot()): RuntimeFolder {
+  const source = join(root, 'dist', 'runtime');
+  for (const file of Object.values(RUNTIME_FILES)) {
+    if (!existsSync(join(source, file))) {
+      throw new Error(
+        `${join(source, file)} is missing: the package is incomplete (in a checkout: npm run build)`,
+      );
+    }
+  }
+  if (!isThrowAway(root)) return { path: source, copied: false };
+  return copyByContent(source, join(dataHome(env), 'runtime'), packageVersion());
+}
+
+export function isThrowAway(folder: string): boolean {
+  return THROW_AWAY.test(`${folder}${sep}`) || !relative(tmpdir(), folder).startsWith('..');
+}
+
+/** Copies a folder under a name made of the version and the content: what is running there never changes. */
+export function copyByContent(source: string, parent: string, version: string): RuntimeFolder {
+  const path = join(parent, `${version}-${contentHash(source)}`);
+  if (existsSync(path)) return { path, copied: false };
+  mkdirSync(parent, { recursive: true });
+  const temporary = `${path}.${process.pid}.tmp`;
+  try {
+    cpSync(source, temporary, { recursive: true });
+    renameSync(temporary, path);
+  } catch (error) {
+    rmSync(temporary, { recursive: true, force: true });
+    // Somebody else was faster, with the same content.
+    if (!['ENOTEMPTY', 'EEXIST'].includes(systemCode(error) ?? '')) throw error;
+    return { path, copied: false };
+  }
+  return { path, copied: true };
+}
+
+/** Over the names and contents of all files, in order. Python's bytecode caches are no part of it. */
+function contentHash(folder: string): string {
+  const hash = createHash('sha256');
+  const files = readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile() && !entry.parentPath.includes('__pycache__'))
+    .map((entry) => relative(folder, join(entry.parentPath, entry.name)))
+    .sort();
+  for (const file of files)
+    hash
+      .update(`${file}\0`)
+      .update(readFileSync(join(folder, file)))
+      .update('\0');
+  return hash.digest('hex').slice(0, 8);
+}

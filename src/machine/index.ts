@@ -1,0 +1,46 @@
+import type { CpuFacts, MachineFacts, MemoryFacts } from '../types.ts';
+import { readCgroupLimits } from './cgroup.ts';
+import { readMeminfo } from './meminfo.ts';
+import { readTopology } from './topology.ts';
+
+/**
+ * What this process may use of the machine below `root` (laid out as Linux does: proc/ and sys/). Only where the
+ * kernel's files are missing (macOS, Windows) is systeminformation asked: it knows no cgroups, and takes longer.
+ */
+export async function readMachine(root = '/'): Promise<MachineFacts> {
+  const { memory: limit, cpu: quota, notes } = readCgroupLimits(root);
+  const topology = readTopology(root);
+  const meminfo = readMeminfo(root);
+  const cpu = topology ?? (await askForCpu());
+  const memory = meminfo ? { ...meminfo, source: '/proc/meminfo' } : await askForMemory();
+  if (!topology) notes.push('no /proc and /sys: CPU facts are those of the whole machine');
+  const inLimit = limit ? limit.bytes - (limit.usedBytes ?? 0) : Number.POSITIVE_INFINITY;
+  return {
+    platform: process.platform,
+    architecture: process.arch,
+    cpu: { ...cpu, ...(quota && { quota }) },
+    memory: {
+      ...memory,
+      availableBytes: Math.max(0, Math.min(memory.availableBytes, inLimit)),
+      ...(limit && { limit }),
+    },
+    notes,
+  };
+}
+
+async function askForCpu(): Promise<Omit<CpuFacts, 'quota'>> {
+  const { default: systeminformation } = await import('systeminformation');
+  const { physicalCores, cores } = await systeminformation.cpu();
+  return {
+    physicalCores: Math.max(1, physicalCores),
+    logicalCpus: Math.max(1, cores),
+    machineCpus: Math.max(1, cores),
+    source: 'systeminformation',
+  };
+}
+
+async function askForMemory(): Promise<Omit<MemoryFacts, 'limit'>> {
+  const { default: systeminformation } = await import('systeminformation');
+  const { total, available, swaptotal } = await systeminformation.mem();
+  return { totalBytes: total, availableBytes: available, swapBytes: swaptotal, source: 'systeminformation' };
+}

@@ -1,0 +1,70 @@
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { join } from 'node:path';
+import { KIB } from '../units.ts';
+import { readKernelFile } from './files.ts';
+
+export interface Process {
+  pid: number;
+  /** The words of its command line; empty for kernel threads. */
+  command: string[];
+}
+
+/** Processes below `root`/proc that run with `text` in their environment, as far as we may look. */
+export function processesWith(root: string, text: string): Process[] {
+  const needle = Buffer.from(text);
+  return processIds(root).flatMap((pid) => {
+    try {
+      const environment = readFileSync(join(root, `proc/${pid}/environ`));
+      return environment.includes(needle) ? [readProcess(root, pid)] : [];
+    } catch {
+      return []; // another user's, or gone
+    }
+  });
+}
+
+/** Bytes that processes use, shared pages divided among those that share them (`Pss`, proc_pid_smaps(5)). */
+export function memoryOf(root: string, processes: readonly Process[]): number {
+  return processes.reduce((sum, { pid }) => {
+    const rollup = readKernelFile(root, `proc/${pid}/smaps_rollup`) ?? '';
+    return sum + Number(/^Pss:\s+(\d+) kB$/m.exec(rollup)?.[1] ?? 0) * KIB;
+  }, 0);
+}
+
+/** Processes that have one of these sockets open, by inode, as far as we may look. */
+export function ownersOf(root: string, inodes: ReadonlySet<string>): Process[] {
+  if (inodes.size === 0) return [];
+  return processIds(root).flatMap((pid) => {
+    const folder = join(root, `proc/${pid}/fd`);
+    try {
+      const open = readdirSync(folder).some((fd) => {
+        const inode = /^socket:\[(\d+)\]$/.exec(readLink(join(folder, fd)))?.[1];
+        return inode !== undefined && inodes.has(inode);
+      });
+      return open ? [readProcess(root, pid)] : [];
+    } catch {
+      return [];
+    }
+  });
+}
+
+function readProcess(root: string, pid: number): Process {
+  return { pid, command: (readKernelFile(root, `proc/${pid}/cmdline`) ?? '').split('\0').filter(Boolean) };
+}
+
+function processIds(root: string): number[] {
+  try {
+    return readdirSync(join(root, 'proc'))
+      .filter((name) => /^\d+$/.test(name))
+      .map(Number);
+  } catch {
+    return [];
+  }
+}
+
+function readLink(path: string): string {
+  try {
+    return readlinkSync(path);
+  } catch {
+    return '';
+  }
+}

@@ -1,0 +1,155 @@
+import type { Plan, Recommendation } from '../types.ts';
+import { formatBytes, plural, toMib } from '../units.ts';
+import type { PlanInput } from './input.ts';
+import { forecastLevel, makeBudget, makeMemoryPlan, requireOneWorker, workersThatFit } from './memory.ts';
+import { LEVELS } from './model.ts';
+import { type Missing, missingForSeveralWorkers, type Requirement } from './services.ts';
+import { planSettings } from './settings/index.ts';
+import { countWorkers, type WorkerCount } from './workers.ts';
+
+/**
+ * Facts and wishes → plan. Pure: the same input is the same plan. Throws TuneError where not even one worker fits.
+ */
+export function makePlan(input: PlanInput): Plan {
+  const { machine, preset, services, settings, places } = input;
+  const preload = input.preload ?? preset.preload;
+  const forecast = forecastLevel(preload, settings);
+  const budget = makeBudget(machine.memory, preset, input.memory);
+  requireOneWorker(budget, forecast.level, preset);
+
+  const requirement: Requirement = {
+    settings,
+    services,
+    hasLocalVectors: input.hasLocalVectors,
+    hasPgvectorDriver: input.openWebui.drivers.pgvector ?? false,
+  };
+  const missing = missingForSeveralWorkers(requirement);
+  const fitting = workersThatFit(budget.budget, forecast.level, preset);
+  const count = countWorkers(machine.cpu, preset, fitting, missing.length === 0, input.workers);
+  const memory = makeMemoryPlan(count.workers, budget, forecast, preset);
+
+  const plan: Omit<Plan, 'recommendations'> = {
+    ...count,
+    machine,
+    memory,
+    services,
+    openWebui: { version: input.openWebui.version, python: input.openWebui.python },
+    preset: preset.name,
+    host: input.host.value,
+    port: input.port.value,
+    preload,
+    drainSeconds: preset.drainSeconds,
+    places,
+    settings: planSettings(input, { ...requirement, workers: count.workers }),
+    warnings: [
+      ...(input.warnings ?? []),
+      ...machine.notes,
+      ...explainOneWorker(missing, count),
+      ...explainWish(input, count),
+    ],
+  };
+  return { ...plan, recommendations: recommend(plan, input) };
+}
+
+/** Why there is one worker only, and what would change it. */
+function explainOneWorker(missing: readonly Missing[], { bounds }: WorkerCount): string[] {
+  const wanted = bounds.user ?? Math.min(bounds.cores ?? 1, bounds.preset ?? 1);
+  // Nothing is lost where one worker is all that there would be.
+  if (wanted <= 1) return [];
+  return missing.map(
+    ({ what, problem, mend }) => `one worker, because ${what} is missing: ${problem}; ${mend}`,
+  );
+}
+
+function explainWish(
+  { workers: wish, machine }: PlanInput,
+  { workers, limitedBy, bounds }: WorkerCount,
+): string[] {
+  if (!wish) return [];
+  if (workers < wish.value && limitedBy === 'memory') {
+    return [`${wish.from} asks for ${plural(wish.value, 'worker')}: memory allows ${workers}`];
+  }
+  if (workers > (bounds.cores ?? workers)) {
+    const cores = plural(machine.cpu.physicalCores, 'physical core');
+    return [`${plural(workers, 'worker')} share ${cores}: more memory, but no more throughput`];
+  }
+  return [];
+}
+
+/** The numbers of the plan, each with its arithmetic. */
+function recommend(plan: Omit<Plan, 'recommendations'>, input: PlanInput): Recommendation[] {
+  const { memory, workers, limitedBy } = plan;
+  return [
+    {
+      key: 'workers',
+      value: workers,
+      reason: workersReason(plan, input),
+      source: input.workers && limitedBy === 'user' ? 'flag' : 'computed',
+      limitedBy,
+    },
+    {
+      key: 'memory.budget',
+      value: formatBytes(memory.budget),
+      reason: `${formatBytes(memory.from.bytes)} (${memory.from.source}) − ${formatBytes(memory.reserve)} reserve`,
+      source: input.memory?.from === memory.from.source ? 'flag' : 'computed',
+    },
+    {
+      key: 'memory.predicted',
+      value: formatBytes(memory.predicted),
+      reason: `${formatBytes(memory.base)} for the ${memory.level} preload + ${workers} × ${formatBytes(memory.worker)}`,
+      source: 'computed',
+    },
+    {
+      key: 'memory.workerLimit',
+      value: formatBytes(memory.workerLimit),
+      reason: 'private memory at which a worker is replaced by a new one',
+      source: 'computed',
+    },
+    {
+      key: 'preload',
+      value: plan.preload === 'auto' ? `auto (${memory.level})` : plan.preload,
+      reason: `${memory.levelReason}; ${LEVELS[memory.level].source}`,
+      source: input.preload === undefined ? 'preset' : 'flag',
+    },
+    {
+      key: 'address',
+      value: `${input.host.value}:${input.port.value}`,
+      reason: `all workers accept on it (${[...new Set([input.host.from, input.port.from])].join(', ')})`,
+      source: input.port.from.startsWith('--') ? 'flag' : 'computed',
+    },
+    {
+      key: 'drainSeconds',
+      value: plan.drainSeconds,
+      reason: 'seconds that a worker may take to finish its answers when it is replaced',
+      source: 'preset',
+    },
+  ];
+}
+
+function workersReason(
+  { limitedBy, bounds, machine, memory }: Omit<Plan, 'recommendations'>,
+  input: PlanInput,
+): string {
+  const { physicalCores, logicalCpus, quota } = machine.cpu;
+  const cores = plural(physicalCores, 'physical core');
+  switch (limitedBy) {
+    case 'services':
+      return `the services around it allow one; ${cores} would take ${bounds.cores}`;
+    case 'user':
+      return `${input.workers?.from} asks for it`;
+    case 'memory':
+      return `${formatBytes(memory.budget)} hold ${formatBytes(memory.base)} + ${(bounds.memory ?? 0) + 1} × ${formatBytes(memory.worker + memory.growth)} (one of them for reloads)`;
+    case 'preset':
+      return `the preset ${JSON.stringify(input.preset.name)} takes no more`;
+    case 'database':
+      return `the database takes ${bounds.database}`;
+    case 'cores':
+      if (quota && quota.cores < physicalCores) return `a quota of ${quota.cores} CPUs (${quota.source})`;
+      return logicalCpus > physicalCores ? `${cores} (${logicalCpus} hyper-threads)` : cores;
+  }
+}
+
+/** Whole MiB of the limit, as the runtime takes it. */
+export function workerLimitMib(plan: Plan): number {
+  return toMib(plan.memory.workerLimit);
+}

@@ -1,0 +1,29 @@
+import type { PreloadChoice } from '../runtime/contract.ts';
+import type { MachineFacts, Places, Preset, ServiceFacts, Settings } from '../types.ts';
+
+/** A number that the user asked for, and where: `--workers`, `WEB_CONCURRENCY`. */
+export interface Wish<T> {
+  value: T;
+  from: string;
+}
+
+export interface PlanInput {
+  machine: MachineFacts;
+  preset: Preset;
+  services: ServiceFacts;
+  settings: Settings;
+  openWebui: { version: string; python: string; drivers: Readonly<Record<string, boolean>> };
+  places: Places;
+  /** Why the data folder is where it is; and the setting's source. */
+  dataDir: { reason: string; source: 'environment' | 'env file' | 'computed' };
+  /** Whether the data folder holds documents embedded into the local Chroma store. */
+  hasLocalVectors: boolean;
+  workers?: Wish<number>;
+  /** Bytes that the whole tree may use. */
+  memory?: Wish<number>;
+  host: Wish<string>;
+  port: Wish<number>;
+  preload?: PreloadChoice;
+  /** What was noticed while reading: printed with the plan's own. */
+  warnings?: readonly string[];
+}

@@ -1,0 +1,116 @@
+import { EXIT, TuneError } from '../errors.ts';
+import type { PreloadChoice } from '../runtime/contract.ts';
+import type { MemoryFacts, MemoryPlan, PreloadLevel, Preset, Settings } from '../types.ts';
+import { formatBytes, MIB } from '../units.ts';
+import type { Wish } from './input.ts';
+import { LEVELS, SUPERVISOR, workerCost } from './model.ts';
+
+/** Worker limits are whole multiples of this, so that a plan does not change with every megabyte that is free. */
+const LIMIT_STEP = 64 * MIB;
+
+export interface Budget {
+  budget: number;
+  from: { bytes: number; source: string };
+  reserve: number;
+}
+
+/** budget = min(what the user gave, the limit around us, what is available) − reserve. */
+export function makeBudget(
+  { availableBytes, ownBytes = 0, limit, totalBytes }: MemoryFacts,
+  { memory }: Preset,
+  wish: Wish<number> | undefined,
+): Budget {
+  const ceiling = Math.min(totalBytes, limit?.bytes ?? Number.POSITIVE_INFINITY);
+  const running = ownBytes > 0 ? `, with the ${formatBytes(ownBytes)} that the running cluster holds` : '';
+  const candidates = [
+    { bytes: Math.min(availableBytes + ownBytes, ceiling), source: `available now${running}` },
+    ...(limit ? [{ bytes: limit.bytes, source: `limit in ${limit.source}` }] : []),
+    ...(wish ? [{ bytes: wish.value, source: wish.from }] : []),
+  ];
+  const from = candidates.reduce((least, next) => (next.bytes < least.bytes ? next : least));
+  const share = Math.round(from.bytes * memory.reserveShare);
+  const reserve = Math.min(Math.max(share, memory.reserveMin), memory.reserveMax);
+  return { budget: Math.max(0, from.bytes - reserve), from, reserve };
+}
+
+/**
+ * What the preload process will have imported: a forecast, because it decides itself, by its safety checks and by the
+ * engines in Open WebUI's database, which win over the environment after the first boot.
+ */
+export function forecastLevel(
+  choice: PreloadChoice,
+  settings: Settings,
+): { level: PreloadLevel; levelReason: string } {
+  if (choice === 'lean' || choice === 'libraries' || choice === 'none') {
+    return { level: choice, levelReason: `--preload ${choice}` };
+  }
+  if (choice === 'app') return { level: 'full', levelReason: '--preload app' };
+  const engine = settings.get('RAG_EMBEDDING_ENGINE');
+  if (engine?.value) return { level: 'lean', levelReason: 'embeddings are remote (RAG_EMBEDDING_ENGINE)' };
+  return { level: 'full', levelReason: 'embeddings are local (RAG_EMBEDDING_ENGINE is empty)' };
+}
+
+/** Workers that fit, with room for one more while a reload replaces them. Zero: not even one does. */
+export function workersThatFit(budget: number, level: PreloadLevel, { memory }: Preset): number {
+  const each = workerCost(level) + memory.growth;
+  return Math.max(0, Math.floor((budget - LEVELS[level].base) / each) - 1);
+}
+
+/** Throws TuneError where not even one worker fits: by how much, and what would help. */
+export function requireOneWorker(
+  { budget, from, reserve }: Budget,
+  level: PreloadLevel,
+  preset: Preset,
+): void {
+  if (workersThatFit(budget, level, preset) >= 1) return;
+  const each = workerCost(level) + preset.memory.growth;
+  const needed = LEVELS[level].base + 2 * each;
+  const help: string[] = [];
+  const leanNeeded = LEVELS.lean.base + 2 * each;
+  if (level === 'full' && leanNeeded <= budget) {
+    help.push(
+      `RAG_EMBEDDING_ENGINE=openai (or ollama): remote embeddings need ${formatBytes(leanNeeded)} only`,
+    );
+  }
+  if (preset.name !== 'small') help.push('webui-tune --preset small: keeps less in reserve');
+  throw new TuneError(
+    `too little memory for one worker: ${formatBytes(needed - budget)} are missing.\n` +
+      `  needed: ${formatBytes(needed)} = ${formatBytes(LEVELS[level].base)} for the ${level} preload ` +
+      `+ 2 × ${formatBytes(each)} (one worker, and its successor during a reload)\n` +
+      `  budget: ${formatBytes(budget)} = ${formatBytes(from.bytes)} (${from.source}) − ${formatBytes(reserve)} reserve`,
+    EXIT.machine,
+    help,
+  );
+}
+
+/** Memory of `workers` workers. */
+export function makeMemoryPlan(
+  workers: number,
+  budget: Budget,
+  forecast: { level: PreloadLevel; levelReason: string },
+  { memory }: Preset,
+): MemoryPlan {
+  const { base } = LEVELS[forecast.level];
+  const worker = workerCost(forecast.level);
+  return {
+    ...budget,
+    ...forecast,
+    base,
+    worker,
+    growth: memory.growth,
+    predicted: base + workers * worker,
+    workerLimit: workerLimit(workers, budget.budget, forecast.level, memory),
+  };
+}
+
+/**
+ * The limit at which a worker is replaced: all of them may reach it, beside one that is starting, within the budget.
+ * Never so low that an ordinary worker hits it, because that one would be replaced for ever.
+ */
+function workerLimit(workers: number, budget: number, level: PreloadLevel, memory: Preset['memory']): number {
+  const starting = workerCost(level) + memory.growth;
+  const share = (budget - LEVELS[level].base - starting) / workers - SUPERVISOR;
+  const stepped = Math.floor(share / LIMIT_STEP) * LIMIT_STEP;
+  const ordinary = LEVELS[level].worker + memory.growth;
+  return Math.max(Math.min(stepped, memory.workerLimit), ordinary);
+}

@@ -1,0 +1,138 @@
+import type { Reachability, ServiceFacts, Settings } from '../types.ts';
+
+/** Something without which a second worker would lose data or messages. */
+export interface Missing {
+  what: 'PostgreSQL' | 'Redis' | 'a shared vector store' | 'WebSockets';
+  /** What there is instead. */
+  problem: string;
+  /** What to set or to start. */
+  mend: string;
+}
+
+export interface Requirement {
+  settings: Settings;
+  services: ServiceFacts;
+  /** Documents in the local Chroma store. */
+  hasLocalVectors: boolean;
+  /** Whether the interpreter has the pgvector package. */
+  hasPgvectorDriver: boolean;
+}
+
+/** All that stands between this installation and several workers; empty: nothing. */
+export function missingForSeveralWorkers(requirement: Requirement): Missing[] {
+  return [missingDatabase(requirement), ...missingRedis(requirement), missingVectorStore(requirement)].filter(
+    (missing) => missing !== undefined,
+  );
+}
+
+function missingDatabase({ services: { database } }: Requirement): Missing | undefined {
+  const what = 'PostgreSQL';
+  const mend = 'set DATABASE_URL=postgresql://user:password@127.0.0.1:5432/openwebui';
+  if (database.kind === 'sqlite') {
+    return { what, problem: 'the database is SQLite: one process at a time may write to it', mend };
+  }
+  if (database.kind === 'other') {
+    return {
+      what,
+      problem: `the database is ${database.scheme}: only PostgreSQL locks what workers claim`,
+      mend,
+    };
+  }
+  return unreachable(what, database.where, database.answer);
+}
+
+function missingRedis({ services: { redis }, settings }: Requirement): (Missing | undefined)[] {
+  const missing: (Missing | undefined)[] = [];
+  if (redis.kind === 'none') {
+    missing.push({
+      what: 'Redis',
+      problem: redis.found
+        ? `REDIS_URL is not set, though a Redis answers at ${redis.found}`
+        : 'REDIS_URL is not set: workers could not reach each other’s browsers',
+      mend: `set REDIS_URL=${redis.found ?? 'redis://127.0.0.1:6379/0'}, a Redis that no other Open WebUI uses`,
+    });
+  } else {
+    missing.push(unreachable('Redis', redis.where, redis.answer));
+  }
+  const manager = settings.get('WEBSOCKET_MANAGER');
+  if (manager && manager.value !== 'redis') {
+    missing.push({
+      what: 'WebSockets',
+      problem: `WEBSOCKET_MANAGER is set (${manager.source}) and is not "redis"`,
+      mend: 'take WEBSOCKET_MANAGER away, or set it to redis',
+    });
+  }
+  const support = settings.get('ENABLE_WEBSOCKET_SUPPORT');
+  if (support && support.value.toLowerCase() !== 'true') {
+    missing.push({
+      what: 'WebSockets',
+      problem: `ENABLE_WEBSOCKET_SUPPORT is off (${support.source}): polling would have to stay with one worker`,
+      mend: 'take ENABLE_WEBSOCKET_SUPPORT away, or set it to True',
+    });
+  }
+  return missing;
+}
+
+/** Names of VECTOR_DB: open_webui/retrieval/vector/type.py. */
+function missingVectorStore(requirement: Requirement): Missing | undefined {
+  const { settings, services, hasLocalVectors } = requirement;
+  const what = 'a shared vector store';
+  const get = (name: string) => settings.get(name)?.value || undefined;
+  const store = get('VECTOR_DB') ?? 'chroma';
+  if (store === 'milvus' && !/^(?:https?|tcp|unix):/.test(get('MILVUS_URI') ?? '')) {
+    return {
+      what,
+      problem: 'VECTOR_DB=milvus without a server: its file is for one process',
+      mend: 'set MILVUS_URI=http://host:19530',
+    };
+  }
+  if (store !== 'chroma' || get('CHROMA_HTTP_HOST')) return undefined;
+  if (choosesPgvector(requirement)) return undefined;
+  const server = 'start one (chroma run --path FOLDER) and set CHROMA_HTTP_HOST=127.0.0.1';
+  if (hasLocalVectors) {
+    return {
+      what,
+      problem: 'documents are in the local Chroma folder, which is for one process',
+      mend: `${server}, with FOLDER = DATA_DIR/vector_db: the documents stay`,
+    };
+  }
+  const postgres = services.database.kind === 'postgresql' && services.database.answer.up;
+  if (postgres && !requirement.hasPgvectorDriver) {
+    return {
+      what,
+      problem: 'Chroma would keep vectors in a folder, which is for one process; pgvector is not installed',
+      mend: `pip install 'open-webui[postgres]' into the same environment, or ${server}`,
+    };
+  }
+  const vector = services.database.kind === 'postgresql' ? services.database.vector : undefined;
+  const problem = 'Chroma would keep vectors in a folder, which is for one process';
+  if (vector === 'superuser-only') {
+    return { what, problem, mend: 'as a PostgreSQL superuser, in that database: CREATE EXTENSION vector;' };
+  }
+  if (vector === 'missing') {
+    return { what, problem, mend: `install the pgvector extension for PostgreSQL, or ${server}` };
+  }
+  return { what, problem, mend: `set VECTOR_DB=pgvector (in PostgreSQL), or ${server}` };
+}
+
+/**
+ * Whether VECTOR_DB=pgvector may be set without being asked for: nothing is set, no document would be lost from sight,
+ * and the database in use has the extension or lets us create it.
+ */
+export function choosesPgvector(requirement: Requirement): boolean {
+  const { settings, services, hasLocalVectors, hasPgvectorDriver } = requirement;
+  if (settings.get('VECTOR_DB')?.value || settings.get('CHROMA_HTTP_HOST')?.value || hasLocalVectors)
+    return false;
+  const { database } = services;
+  if (!hasPgvectorDriver || database.kind !== 'postgresql') return false;
+  return database.vector === 'installed' || database.vector === 'creatable';
+}
+
+function unreachable(what: Missing['what'], where: string, answer: Reachability): Missing | undefined {
+  if (answer.up) return undefined;
+  return {
+    what,
+    problem: `${where} is configured but does not answer: ${answer.reason}`,
+    mend: 'start it, and run webui-tune again for more workers',
+  };
+}

@@ -1,0 +1,61 @@
+import type { PlannedSetting, Setting } from '../../types.ts';
+import type { PlanInput } from '../input.ts';
+import type { Computed, SettingsContext, SettingsGroup } from './group.ts';
+import { redisGroup } from './redis.ts';
+import { vectorGroup } from './vector.ts';
+import { websocketGroup } from './websocket.ts';
+
+/** All groups, in the order of the report. */
+export const SETTINGS_GROUPS: readonly SettingsGroup[] = [websocketGroup, redisGroup, vectorGroup];
+
+/** Names that the runtime sets for itself (contract.ts) or that the interpreter reads. */
+const PYTHON = { key: 'PYTHONUNBUFFERED', value: '1' };
+
+/**
+ * Every setting that the preload process will see, in the order of the names: the user's own, and ours where there is
+ * none of the user's.
+ */
+export function planSettings(
+  { settings, places, dataDir }: Pick<PlanInput, 'settings' | 'places' | 'dataDir'>,
+  context: SettingsContext,
+): PlannedSetting[] {
+  const planned = new Map<string, PlannedSetting>();
+  for (const [key, setting] of settings) planned.set(key, fromUser(key, setting));
+  for (const computed of SETTINGS_GROUPS.flatMap((group) => group.recommend(context))) {
+    // An empty value is how Open WebUI spells "not set" for these.
+    if (!settings.get(computed.key)?.value) planned.set(computed.key, fromUs(computed));
+  }
+  // Always said, and always absolute: by default it lies inside Python's packages.
+  const rendered = dataDir.source !== 'env file' || settings.get('DATA_DIR')?.value !== places.dataDir;
+  planned.set('DATA_DIR', {
+    key: 'DATA_DIR',
+    value: places.dataDir,
+    secret: false,
+    source: dataDir.source,
+    reason: dataDir.reason,
+    rendered,
+  });
+  planned.set(PYTHON.key, {
+    ...PYTHON,
+    secret: false,
+    source: 'computed',
+    reason: 'log lines appear at once',
+    rendered: true,
+  });
+  return [...planned.values()].sort((a, b) => (a.key < b.key ? -1 : 1));
+}
+
+function fromUser(key: string, { value, source, secret }: Setting): PlannedSetting {
+  return {
+    key,
+    ...(!secret && { value }),
+    secret,
+    source,
+    reason: source === 'preset' ? 'from the preset' : 'yours',
+    rendered: !secret && (source === 'environment' || source === 'preset'),
+  };
+}
+
+function fromUs({ key, value, reason }: Computed): PlannedSetting {
+  return { key, value, secret: false, source: 'computed', reason, rendered: true };
+}

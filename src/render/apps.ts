@@ -1,0 +1,110 @@
+import { workerLimitMib } from '../plan/index.ts';
+import { APPS, ENV, EXIT_CANNOT_BOOT, RUNTIME_FILES } from '../runtime/contract.ts';
+import type { Plan } from '../types.ts';
+
+export type AppValue =
+  | string
+  | number
+  | boolean
+  | readonly (string | number)[]
+  | Readonly<Record<string, string>>;
+
+/** An app of PM2, in the words of its configuration file. */
+export type App = Readonly<Record<string, AppValue>>;
+
+/** Milliseconds that a supervisor and its worker get for leaving once the drain time is over. */
+const KILL_MARGIN = 15_000;
+
+/**
+ * Milliseconds until PM2 calls an instance ready that has not said so; a reload would then stop the old one. Migrations
+ * and the import took 12 to 33 s on two cores; an instance also waits for a database that is down.
+ */
+const LISTEN_TIMEOUT = 300_000;
+
+/** Milliseconds that the preload process gets to leave: it serves nobody, but a migration may be under way. */
+const PRELOAD_KILL_TIMEOUT = 30_000;
+
+/**
+ * Milliseconds of uptime below which a death counts as unstable, and how many of those in a row end the retries
+ * (pm2/lib/God.js, handleExit): an import that fails at its end takes some 20 s.
+ */
+const PRELOAD_MIN_UPTIME = 60_000;
+const PRELOAD_MAX_RESTARTS = 10;
+
+/** Milliseconds until the first restart; PM2 multiplies by 1.5 each time, up to 15 s (pm2/lib/God.js, handleExit). */
+const PRELOAD_RESTART_DELAY = 1_000;
+const WORKER_RESTART_DELAY = 100;
+
+/** The two apps, the preload process first: PM2 starts them in this order. */
+export function appsOf(plan: Plan): App[] {
+  return [preloadApp(plan), clusterApp(plan)];
+}
+
+function preloadApp(plan: Plan): App {
+  const { places } = plan;
+  return {
+    name: APPS.preload,
+    ...scriptAt(`${places.runtime}/${RUNTIME_FILES.preload}`),
+    interpreter: places.python,
+    exec_mode: 'fork',
+    treekill: false,
+    autorestart: true,
+    exp_backoff_restart_delay: PRELOAD_RESTART_DELAY,
+    min_uptime: PRELOAD_MIN_UPTIME,
+    max_restarts: PRELOAD_MAX_RESTARTS,
+    stop_exit_codes: [EXIT_CANNOT_BOOT],
+    kill_timeout: PRELOAD_KILL_TIMEOUT,
+    pmx: false,
+    vizion: false,
+    env: preloadEnvironment(plan),
+  };
+}
+
+function clusterApp(plan: Plan): App {
+  return {
+    name: APPS.cluster,
+    ...scriptAt(`${plan.places.runtime}/${RUNTIME_FILES.worker}`),
+    exec_mode: 'cluster',
+    instances: plan.workers,
+    wait_ready: true,
+    listen_timeout: LISTEN_TIMEOUT,
+    kill_timeout: plan.drainSeconds * 1000 + KILL_MARGIN,
+    autorestart: true,
+    exp_backoff_restart_delay: WORKER_RESTART_DELAY,
+    stop_exit_codes: [EXIT_CANNOT_BOOT],
+    pmx: false,
+    vizion: false,
+    env: {
+      [ENV.controlSocket]: plan.places.controlSocket,
+      [ENV.drainSeconds]: String(plan.drainSeconds),
+      [ENV.memoryLimit]: String(workerLimitMib(plan)),
+    },
+  };
+}
+
+function preloadEnvironment(plan: Plan): Record<string, string> {
+  const { places, settings } = plan;
+  const rendered = settings.filter((setting) => setting.rendered && !setting.secret);
+  // Those that a later line in the env file may still change.
+  const computed = rendered.filter(({ source }) => source === 'computed' || source === 'preset');
+  return Object.fromEntries<string>([
+    [ENV.host, plan.host],
+    [ENV.port, String(plan.port)],
+    [ENV.controlSocket, places.controlSocket],
+    [ENV.preload, plan.preload],
+    ...(places.envFile === undefined ? [] : [[ENV.envFile, places.envFile] as const]),
+    [ENV.secretsFile, places.secretsFile],
+    [ENV.computed, computed.map(({ key }) => key).join(',')],
+    ...rendered.map(({ key, value }) => [key, value ?? ''] as const),
+  ]);
+}
+
+/**
+ * PM2 takes a script with a space in its path for a shell command (pm2/lib/Common.js, verifyConfs); relative to its
+ * folder, it has none.
+ */
+function scriptAt(path: string): { script: string; cwd?: string } {
+  if (!path.includes(' ')) return { script: path };
+  const slash = path.lastIndexOf('/');
+  return { script: `.${path.slice(slash)}`, cwd: path.slice(0, slash) };
+}

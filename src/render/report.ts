@@ -1,0 +1,85 @@
+import type { Plan, PlannedSetting, Recommendation } from '../types.ts';
+
+/** A line of the report by what it is; the terminal decides on colours. */
+export interface ReportLine {
+  kind: 'title' | 'row' | 'warning' | 'note' | 'blank';
+  /** Columns of a row; the only one of the others. */
+  cells: readonly string[];
+}
+
+/** Longest value that is shown; a longer one is in the file. */
+const LONGEST_VALUE = 40;
+
+/** Names of the numbers, for people. */
+const LABELS: Readonly<Record<string, string>> = {
+  workers: 'workers',
+  'memory.budget': 'memory budget',
+  'memory.predicted': 'memory needed',
+  'memory.workerLimit': 'worker limit',
+  preload: 'preload',
+  address: 'address',
+  drainSeconds: 'drain time',
+};
+
+/** The report on a plan: its numbers with their reasons, the settings with their sources, and what to look at. */
+export function reportOf(plan: Plan, notes: readonly string[]): ReportLine[] {
+  const settings = plan.settings.filter(isWorthTelling);
+  return [
+    title(`Open WebUI ${plan.openWebui.version}, Python ${plan.openWebui.python}, preset ${plan.preset}`),
+    ...plan.recommendations.map(numberRow),
+    blank(),
+    title('settings'),
+    ...settings.map(settingRow),
+    ...(plan.warnings.length > 0 ? [blank()] : []),
+    ...plan.warnings.map((text): ReportLine => ({ kind: 'warning', cells: [text] })),
+    ...(notes.length > 0 ? [blank()] : []),
+    ...notes.map((text): ReportLine => ({ kind: 'note', cells: [text] })),
+  ];
+}
+
+/** Rows of plain text, their columns aligned over the whole report. */
+export function alignReport(lines: readonly ReportLine[]): string[] {
+  const rows = lines.filter(({ kind }) => kind === 'row');
+  const width = (column: number) => Math.max(0, ...rows.map(({ cells }) => (cells[column] ?? '').length));
+  const widths = [width(0), width(1)];
+  return lines.map(({ kind, cells }) => {
+    if (kind !== 'row') return cells[0] ?? '';
+    const padded = cells.map((cell, column) => cell.padEnd(widths[column] ?? 0));
+    return `  ${padded.join('  ')}`.trimEnd();
+  });
+}
+
+function numberRow({ key, value, reason, source, limitedBy }: Recommendation): ReportLine {
+  const cause = limitedBy ? `${limitedBy}: ` : source === 'flag' ? 'flag: ' : '';
+  return { kind: 'row', cells: [LABELS[key] ?? key, String(value), visible(`${cause}${reason}`)] };
+}
+
+function settingRow({ key, value, source, reason }: PlannedSetting): ReportLine {
+  const shown = value === undefined ? '(secret)' : visible(value);
+  const cut = shown.length > LONGEST_VALUE ? `${shown.slice(0, LONGEST_VALUE - 1)}…` : shown;
+  return {
+    kind: 'row',
+    cells: [visible(key), cut, reason === 'yours' ? source : `${source}: ${visible(reason)}`],
+  };
+}
+
+/** PYTHONUNBUFFERED is nobody's decision. */
+function isWorthTelling({ key }: PlannedSetting): boolean {
+  return key !== 'PYTHONUNBUFFERED';
+}
+
+/** Values may hold anything; a terminal must not obey them. */
+function visible(text: string): string {
+  return text.replace(
+    /\p{Cc}|\p{Cf}|\p{Zl}|\p{Zp}/gu,
+    (character) => JSON.stringify(character).slice(1, -1) || '?',
+  );
+}
+
+function title(text: string): ReportLine {
+  return { kind: 'title', cells: [text] };
+}
+
+function blank(): ReportLine {
+  return { kind: 'blank', cells: [''] };
+}

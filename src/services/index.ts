@@ -1,0 +1,33 @@
+import type { DatabaseFacts, ServiceFacts, Settings } from '../types.ts';
+import { askChroma } from './chroma.ts';
+import { askPostgres } from './postgres.ts';
+import { askRedis } from './redis.ts';
+import { databaseUrl, readDatabaseUrl } from './urls.ts';
+
+/**
+ * Asks everything that Open WebUI is configured to use, all at once: at most two seconds. A service that does not
+ * answer is a fact, not an error; TuneError is for settings that cannot work at all.
+ */
+export async function askServices(settings: Settings): Promise<ServiceFacts> {
+  const [database, redis, chroma] = await Promise.all([
+    askDatabase(settings),
+    askRedis(settings),
+    askChroma(settings),
+  ]);
+  return { database, redis, ...(chroma && { chroma }) };
+}
+
+async function askDatabase(settings: Settings): Promise<DatabaseFacts> {
+  const text = databaseUrl(settings);
+  if (text === undefined) return { kind: 'sqlite' };
+  const url = readDatabaseUrl('DATABASE_URL', text);
+  if (url.scheme === 'sqlite') return { kind: 'sqlite' };
+  if (url.scheme !== 'postgresql') return { kind: 'other', scheme: url.scheme };
+  const facts = await askPostgres(url);
+  const vectors = settings.get('PGVECTOR_DB_URL')?.value;
+  if (!vectors) return facts;
+  // Vectors live in a database of their own: that is the one that needs the extension.
+  const { vector, ...other } = facts;
+  const { vector: there } = await askPostgres(readDatabaseUrl('PGVECTOR_DB_URL', vectors));
+  return { ...other, ...(there && { vector: there }) };
+}

@@ -1,0 +1,98 @@
+import { readFileSync } from 'node:fs';
+import type { ConnectionOptions } from 'node:tls';
+import type { ClientConfig } from 'pg';
+import type { DatabaseFacts, VectorExtension } from '../types.ts';
+import { ANSWER_TIMEOUT, reasonOf, within } from './timeout.ts';
+import { type DatabaseUrl, whereOf } from './urls.ts';
+
+type PostgresFacts = Extract<DatabaseFacts, { kind: 'postgresql' }>;
+
+const QUESTION = `
+  SELECT current_setting('server_version') AS version,
+         current_setting('max_connections')::int AS max_connections,
+         (SELECT installed_version FROM pg_available_extensions WHERE name = 'vector') AS installed,
+         EXISTS (SELECT FROM pg_available_extensions WHERE name = 'vector') AS available,
+         (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) AS superuser`;
+
+interface Row {
+  version: string;
+  max_connections: number;
+  installed: string | null;
+  available: boolean;
+  superuser: boolean | null;
+}
+
+/** Asks a PostgreSQL for its version, its connections and the pgvector extension. */
+export async function askPostgres(url: DatabaseUrl): Promise<PostgresFacts> {
+  const where = whereOf(url);
+  try {
+    const row = await within(ANSWER_TIMEOUT, query(url));
+    return {
+      kind: 'postgresql',
+      where,
+      answer: { up: true, version: row.version.split(' ', 1)[0] ?? row.version },
+      vector: vectorExtension(row),
+      maxConnections: row.max_connections,
+    };
+  } catch (error) {
+    return { kind: 'postgresql', where, answer: { up: false, reason: reasonOf(error) } };
+  }
+}
+
+/** pgvector's control file is not "trusted": only a superuser may create the extension. */
+function vectorExtension({ installed, available, superuser }: Row): VectorExtension {
+  if (installed !== null) return 'installed';
+  if (!available) return 'missing';
+  return superuser ? 'creatable' : 'superuser-only';
+}
+
+async function query(url: DatabaseUrl): Promise<Row> {
+  const mode = url.query.get('sslmode') ?? url.query.get('ssl') ?? 'prefer';
+  if (mode === 'disable' || mode === 'false') return queryWith(url, false);
+  if (mode !== 'prefer' && mode !== 'allow') return queryWith(url, tlsOptions(url, mode));
+  try {
+    return await queryWith(url, false);
+  } catch (error) {
+    // What a server says that takes encrypted connections only; libpq's default tries both.
+    if (/no encryption|SSL off|requires? (?:SSL|encryption)/i.test(reasonOf(error))) {
+      return queryWith(url, tlsOptions(url, 'require'));
+    }
+    throw error;
+  }
+}
+
+async function queryWith(url: DatabaseUrl, ssl: false | ConnectionOptions): Promise<Row> {
+  const { default: pg } = await import('pg');
+  const config: ClientConfig = {
+    host: url.host ?? url.query.get('host') ?? 'localhost',
+    port: url.port ?? Number(url.query.get('port') ?? 5432),
+    ssl,
+    connectionTimeoutMillis: ANSWER_TIMEOUT,
+    statement_timeout: ANSWER_TIMEOUT,
+    application_name: 'webui-tune',
+    ...(url.user !== undefined && { user: url.user }),
+    ...(url.password !== undefined && { password: url.password }),
+    ...(url.database !== undefined && { database: url.database }),
+  };
+  const client = new pg.Client(config);
+  // A connection that breaks after its answer is nobody's concern, but Node ends the process for it.
+  client.on('error', () => {});
+  await client.connect();
+  try {
+    const { rows } = await client.query<Row>(QUESTION);
+    if (!rows[0]) throw new Error('an empty answer');
+    return rows[0];
+  } finally {
+    await client.end();
+  }
+}
+
+/** libpq's modes: `require` encrypts and trusts any certificate, the two `verify-` check it. */
+function tlsOptions(url: DatabaseUrl, mode: string): ConnectionOptions {
+  const root = url.query.get('sslrootcert');
+  return {
+    rejectUnauthorized: mode.startsWith('verify-'),
+    ...(root && { ca: readFileSync(root, 'utf8') }),
+    ...(mode === 'verify-ca' && { checkServerIdentity: () => undefined }),
+  };
+}

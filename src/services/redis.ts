@@ -1,0 +1,82 @@
+import { EXIT, TuneError } from '../errors.ts';
+import type { RedisFacts, Settings } from '../types.ts';
+import { ANSWER_TIMEOUT, reasonOf, within } from './timeout.ts';
+
+/** Where Redis listens if nobody says otherwise. */
+const USUAL_ADDRESS = 'redis://127.0.0.1:6379/0';
+
+/** Milliseconds for a Redis that nobody asked for: it is on this machine or it is not there. */
+const SEARCH_TIMEOUT = 200;
+
+const SCHEMES = ['redis:', 'rediss:', 'unix:'];
+
+/**
+ * Asks the configured Redis (with Sentinel: the first sentinel) with PING. Without one, looks for a Redis at the usual
+ * address, only so that the report can name it. Throws TuneError for a URL that Open WebUI would die of.
+ */
+export async function askRedis(settings: Settings): Promise<RedisFacts> {
+  const url = settings.get('REDIS_URL')?.value;
+  if (!url) return searchRedis();
+  const target = parseRedisUrl('REDIS_URL', url);
+  const sentinel = settings.get('REDIS_SENTINEL_HOSTS')?.value.split(',')[0]?.trim();
+  if (sentinel) {
+    target.protocol = 'redis:';
+    target.host = `${sentinel}:${settings.get('REDIS_SENTINEL_PORT')?.value || 26379}`;
+    target.username = target.password = '';
+  }
+  const where = target.protocol === 'unix:' ? target.pathname : target.host || 'localhost:6379';
+  try {
+    const version = await ping(target, ANSWER_TIMEOUT);
+    return { kind: 'redis', where, answer: { up: true, version } };
+  } catch (error) {
+    return { kind: 'redis', where, answer: { up: false, reason: reasonOf(error) } };
+  }
+}
+
+export function parseRedisUrl(name: string, text: string): URL {
+  const form = `${name}=redis://127.0.0.1:6379/0`;
+  const mend = [`write it as ${form}, rediss://… for TLS, or unix:///path/to/redis.sock`];
+  if (!URL.canParse(text)) throw new TuneError(`${name} is not a URL`, EXIT.settings, mend);
+  const url = new URL(text);
+  if (!SCHEMES.includes(url.protocol)) {
+    throw new TuneError(
+      `${name} begins with ${JSON.stringify(url.protocol)}, not redis:`,
+      EXIT.settings,
+      mend,
+    );
+  }
+  return url;
+}
+
+async function searchRedis(): Promise<RedisFacts> {
+  try {
+    await ping(new URL(USUAL_ADDRESS), SEARCH_TIMEOUT);
+    return { kind: 'none', found: USUAL_ADDRESS };
+  } catch {
+    return { kind: 'none' };
+  }
+}
+
+/** Version of the server that answers. */
+async function ping(url: URL, timeout: number): Promise<string> {
+  const { createClient } = await import('redis');
+  // redis-py's name for "any certificate".
+  const anyCertificate = url.searchParams.get('ssl_cert_reqs') === 'none';
+  const once = { connectTimeout: timeout, reconnectStrategy: false } as const;
+  const client =
+    url.protocol === 'unix:'
+      ? createClient({ socket: { path: url.pathname, tls: false, ...once } })
+      : url.protocol === 'rediss:'
+        ? createClient({ url: url.href, socket: { tls: true, rejectUnauthorized: !anyCertificate, ...once } })
+        : createClient({ url: url.href, socket: { ...once } });
+  // Errors also come as events; the promise below tells the same.
+  client.on('error', () => {});
+  try {
+    await within(timeout, client.connect());
+    await within(timeout, client.ping());
+    const info = await within(timeout, client.info('server')).catch(() => '');
+    return /^redis_version:(\S+)/m.exec(info)?.[1] ?? '?';
+  } finally {
+    if (client.isOpen) client.destroy();
+  }
+}

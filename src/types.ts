@@ -1,0 +1,214 @@
+import type { PreloadChoice } from './runtime/contract.ts';
+
+/* What the machine has: read by machine/, never guessed. */
+
+export interface MemoryLimit {
+  bytes: number;
+  /** What the group uses now, without the file cache that the kernel can drop; undefined where unknown. */
+  usedBytes?: number;
+  /** The kernel's file that says so. */
+  source: string;
+}
+
+export interface CpuQuota {
+  /** CPUs a period, such as 1.5. */
+  cores: number;
+  source: string;
+}
+
+export interface CpuFacts {
+  /** Cores that this process may use; two hyper-threads are one core. */
+  physicalCores: number;
+  /** Logical CPUs that this process may use. */
+  logicalCpus: number;
+  /** Logical CPUs of the machine. */
+  machineCpus: number;
+  source: string;
+  /** Undefined: no limit. */
+  quota?: CpuQuota;
+}
+
+export interface MemoryFacts {
+  totalBytes: number;
+  /** What new processes can take without swapping, in the machine and in every limit around us. */
+  availableBytes: number;
+  swapBytes: number;
+  source: string;
+  /** The tightest limit around us; undefined: none. */
+  limit?: MemoryLimit;
+  /** What a running cluster of this installation holds now: a new plan may count on it again. */
+  ownBytes?: number;
+}
+
+export interface MachineFacts {
+  /** Node's `process.platform`. */
+  platform: string;
+  /** Node's `process.arch`. */
+  architecture: string;
+  cpu: CpuFacts;
+  memory: MemoryFacts;
+  /** What could not be read, and what was assumed instead. */
+  notes: string[];
+}
+
+/* What Open WebUI needs around it: asked by services/, with a short timeout. */
+
+export type Reachability = { up: true; version: string } | { up: false; reason: string };
+
+export type VectorExtension = 'installed' | 'creatable' | 'superuser-only' | 'missing';
+
+export type DatabaseFacts =
+  | { kind: 'sqlite' }
+  | { kind: 'other'; scheme: string }
+  | {
+      kind: 'postgresql';
+      /** Host, port and database name; never the user or password. */
+      where: string;
+      answer: Reachability;
+      /** The pgvector extension in that database; undefined where it could not be asked. */
+      vector?: VectorExtension;
+      maxConnections?: number;
+    };
+
+export type RedisFacts =
+  | { kind: 'none' /** Address of a Redis that answers without being configured. */; found?: string }
+  | { kind: 'redis'; where: string; answer: Reachability };
+
+export interface ServiceFacts {
+  database: DatabaseFacts;
+  redis: RedisFacts;
+  /** A Chroma server, where one is configured. */
+  chroma?: { where: string; answer: Reachability };
+}
+
+/* The user's own settings. */
+
+/** Where a value comes from; the first of these that has one wins. */
+export const SOURCES = ['flag', 'environment', 'env file', 'secrets file', 'preset', 'computed'] as const;
+export type Source = (typeof SOURCES)[number];
+
+/** A setting of Open WebUI that the user, or a preset, has given. */
+export interface Setting {
+  value: string;
+  source: Exclude<Source, 'flag' | 'computed'>;
+  /** Its value may be shown to nobody: not in the file, the report or an error. */
+  secret: boolean;
+}
+
+export type Settings = ReadonlyMap<string, Setting>;
+
+/* A preset: knowledge as data, checked by presets.ts. */
+
+export interface Preset {
+  name: string;
+  description: string;
+  workers: {
+    /** Workers for each physical core. */
+    perCore: number;
+    /** Never more than this, however large the machine is. */
+    max: number;
+  };
+  memory: {
+    /** Share of the memory at hand that stays free, within the two bounds below (bytes). */
+    reserveShare: number;
+    reserveMin: number;
+    reserveMax: number;
+    /** Bytes that a worker may grow by over what it takes after its first requests. */
+    growth: number;
+    /** Largest limit at which a worker is replaced (bytes of private memory). */
+    workerLimit: number;
+  };
+  /** Seconds that a draining worker may take to finish its answers. */
+  drainSeconds: number;
+  preload: PreloadChoice;
+  /** Settings of Open WebUI, by name. */
+  settings: Record<string, string>;
+}
+
+/* The plan. */
+
+export const LIMITS = ['cores', 'memory', 'database', 'services', 'user', 'preset'] as const;
+/** What holds the number of workers where it is. */
+export type LimitedBy = (typeof LIMITS)[number];
+
+/** One decision, with its cause. */
+export interface Recommendation {
+  /** A setting's name, or a dotted name such as `memory.budget`. */
+  key: string;
+  value: string | number;
+  reason: string;
+  source: Source;
+  limitedBy?: LimitedBy;
+}
+
+/** A setting of Open WebUI as the preload process will see it. */
+export interface PlannedSetting {
+  key: string;
+  /** Undefined for a secret. */
+  value?: string;
+  secret: boolean;
+  source: Source;
+  reason: string;
+  /** Written into the ecosystem file; the others are read from their file at every start. */
+  rendered: boolean;
+}
+
+/** What of Open WebUI the preload process has imported when it forks; `full` and `lean` are both level `app`. */
+export type PreloadLevel = 'full' | 'lean' | 'libraries' | 'none';
+
+export interface MemoryPlan {
+  /** Bytes that the whole tree may use. */
+  budget: number;
+  /** Where the budget was cut from: the smallest of what the user gave, the limit and what is available. */
+  from: { bytes: number; source: string };
+  /** Bytes kept free. */
+  reserve: number;
+  level: PreloadLevel;
+  levelReason: string;
+  /** Bytes of the preload process, shared by all workers. */
+  base: number;
+  /** Bytes that one more worker adds, its supervisor included. */
+  worker: number;
+  /** Bytes a worker may grow by. */
+  growth: number;
+  /** Bytes of the tree after its first requests. */
+  predicted: number;
+  /** Bytes of private memory at which a worker is replaced. */
+  workerLimit: number;
+}
+
+/** Workers that each bound allows; null where there is none. */
+export type Bounds = Record<LimitedBy, number | null>;
+
+/** Where the pieces are; every path is absolute. */
+export interface Places {
+  /** Interpreter that Open WebUI is installed for. */
+  python: string;
+  /** Folder of the runtime files (contract.ts, RUNTIME_FILES). */
+  runtime: string;
+  dataDir: string;
+  controlSocket: string;
+  secretsFile: string;
+  /** The user's env file; undefined: none. */
+  envFile?: string;
+}
+
+export interface Plan {
+  workers: number;
+  limitedBy: LimitedBy;
+  bounds: Bounds;
+  machine: MachineFacts;
+  memory: MemoryPlan;
+  services: ServiceFacts;
+  openWebui: { version: string; python: string };
+  preset: string;
+  host: string;
+  port: number;
+  preload: PreloadChoice;
+  drainSeconds: number;
+  places: Places;
+  settings: PlannedSetting[];
+  /** Every number with its reason, in the order of the report. */
+  recommendations: Recommendation[];
+  warnings: string[];
+}
