@@ -66,6 +66,7 @@ class Running:
             drain_seconds,
             {"type": "ready", "pid": 1},
             self._offered,
+            lambda: None,
             backlog=16,
             ws_per_message_deflate=False,
             forwarded_allow_ips="127.0.0.1",

@@ -65,6 +65,7 @@ class WorkerServer(uvicorn.Server):
         drain_seconds: float,
         ready_frame: Frame,
         on_offer: Callable[[], None],
+        on_drained: Callable[[], None],
         *,
         backlog: int,
         ws_per_message_deflate: bool,
@@ -77,6 +78,7 @@ class WorkerServer(uvicorn.Server):
         self._drain_seconds = drain_seconds
         self._ready_frame = ready_frame
         self._on_offer = on_offer
+        self._on_drained = on_drained
         self._leave = asyncio.Event()
         self._decoder = Decoder()
         super().__init__(
@@ -189,6 +191,7 @@ class WorkerServer(uvicorn.Server):
         else:
             complain(f"drain time of {self._drain_seconds:g} s is over; cut off: {self._in_words()}")
         say(f"drained in {time.monotonic() - started:.1f} s")
+        self._on_drained()
         self.should_exit = True
 
     def _work(self) -> int:

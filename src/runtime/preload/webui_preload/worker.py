@@ -2,6 +2,7 @@
 
 import atexit
 import ctypes
+import faulthandler
 import gc
 import importlib
 import logging
@@ -14,6 +15,7 @@ import sys
 import traceback
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 
 from .generation import Generation
 from .levels import Preload
@@ -25,6 +27,10 @@ from .web import WorkerServer
 
 #: Exit codes: told to leave; could not start; a defect.
 EXIT_LEFT, EXIT_NOT_STARTED, EXIT_DEFECT = 0, 3, 70
+
+#: Seconds from "drained" to the end of the process. Some background task of the app may swallow its cancellation,
+#: or a thread may never return; neither has anything left to lose.
+END_TIMEOUT = 8
 
 _PR_SET_NAME = 15  # linux/prctl.h
 
@@ -84,6 +90,7 @@ def _serve(job: Job) -> int:
         job.drain_seconds,
         {"type": "ready", "pid": os.getpid()},
         lambda: _offer(job),
+        _end_in_time,
         backlog=_backlog(),
         ws_per_message_deflate=environment.UVICORN_WS_PER_MESSAGE_DEFLATE,
         # Open WebUI's own default is "*", with which any client can forge its address.
@@ -134,6 +141,18 @@ def _offer(job: Job) -> None:
             socket.send_fds(connection, [encode({"role": "listener"})], [job.listener.fileno()])
     except OSError as error:
         complain(f"could not hand over the listening socket: {error.strerror or error}")
+
+
+def _end_in_time(seconds: float = END_TIMEOUT) -> None:
+    """End the process after ``seconds`` if it has not ended by then, and say what kept it."""
+
+    def end(_signal: int, _frame: FrameType | None) -> None:
+        complain(f"still here {seconds:g} s after the drain; ending. What it was doing:")
+        faulthandler.dump_traceback(all_threads=True)
+        os._exit(0)
+
+    signal.signal(signal.SIGALRM, end)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
 
 
 def _backlog() -> int:
