@@ -1,5 +1,5 @@
 /** The whole of it, as a user gets it: the CLI writes the ecosystem file, PM2 starts it, the workers serve. */
-import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { APPS, ENV } from '../../src/runtime/contract.ts';
@@ -57,6 +57,12 @@ export class Cluster {
     const found = (await this.pm2.list()).find(({ name }) => name === APPS.preload);
     if (!found) throw new Error(`PM2 does not run ${APPS.preload}`);
     return found;
+  }
+
+  /** The Python worker of each instance, by the instance's number in PM2. */
+  async workerPids(): Promise<Map<number, number>> {
+    const instances = await this.instances();
+    return new Map(instances.map(({ pm_id, pm2_env }) => [pm_id, Number(pm2_env.axm_options.pid)]));
   }
 
   async controlSocket(): Promise<string> {
@@ -141,8 +147,4 @@ export async function writeSettings(cluster: Cluster, settings: Record<string, s
   const lines = Object.entries(settings).map(([name, value]) => `${name}=${value}\n`);
   await writeFile(cluster.envFile, lines.join(''), { mode: 0o600 });
   await chmod(cluster.envFile, 0o600);
-}
-
-export async function readSettings(cluster: Cluster): Promise<string> {
-  return await readFile(cluster.envFile, 'utf8');
 }

@@ -1,21 +1,43 @@
 /** Tells which worker holds a connection: all of them accept on one port, so that the port does not. */
 import { readFileSync } from 'node:fs';
-import { type OneConnection, request } from './http.ts';
+import { OneConnection, request } from './http.ts';
 import { type ProcessInfo, socketInodes } from './proc.ts';
 import { until } from './wait.ts';
 
 const ESTABLISHED = '01';
 const ACCEPT_TIMEOUT_MS = 5_000;
+const CONNECT_TIMEOUT_MS = 20_000;
 
-/** The inode of the server's end of the connection, from proc_net(5)'s table of TCP sockets. */
-function serverInode(serverPort: number, clientPort: number): string | undefined {
-  const hex = (port: number) => port.toString(16).toUpperCase().padStart(4, '0');
+interface ServerEnd {
+  clientPort: number;
+  /** "0" until a worker has accepted the connection. */
+  inode: string;
+}
+
+/** The server's ends of the established connections, from proc_net(5)'s table of TCP sockets. */
+function serverEnds(serverPort: number): ServerEnd[] {
+  const ends: ServerEnd[] = [];
   for (const line of readFileSync('/proc/net/tcp', 'utf8').split('\n').slice(1)) {
     const [, local, remote, state, , , , , , inode] = line.trim().split(/\s+/);
-    const isMatch = local?.endsWith(`:${hex(serverPort)}`) && remote?.endsWith(`:${hex(clientPort)}`);
-    if (isMatch && state === ESTABLISHED) return inode;
+    if (state !== ESTABLISHED || inode === undefined || portOf(local) !== serverPort) continue;
+    ends.push({ clientPort: portOf(remote), inode });
   }
-  return undefined;
+  return ends;
+}
+
+function portOf(address = ''): number {
+  return Number.parseInt(address.split(':')[1] ?? '', 16);
+}
+
+/** How many connections each worker holds at this moment. */
+export function connectionsByWorker(serverPort: number, workers: ProcessInfo[]): Map<number, number> {
+  const inodes = serverEnds(serverPort).map(({ inode }) => inode);
+  return new Map(
+    workers.map(({ pid }) => {
+      const held = socketInodes(pid);
+      return [pid, inodes.filter((inode) => held.has(inode)).length];
+    }),
+  );
 }
 
 /** The pid of the worker that has accepted the connection. */
@@ -26,9 +48,9 @@ export async function ownerOf(
 ): Promise<number> {
   const owner = await until(
     () => {
-      const inode = serverInode(serverPort, connection.localPort);
-      if (inode === undefined) throw new Error('the connection is closed');
-      return workers().find(({ pid }) => socketInodes(pid).has(inode));
+      const end = serverEnds(serverPort).find(({ clientPort }) => clientPort === connection.localPort);
+      if (!end) throw new Error('the connection is closed');
+      return workers().find(({ pid }) => socketInodes(pid).has(end.inode));
     },
     { what: `a worker holds the connection from port ${connection.localPort}`, timeoutMs: ACCEPT_TIMEOUT_MS },
   );
@@ -40,16 +62,15 @@ export async function connectTo(
   isWanted: (pid: number) => boolean,
   server: { url: string; port: number },
   workers: () => ProcessInfo[],
-  open: () => OneConnection,
 ): Promise<OneConnection> {
   return await until(
     async () => {
-      const connection = open();
+      const connection = new OneConnection();
       await request(`${server.url}/health`, { agent: connection });
       if (isWanted(await ownerOf(connection, server.port, workers))) return connection;
       connection.destroy();
       return undefined;
     },
-    { what: 'a connection to the wanted worker', timeoutMs: 20_000, intervalMs: 0 },
+    { what: 'a connection to the wanted worker', timeoutMs: CONNECT_TIMEOUT_MS, intervalMs: 0 },
   );
 }

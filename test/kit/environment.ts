@@ -5,7 +5,8 @@ import { fileURLToPath } from 'node:url';
 import { environments } from '../../scripts/environments.mjs';
 
 export const ROOT = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
-export const CLI = join(ROOT, 'dist', 'cli.js');
+/** Another build of the package may be tested, such as an installed one. */
+export const CLI = process.env.WEBUI_TUNE_TEST_CLI ?? join(ROOT, 'dist', 'cli.js');
 
 /** The virtual environment that holds Open WebUI. */
 export function openWebuiEnvironment(): { folder: string; python: string; embeddingModel: string } {

@@ -96,9 +96,38 @@ export class OpenWebui {
     return { socket, connection, close };
   }
 
+  /** Asks in a new chat, and returns as soon as the question is accepted. */
+  async post(
+    page: PageSocket,
+    prompt: string,
+    { messageId = randomUUID(), agent }: { messageId?: string; agent?: Agent | undefined } = {},
+  ): Promise<{ chatId: string; messageId: string }> {
+    const body = {
+      stream: true,
+      model: CHAT_MODEL,
+      messages: [{ role: 'user', content: prompt }],
+      params: {},
+      features: {},
+      session_id: page.socket.id,
+      id: messageId,
+      parent_id: null,
+      user_message: {
+        id: randomUUID(),
+        parentId: null,
+        childrenIds: [messageId],
+        role: 'user',
+        content: prompt,
+        timestamp: Math.floor(Date.now() / 1000),
+        models: [CHAT_MODEL],
+      },
+      background_tasks: { title_generation: true },
+    };
+    const { chat_id } = await this.call<{ chat_id: string }>('POST', '/api/chat/completions', body, agent);
+    return { chatId: chat_id, messageId };
+  }
+
   /** Asks in a new chat and follows the answer on the page's socket until it ends. */
   async chat(page: PageSocket, prompt: string, agent?: Agent): Promise<ChatAnswer> {
-    const question = randomUUID();
     const messageId = randomUUID();
     const events: ChatEvent[] = [];
     const collect = (event: ChatEvent) => {
@@ -106,37 +135,13 @@ export class OpenWebui {
     };
     page.socket.on('events', collect);
     try {
-      const started = await this.call<{ chat_id: string }>(
-        'POST',
-        '/api/chat/completions',
-        {
-          stream: true,
-          model: CHAT_MODEL,
-          messages: [{ role: 'user', content: prompt }],
-          params: {},
-          features: {},
-          session_id: page.socket.id,
-          id: messageId,
-          parent_id: null,
-          user_message: {
-            id: question,
-            parentId: null,
-            childrenIds: [messageId],
-            role: 'user',
-            content: prompt,
-            timestamp: Math.floor(Date.now() / 1000),
-            models: [CHAT_MODEL],
-          },
-          background_tasks: { title_generation: true },
-        },
-        agent,
-      );
+      const { chatId } = await this.post(page, prompt, { messageId, agent });
       const last = await until(() => events.find(isLast), {
         what: `the answer to ${prompt} ends`,
         timeoutMs: CHAT_TIMEOUT_MS,
       });
       if (last.data.type === ERROR) throw new Error(`the answer failed: ${JSON.stringify(last.data)}`);
-      return { chatId: started.chat_id, messageId, ...summary(events) };
+      return { chatId, messageId, ...summary(events) };
     } finally {
       page.socket.off('events', collect);
     }

@@ -77,6 +77,16 @@ export class Pm2 {
     return JSON.parse(json) as Pm2Process[];
   }
 
+  /**
+   * How often instances of the app have come online (with `wait_ready`: said that they are ready), from PM2's own
+   * log. Unlike a command of the CLI, a look at it takes no time worth mentioning.
+   */
+  timesOnline(name: string): number {
+    const log = readFileSync(join(this.home, 'pm2.log'), 'utf8');
+    return log.split('\n').filter((line) => line.includes(` App [${name}:`) && line.endsWith('] online'))
+      .length;
+  }
+
   get daemonPid(): number | undefined {
     try {
       return Number(readFileSync(join(this.home, 'pm2.pid'), 'utf8'));

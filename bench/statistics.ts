@@ -1,0 +1,61 @@
+/** Samples of one figure, the limit that it has to keep, and the table that shows both. */
+
+export interface Figure {
+  what: string;
+  unit: string;
+  samples: number[];
+  /** The largest sample may be at most this. Absent: shown for comparison only. */
+  limit?: number;
+}
+
+interface Summary {
+  min: number;
+  median: number;
+  max: number;
+}
+
+export function summarize(samples: number[]): Summary {
+  if (samples.length === 0) throw new Error('a figure without a sample');
+  const sorted = [...samples].sort((a, b) => a - b);
+  const at = (index: number) => sorted[index] ?? Number.NaN;
+  const middle = (sorted.length - 1) / 2;
+  return {
+    min: at(0),
+    median: (at(Math.floor(middle)) + at(Math.ceil(middle))) / 2,
+    max: at(sorted.length - 1),
+  };
+}
+
+export function isMissed({ samples, limit }: Figure): boolean {
+  return limit !== undefined && !(summarize(samples).max <= limit);
+}
+
+/** The figures as aligned lines. */
+export function renderTable(figures: Figure[]): string {
+  const rows = figures.map((figure) => {
+    const { min, median, max } = summarize(figure.samples);
+    const numbers = [min, median, max].map((value) => format(value));
+    const limit = figure.limit === undefined ? '' : `≤ ${format(figure.limit)}`;
+    const verdict = figure.limit === undefined ? '' : isMissed(figure) ? 'MISSED' : 'holds';
+    return [figure.what, figure.unit, `${figure.samples.length}`, ...numbers, limit, verdict];
+  });
+  const table = [['figure', 'unit', 'n', 'min', 'median', 'max', 'must hold', ''], ...rows];
+  const widths =
+    table[0]?.map((_, column) => Math.max(...table.map((row) => row[column]?.length ?? 0))) ?? [];
+  const isNumber = (column: number) => column >= 2 && column <= 5;
+  return table
+    .map((row) =>
+      row
+        .map((cell, column) =>
+          isNumber(column) ? cell.padStart(widths[column] ?? 0) : cell.padEnd(widths[column] ?? 0),
+        )
+        .join('  ')
+        .trimEnd(),
+    )
+    .join('\n');
+}
+
+function format(value: number): string {
+  const digits = Math.abs(value) < 10 && !Number.isInteger(value) ? 2 : 0;
+  return value.toLocaleString('en-US', { minimumFractionDigits: digits, maximumFractionDigits: digits });
+}
