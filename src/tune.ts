@@ -18,6 +18,7 @@ import { requireDrivers } from './settings/drivers.ts';
 import { findEnvFile, valuesOf } from './settings/env-file.ts';
 import { chooseSecretsToKeep, type Keeping } from './settings/keep.ts';
 import { isOpenToOthers, SECRETS_NAME } from './settings/secrets-file.ts';
+import { shellEnvironment } from './settings/shell-environment.ts';
 import type { MachineFacts, Plan } from './types.ts';
 import { parsePercent, parseSize } from './units.ts';
 
@@ -52,10 +53,12 @@ export interface Tuned {
 
 /** Reads everything around us and plans with it. Writes nothing but a copy of the runtime files. Throws TuneError. */
 export async function tune(options: TuneOptions): Promise<Tuned> {
-  const { env = process.env, cwd = process.cwd() } = options;
-  const home = env.HOME || homedir();
+  const { cwd = process.cwd() } = options;
   const preset = loadPreset(options.preset ?? 'default', cwd);
   const envFilePath = findEnvFile(options.envFile, options.out, cwd);
+  const given = options.env ?? process.env;
+  const env = options.envFile && envFilePath ? shellEnvironment(given, envFilePath) : given;
+  const home = env.HOME || homedir();
   const defaultDir = defaultDataDir(env, home);
 
   const [machine, openWebui] = await Promise.all([

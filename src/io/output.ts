@@ -1,7 +1,8 @@
-import { readFileSync, statSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { EXIT, systemCode, TuneError } from '../errors.ts';
 import { HEADER } from '../render/ecosystem.ts';
+import { statOrUndefined } from './stat.ts';
 import { writeAtomically } from './write.ts';
 
 /** For everyone to read: there is no secret in it. */
@@ -23,10 +24,10 @@ const REASONS: Readonly<Record<string, string>> = {
  * missing, and for a file that we did not write, unless `force`.
  */
 export function checkOutput(path: string, force: boolean): void {
-  const parent = statSync(dirname(path), { throwIfNoEntry: false });
+  const parent = statOrUndefined(dirname(path));
   if (!parent) throw cannot(path, `${dirname(path)} does not exist`);
   if (!parent.isDirectory()) throw cannot(path, `${dirname(path)} is not a folder`);
-  const present = statSync(path, { throwIfNoEntry: false });
+  const present = statOrUndefined(path);
   if (!present) return;
   if (present.isDirectory()) throw cannot(path, 'it is a folder');
   if (force) return;

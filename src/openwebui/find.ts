@@ -30,7 +30,7 @@ export async function findOpenWebui(
   const failures: string[] = [];
   for (const candidate of candidates) {
     try {
-      const answer = await probe(candidate.python, question, surroundings.env);
+      const answer = await probe(candidate.python, question, surroundings);
       if (!answer.package) throw missingPackage(candidate.python, answer);
       const warnings = checkVersions(candidate.python, answer);
       return { ...candidate, probe: { ...answer, package: answer.package }, warnings };

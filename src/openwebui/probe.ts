@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { z } from 'zod';
 import { EXIT, TuneError } from '../errors.ts';
 import { shippedFile } from '../io/package.ts';
+import type { Surroundings } from './candidates.ts';
 
 /** Milliseconds until an interpreter that does not answer is given up; the slowest that was seen took 900. */
 const PROBE_TIMEOUT = 20_000;
@@ -50,17 +51,21 @@ export interface Question {
 }
 
 /**
- * Asks `python`, an interpreter, what is installed for it. `env` is the environment that the answer depends on
- * (PYTHONPATH, DATA_DIR). Throws TuneError if it cannot be run.
+ * Asks `python`, an interpreter, what is installed for it. The answer depends on the environment (PYTHONPATH, DATA_DIR)
+ * and, for relative paths, on the working directory. Throws TuneError if it cannot be run.
  */
-export async function probe(python: string, question: Question, env: NodeJS.ProcessEnv): Promise<Probe> {
+export async function probe(
+  python: string,
+  question: Question,
+  { env, cwd }: Pick<Surroundings, 'env' | 'cwd'>,
+): Promise<Probe> {
   const script = shippedFile('probe.py', 'openwebui/probe.py');
   const input = JSON.stringify({
     env_file: question.envFile ?? null,
     data_dirs: question.dataDirs,
     secrets_name: question.secretsName,
   });
-  const output = await run(python, [script], input, env);
+  const output = await run(python, [script], input, { env, cwd });
   const answer = Answer.safeParse(parseJson(output));
   if (answer.success) return answer.data;
   throw new TuneError(`${python} does not answer as a Python interpreter does`, EXIT.openWebui);
@@ -74,10 +79,15 @@ function parseJson(text: string): unknown {
   }
 }
 
-function run(command: string, args: string[], input: string, env: NodeJS.ProcessEnv): Promise<string> {
+function run(
+  command: string,
+  args: string[],
+  input: string,
+  options: { env: NodeJS.ProcessEnv; cwd: string },
+): Promise<string> {
   return new Promise((resolve, reject) => {
     const child = spawn(command, args, {
-      env: { ...env, PYTHONIOENCODING: 'utf-8' },
+      ...options,
       stdio: ['pipe', 'pipe', 'pipe'],
       timeout: PROBE_TIMEOUT,
     });

@@ -134,7 +134,9 @@ function workersReason(
   const cores = plural(physicalCores, 'physical core');
   switch (limitedBy) {
     case 'services':
-      return `the services around it allow one; ${cores} would take ${bounds.cores}`;
+      return input.workers
+        ? `more are not possible as things are (${input.workers.from})`
+        : `more are not possible as things are; ${cores} would take ${bounds.cores}`;
     case 'user':
       return `${input.workers?.from} asks for it`;
     case 'memory':

@@ -41,14 +41,14 @@ function missingDatabase({ services: { database } }: Requirement): Missing | und
   return unreachable(what, database.where, database.answer);
 }
 
-function missingRedis({ services: { redis }, settings }: Requirement): (Missing | undefined)[] {
+function missingRedis(requirement: Requirement): (Missing | undefined)[] {
+  const { services, settings } = requirement;
+  const { redis } = services;
   const missing: (Missing | undefined)[] = [];
   if (redis.kind === 'none') {
     missing.push({
       what: 'Redis',
-      problem: redis.found
-        ? `REDIS_URL is not set, though a Redis answers at ${redis.found}`
-        : 'REDIS_URL is not set: workers could not reach each other’s browsers',
+      problem: redisProblem(requirement),
       mend: `set REDIS_URL=${redis.found ?? 'redis://127.0.0.1:6379/0'}, a Redis that no other Open WebUI uses`,
     });
   } else {
@@ -71,6 +71,14 @@ function missingRedis({ services: { redis }, settings }: Requirement): (Missing 
     });
   }
   return missing;
+}
+
+function redisProblem({ services: { redis }, settings }: Requirement): string {
+  // Open WebUI reads tasks, tokens and limits from REDIS_URL alone.
+  if (settings.get('WEBSOCKET_REDIS_URL')?.value) return 'WEBSOCKET_REDIS_URL is set, but not REDIS_URL';
+  if (redis.kind === 'none' && redis.found)
+    return `REDIS_URL is not set, though a Redis answers at ${redis.found}`;
+  return 'REDIS_URL is not set: workers could not reach each other’s browsers';
 }
 
 /** Names of VECTOR_DB: open_webui/retrieval/vector/type.py. */

@@ -1,3 +1,4 @@
+import { APPS } from '../runtime/contract.ts';
 import type { LimitedBy, Plan } from '../types.ts';
 import { type App, type AppValue, appsOf } from './apps.ts';
 import { commentText, propertyName, stringLiteral } from './literal.ts';
@@ -26,27 +27,37 @@ const WORKERS_BECAUSE: Readonly<Record<LimitedBy, string>> = {
   preset: 'as many as the preset allows',
 };
 
-/** Comments by app and key; the reasons are those of the constants in apps.ts. */
-function commentsFor(plan: Plan): Readonly<Record<string, string>> {
+/** What is said about both apps; the figures behind the reasons are with the constants in apps.ts. */
+const COMMENTS: Readonly<Record<string, string>> = {
+  exp_backoff_restart_delay: 'ms until the first restart; PM2 raises it while restarts fail',
+  stop_exit_codes: 'it cannot boot, and trying again will not help: the reason stays in the log',
+  pmx: 'no metrics agent inside the process',
+  vizion: 'no search for a git repository',
+};
+
+/** What is said about one of them, by app and key. */
+function commentsOn(name: AppValue | undefined, plan: Plan): Readonly<Record<string, string>> {
+  if (name === APPS.preload) {
+    return {
+      ...COMMENTS,
+      treekill: 'the workers that it has forked outlive it: they have supervisors of their own',
+      min_uptime: 'ms; an earlier death is a failed start',
+      max_restarts: 'failed starts in a row',
+      kill_timeout: 'ms; it serves nobody, but may be in the middle of a migration',
+    };
+  }
   return {
-    treekill:
-      'stopping this process must not kill the workers that it has forked: they have their own supervisors',
-    stop_exit_codes: 'it cannot boot, and trying again will not help: the reason stays in the log',
+    ...COMMENTS,
+    instances: WORKERS_BECAUSE[plan.limitedBy],
     wait_ready: 'an instance counts once its worker answers',
     listen_timeout: 'ms; far above a boot with migrations: when it runs out, PM2 stops the old worker anyway',
     kill_timeout: 'ms; longer than a worker may drain',
-    exp_backoff_restart_delay: 'ms until the first restart; PM2 raises it while restarts fail',
-    min_uptime: 'ms; an earlier death counts as a failed start',
-    instances: WORKERS_BECAUSE[plan.limitedBy],
-    pmx: 'no metrics agent inside the process',
-    vizion: 'no search for a git repository',
   };
 }
 
 /** The text of the file. The same plan is the same text. */
 export function renderEcosystem(plan: Plan): string {
-  const comments = commentsFor(plan);
-  const apps = appsOf(plan).map((app) => renderApp(app, comments));
+  const apps = appsOf(plan).map((app) => renderApp(app, commentsOn(app.name, plan)));
   return `${INTRODUCTION}module.exports = {\n  apps: [\n${apps.join('')}  ],\n};\n`;
 }
 

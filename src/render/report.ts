@@ -8,7 +8,7 @@ export interface ReportLine {
 }
 
 /** Longest value that is shown; a longer one is in the file. */
-const LONGEST_VALUE = 40;
+const LONGEST_VALUE = 36;
 
 /** Names of the numbers, for people. */
 const LABELS: Readonly<Record<string, string>> = {
@@ -37,16 +37,27 @@ export function reportOf(plan: Plan, notes: readonly string[]): ReportLine[] {
   ];
 }
 
-/** Rows of plain text, their columns aligned over the whole report. */
+/** Lines of plain text, the columns of each block aligned; a blank line or a title ends a block. */
 export function alignReport(lines: readonly ReportLine[]): string[] {
-  const rows = lines.filter(({ kind }) => kind === 'row');
-  const width = (column: number) => Math.max(0, ...rows.map(({ cells }) => (cells[column] ?? '').length));
-  const widths = [width(0), width(1)];
-  return lines.map(({ kind, cells }) => {
-    if (kind !== 'row') return cells[0] ?? '';
-    const padded = cells.map((cell, column) => cell.padEnd(widths[column] ?? 0));
-    return `  ${padded.join('  ')}`.trimEnd();
+  return blocksOf(lines).flatMap((block) => {
+    const rows = block.filter(({ kind }) => kind === 'row');
+    const widths = [0, 1].map((column) =>
+      Math.max(0, ...rows.map(({ cells }) => (cells[column] ?? '').length)),
+    );
+    return block.map(({ kind, cells }) => {
+      if (kind !== 'row') return cells[0] ?? '';
+      return `  ${cells.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('  ')}`.trimEnd();
+    });
   });
+}
+
+function blocksOf(lines: readonly ReportLine[]): ReportLine[][] {
+  const blocks: ReportLine[][] = [];
+  for (const line of lines) {
+    if (line.kind === 'row' && blocks.length > 0) blocks.at(-1)?.push(line);
+    else blocks.push([line]);
+  }
+  return blocks;
 }
 
 function numberRow({ key, value, reason, source, limitedBy }: Recommendation): ReportLine {

@@ -5,6 +5,7 @@ import type { DatabaseFacts, VectorExtension } from '../types.ts';
 import { ANSWER_TIMEOUT, reasonOf, within } from './timeout.ts';
 import { type DatabaseUrl, whereOf } from './urls.ts';
 
+type PgPackage = typeof import('pg').default;
 type PostgresFacts = Extract<DatabaseFacts, { kind: 'postgresql' }>;
 
 const QUESTION = `
@@ -25,8 +26,10 @@ interface Row {
 /** Asks a PostgreSQL for its version, its connections and the pgvector extension. */
 export async function askPostgres(url: DatabaseUrl): Promise<PostgresFacts> {
   const where = whereOf(url);
+  // Outside of the `try`: a package that does not load is no PostgreSQL that does not answer.
+  const { default: pg } = await import('pg');
   try {
-    const row = await within(ANSWER_TIMEOUT, query(url));
+    const row = await within(ANSWER_TIMEOUT, query(pg, url));
     return {
       kind: 'postgresql',
       where,
@@ -46,23 +49,22 @@ function vectorExtension({ installed, available, superuser }: Row): VectorExtens
   return superuser ? 'creatable' : 'superuser-only';
 }
 
-async function query(url: DatabaseUrl): Promise<Row> {
+async function query(pg: PgPackage, url: DatabaseUrl): Promise<Row> {
   const mode = url.query.get('sslmode') ?? url.query.get('ssl') ?? 'prefer';
-  if (mode === 'disable' || mode === 'false') return queryWith(url, false);
-  if (mode !== 'prefer' && mode !== 'allow') return queryWith(url, tlsOptions(url, mode));
+  if (mode === 'disable' || mode === 'false') return queryWith(pg, url, false);
+  if (mode !== 'prefer' && mode !== 'allow') return queryWith(pg, url, tlsOptions(url, mode));
   try {
-    return await queryWith(url, false);
+    return await queryWith(pg, url, false);
   } catch (error) {
     // What a server says that takes encrypted connections only; libpq's default tries both.
     if (/no encryption|SSL off|requires? (?:SSL|encryption)/i.test(reasonOf(error))) {
-      return queryWith(url, tlsOptions(url, 'require'));
+      return queryWith(pg, url, tlsOptions(url, 'require'));
     }
     throw error;
   }
 }
 
-async function queryWith(url: DatabaseUrl, ssl: false | ConnectionOptions): Promise<Row> {
-  const { default: pg } = await import('pg');
+async function queryWith(pg: PgPackage, url: DatabaseUrl, ssl: false | ConnectionOptions): Promise<Row> {
   const config: ClientConfig = {
     host: url.host ?? url.query.get('host') ?? 'localhost',
     port: url.port ?? Number(url.query.get('port') ?? 5432),

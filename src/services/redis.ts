@@ -16,6 +16,8 @@ const SCHEMES = ['redis:', 'rediss:', 'unix:'];
  */
 export async function askRedis(settings: Settings): Promise<RedisFacts> {
   const url = settings.get('REDIS_URL')?.value;
+  const websockets = settings.get('WEBSOCKET_REDIS_URL')?.value;
+  if (websockets) parseRedisUrl('WEBSOCKET_REDIS_URL', websockets);
   if (!url) return searchRedis();
   const target = parseRedisUrl('REDIS_URL', url);
   const sentinel = settings.get('REDIS_SENTINEL_HOSTS')?.value.split(',')[0]?.trim();
@@ -25,8 +27,9 @@ export async function askRedis(settings: Settings): Promise<RedisFacts> {
     target.username = target.password = '';
   }
   const where = target.protocol === 'unix:' ? target.pathname : target.host || 'localhost:6379';
+  const redis = await loadPackage();
   try {
-    const version = await ping(target, ANSWER_TIMEOUT);
+    const version = await ping(redis, target, ANSWER_TIMEOUT);
     return { kind: 'redis', where, answer: { up: true, version } };
   } catch (error) {
     return { kind: 'redis', where, answer: { up: false, reason: reasonOf(error) } };
@@ -39,27 +42,33 @@ export function parseRedisUrl(name: string, text: string): URL {
   if (!URL.canParse(text)) throw new TuneError(`${name} is not a URL`, EXIT.settings, mend);
   const url = new URL(text);
   if (!SCHEMES.includes(url.protocol)) {
-    throw new TuneError(
-      `${name} begins with ${JSON.stringify(url.protocol)}, not redis:`,
-      EXIT.settings,
-      mend,
-    );
+    // Not what it begins with: that may be the password.
+    throw new TuneError(`${name} does not begin with redis:`, EXIT.settings, mend);
   }
   return url;
 }
 
 async function searchRedis(): Promise<RedisFacts> {
+  const redis = await loadPackage();
   try {
-    await ping(new URL(USUAL_ADDRESS), SEARCH_TIMEOUT);
+    await ping(redis, new URL(USUAL_ADDRESS), SEARCH_TIMEOUT);
     return { kind: 'none', found: USUAL_ADDRESS };
   } catch {
     return { kind: 'none' };
   }
 }
 
+type RedisPackage = typeof import('redis');
+
+/** Outside of every `try`: a package that does not load is no Redis that does not answer. */
+async function loadPackage(): Promise<RedisPackage> {
+  // CommonJS: bundled, it has no named exports.
+  const { default: redis } = await import('redis');
+  return redis;
+}
+
 /** Version of the server that answers. */
-async function ping(url: URL, timeout: number): Promise<string> {
-  const { createClient } = await import('redis');
+async function ping({ createClient }: RedisPackage, url: URL, timeout: number): Promise<string> {
   // redis-py's name for "any certificate".
   const anyCertificate = url.searchParams.get('ssl_cert_reqs') === 'none';
   const once = { connectTimeout: timeout, reconnectStrategy: false } as const;

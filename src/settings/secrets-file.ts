@@ -1,7 +1,8 @@
-import { chmodSync, readFileSync, statSync } from 'node:fs';
+import { chmodSync, readFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { EXIT, systemCode, TuneError } from '../errors.ts';
 import { withLock } from '../io/lock.ts';
+import { statOrUndefined } from '../io/stat.ts';
 import { makePrivateFolder, writeAtomically } from '../io/write.ts';
 import { dotenvLine } from './dotenv.ts';
 
@@ -60,7 +61,7 @@ export function makePrivate(path: string): boolean {
 
 /** Whether the file is there and its group or others may read or write it. */
 export function isOpenToOthers(path: string): boolean {
-  const mode = statSync(path, { throwIfNoEntry: false })?.mode ?? 0;
+  const mode = statOrUndefined(path)?.mode ?? 0;
   return process.platform !== 'win32' && (mode & 0o077) !== 0;
 }
 

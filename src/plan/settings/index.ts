@@ -8,7 +8,7 @@ import { websocketGroup } from './websocket.ts';
 /** All groups, in the order of the report. */
 export const SETTINGS_GROUPS: readonly SettingsGroup[] = [websocketGroup, redisGroup, vectorGroup];
 
-/** Names that the runtime sets for itself (contract.ts) or that the interpreter reads. */
+/** Of the interpreter, not of Open WebUI; PM2 sets it only where the interpreter's path says "python". */
 const PYTHON = { key: 'PYTHONUNBUFFERED', value: '1' };
 
 /**
@@ -22,8 +22,8 @@ export function planSettings(
   const planned = new Map<string, PlannedSetting>();
   for (const [key, setting] of settings) planned.set(key, fromUser(key, setting));
   for (const computed of SETTINGS_GROUPS.flatMap((group) => group.recommend(context))) {
-    // An empty value is how Open WebUI spells "not set" for these.
-    if (!settings.get(computed.key)?.value) planned.set(computed.key, fromUs(computed));
+    // What the user has set stays, also where it is empty.
+    if (!settings.has(computed.key)) planned.set(computed.key, fromUs(computed));
   }
   // Always said, and always absolute: by default it lies inside Python's packages.
   const rendered = dataDir.source !== 'env file' || settings.get('DATA_DIR')?.value !== places.dataDir;

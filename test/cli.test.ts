@@ -1,0 +1,99 @@
+import { CommanderError } from 'commander';
+import { createColors } from 'picocolors';
+import { describe, expect, it } from 'vitest';
+import { makeProgram } from '../src/commands/program.ts';
+import { printReport } from '../src/commands/report.ts';
+import { EXIT_MEANINGS } from '../src/errors.ts';
+import type { Terminal } from '../src/io/terminal.ts';
+
+interface Recorded {
+  out: string;
+  err: string;
+  error: unknown;
+}
+
+/** Runs the command line as far as commander goes; nothing here may reach the machine. */
+async function run(...words: string[]): Promise<Recorded> {
+  const recorded: Recorded = { out: '', err: '', error: undefined };
+  const terminal: Terminal = {
+    out: (text) => {
+      recorded.out += text;
+    },
+    err: (text) => {
+      recorded.err += text;
+    },
+    colors: createColors(false),
+  };
+  try {
+    await makeProgram(terminal, () => {}).parseAsync(words, { from: 'user' });
+  } catch (error) {
+    recorded.error = error;
+  }
+  return recorded;
+}
+
+describe('a wrong command line', () => {
+  it.each([
+    [['--memroy', '4G'], "unknown option '--memroy'\n(Did you mean --memory?)"],
+    [['--workers', '0'], 'Expected auto or a number from 1 to 1024.'],
+    [['--workers', '1.5'], 'Expected auto or a number'],
+    [['--workers', '-1'], 'Expected auto or a number'],
+    [['--port', '65536'], 'Expected a port'],
+    [['--port', '8080x'], 'Expected a port'],
+    [['--memory', 'lots'], 'Expected a size such as 4GiB'],
+    [['--memory', '0'], 'Expected a size such as 4GiB'],
+    [['--memory'], 'argument missing'],
+    [['--host', 'a b'], 'Expected an address'],
+    [['--preload', 'some'], 'Allowed choices are auto, app, lean, libraries, none.'],
+    [['somewhere'], 'too many arguments'],
+  ])('%j', async (words, message) => {
+    const { out, err, error } = await run(...words);
+    expect(err).toContain(message);
+    expect(out).toBe('');
+    expect(error).toBeInstanceOf(CommanderError);
+  });
+});
+
+describe('--help', () => {
+  it('shows every flag, examples and what the exit codes mean', async () => {
+    const { out, err, error } = await run('--help');
+    expect(err).toBe('');
+    expect(error).toMatchObject({ exitCode: 0 });
+    for (const flag of [
+      'workers',
+      'memory',
+      'host',
+      'port',
+      'python',
+      'env-file',
+      'preset',
+      'preload',
+      'out',
+      'force',
+    ]) {
+      expect(out).toContain(`--${flag}`);
+    }
+    expect(out).toContain('$ webui-tune > ecosystem.config.js');
+    for (const [code, meaning] of EXIT_MEANINGS) expect(out).toContain(`  ${code}  ${meaning}`);
+  });
+});
+
+describe('printReport', () => {
+  const lines = [
+    { kind: 'title', cells: ['title'] },
+    { kind: 'row', cells: ['a', 'b', 'c'] },
+    { kind: 'warning', cells: ['look'] },
+  ] as const;
+  const print = (colored: boolean) => {
+    let text = '';
+    const err = (part: string) => {
+      text += part;
+    };
+    printReport(lines, { out: err, err, colors: createColors(colored) });
+    return text;
+  };
+
+  it('is plain in a pipe', () => expect(print(false)).toBe('title\n  a  b  c\nwarning: look\n'));
+
+  it('is coloured on a terminal', () => expect(print(true)).toContain('\u001b[33mwarning:\u001b[39m look'));
+});

@@ -1,0 +1,365 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { TuneError } from '../src/errors.ts';
+import { makePlan } from '../src/plan/index.ts';
+import type { PlanInput } from '../src/plan/input.ts';
+import { SUPERVISOR } from '../src/plan/model.ts';
+import { loadPreset } from '../src/presets.ts';
+import type { Plan, ServiceFacts } from '../src/types.ts';
+import { GIB, MIB } from '../src/units.ts';
+import { anyInput, DOWN, inputOf, machineOf, SERVICES } from './inputs.ts';
+import { settingsOf } from './settings-of.ts';
+
+/** The plan, or undefined where the machine is too small for one. */
+function planOrNothing(input: PlanInput): Plan | undefined {
+  try {
+    return makePlan(input);
+  } catch (error) {
+    if (error instanceof TuneError) return undefined;
+    throw error;
+  }
+}
+
+/** Workers; a machine that is too small has none. */
+const workersOf = (input: PlanInput) => planOrNothing(input)?.workers ?? 0;
+
+const settingOf = (plan: Plan, key: string) => plan.settings.find((setting) => setting.key === key);
+
+describe('whatever the machine and the wishes', () => {
+  it('never goes over the budget, not even while reloading', () => {
+    fc.assert(
+      fc.property(anyInput, (input) => {
+        const plan = planOrNothing(input);
+        fc.pre(plan !== undefined);
+        const { budget, base, worker, growth, from, reserve } = plan.memory;
+        expect(base + (plan.workers + 1) * (worker + growth)).toBeLessThanOrEqual(budget);
+        expect(budget + reserve).toBe(from.bytes);
+        expect(from.bytes).toBeLessThanOrEqual(input.machine.memory.availableBytes);
+        expect(from.bytes).toBeLessThanOrEqual(input.memory?.value ?? from.bytes);
+      }),
+    );
+  });
+
+  it('lets every worker reach its limit within the budget, and no ordinary one hit it', () => {
+    fc.assert(
+      fc.property(anyInput, (input) => {
+        const plan = planOrNothing(input);
+        fc.pre(plan !== undefined);
+        const { budget, base, worker, growth, workerLimit } = plan.memory;
+        const starting = worker + growth;
+        expect(base + starting + plan.workers * (workerLimit + SUPERVISOR)).toBeLessThanOrEqual(budget);
+        expect(workerLimit).toBeGreaterThanOrEqual(worker - SUPERVISOR + growth);
+      }),
+    );
+  });
+
+  it('has at least one worker, and a bound that says why there are no more', () => {
+    fc.assert(
+      fc.property(anyInput, (input) => {
+        const plan = planOrNothing(input);
+        fc.pre(plan !== undefined);
+        expect(plan.workers).toBeGreaterThanOrEqual(1);
+        expect(plan.bounds[plan.limitedBy]).toBe(plan.workers);
+      }),
+    );
+  });
+
+  it('is the same plan every time, and the plan of a plan is itself', () => {
+    fc.assert(
+      fc.property(anyInput, (input) => {
+        const plan = planOrNothing(input);
+        fc.pre(plan !== undefined);
+        expect(makePlan(input)).toEqual(plan);
+        const again = makePlan({ ...input, workers: { value: plan.workers, from: 'again' } });
+        expect(again.workers).toBe(plan.workers);
+        expect(again.memory).toEqual(plan.memory);
+      }),
+    );
+  });
+
+  it('has no fewer workers with more cores or more memory', () => {
+    fc.assert(
+      fc.property(
+        anyInput,
+        fc.integer({ min: 1, max: 64 }),
+        fc.integer({ min: 1, max: 64 }),
+        (input, cores, gib) => {
+          const { cpu, memory, ...machine } = input.machine;
+          const more = gib * GIB;
+          const larger = {
+            ...machine,
+            cpu: { ...cpu, physicalCores: cpu.physicalCores + cores },
+            memory: {
+              ...memory,
+              totalBytes: memory.totalBytes + more,
+              availableBytes: memory.availableBytes + more,
+              ...(memory.limit && { limit: { ...memory.limit, bytes: memory.limit.bytes + more } }),
+            },
+          };
+          expect(workersOf({ ...input, machine: larger })).toBeGreaterThanOrEqual(workersOf(input));
+        },
+      ),
+    );
+  });
+
+  it('takes no longer for 256 cores than for 2', () => {
+    const time = (cores: number) => {
+      const input = inputOf({ machine: machineOf(cores, 512 * GIB) });
+      const started = process.hrtime.bigint();
+      for (let round = 0; round < 200; round++) makePlan(input);
+      return Number(process.hrtime.bigint() - started);
+    };
+    time(2);
+    expect(time(256)).toBeLessThan(10 * time(2));
+  });
+});
+
+describe('workers', () => {
+  it.each<[string, Partial<PlanInput>, number, Plan['limitedBy']]>([
+    ['one for each core', {}, 4, 'cores'],
+    ['as many as fit', { machine: machineOf(64, 4 * GIB) }, 18, 'memory'],
+    ['no more than a wish', { workers: { value: 2, from: '--workers 2' } }, 2, 'user'],
+    ['more than cores if asked for', { workers: { value: 9, from: '--workers 9' } }, 9, 'user'],
+    [
+      'never more than fit',
+      { machine: machineOf(4, 4 * GIB), workers: { value: 64, from: 'w' } },
+      18,
+      'memory',
+    ],
+    ['no more than the preset', { preset: loadPreset('small', '/') }, 2, 'preset'],
+    ['no more than a share of memory', { memory: { value: 2 * GIB, from: '--memory 2GiB' } }, 4, 'cores'],
+  ])('%s', (_, overrides, workers, limitedBy) => {
+    expect(makePlan(inputOf(overrides))).toMatchObject({ workers, limitedBy });
+  });
+
+  it.each([
+    [0.5, 1],
+    [1.5, 1],
+    [3, 3],
+    [100, 4],
+  ])('a quota of %d CPUs feeds %d', (cores, workers) => {
+    const machine = machineOf(4, 16 * GIB);
+    machine.cpu.quota = { cores, source: '/sys/fs/cgroup/cpu.max' };
+    const plan = makePlan(inputOf({ machine }));
+    expect(plan.workers).toBe(workers);
+    expect(plan.recommendations[0]?.reason.includes('cpu.max')).toBe(cores < 4);
+  });
+
+  it('warns of more workers than cores', () => {
+    const { warnings } = makePlan(inputOf({ workers: { value: 9, from: '--workers 9' } }));
+    expect(warnings).toEqual([expect.stringContaining('9 workers share 4 physical cores')]);
+  });
+});
+
+describe('one worker only', () => {
+  const without = (change: Partial<ServiceFacts>) => ({ services: { ...SERVICES, ...change } });
+
+  it.each<[string, Partial<PlanInput>, string, string]>([
+    ['SQLite', without({ database: { kind: 'sqlite' } }), 'PostgreSQL', 'DATABASE_URL='],
+    ['another database', without({ database: { kind: 'other', scheme: 'mysql' } }), 'mysql', 'DATABASE_URL='],
+    ['no Redis', without({ redis: { kind: 'none' } }), 'Redis', 'REDIS_URL='],
+    [
+      'a Redis that nobody set',
+      without({ redis: { kind: 'none', found: 'redis://x' } }),
+      'answers at redis://x',
+      'REDIS_URL=redis://x',
+    ],
+    [
+      'Redis down',
+      without({ redis: { kind: 'redis', where: 'r:6379', answer: DOWN } }),
+      'ECONNREFUSED',
+      'run webui-tune again',
+    ],
+    [
+      'PostgreSQL down',
+      without({ database: { kind: 'postgresql', where: 'd/n', answer: DOWN } }),
+      'ECONNREFUSED',
+      'run webui-tune again',
+    ],
+    ['local Chroma', { settings: settingsOf({ VECTOR_DB: 'chroma' }) }, 'vector store', 'CHROMA_HTTP_HOST='],
+    [
+      'documents in local Chroma',
+      { hasLocalVectors: true },
+      'documents are in the local Chroma folder',
+      'CHROMA_HTTP_HOST=',
+    ],
+    ['Milvus in a file', { settings: settingsOf({ VECTOR_DB: 'milvus' }) }, 'milvus', 'MILVUS_URI='],
+    ['another manager', { settings: settingsOf({ WEBSOCKET_MANAGER: '' }) }, 'WEBSOCKET_MANAGER', 'redis'],
+    [
+      'no WebSockets',
+      { settings: settingsOf({ ENABLE_WEBSOCKET_SUPPORT: 'false' }) },
+      'ENABLE_WEBSOCKET_SUPPORT',
+      'True',
+    ],
+  ])('with %s, and says what is missing and what to set', (_, overrides, problem, mend) => {
+    const plan = makePlan(inputOf(overrides));
+    expect(plan).toMatchObject({ workers: 1, limitedBy: 'services', bounds: { services: 1, cores: 4 } });
+    const warning = plan.warnings.find((text) => text.includes(problem));
+    expect(warning).toContain(mend);
+    expect(warning).toContain('one worker');
+  });
+
+  it('names all that is missing', () => {
+    const services: ServiceFacts = { database: { kind: 'sqlite' }, redis: { kind: 'none' } };
+    const { warnings } = makePlan(inputOf({ services }));
+    expect(warnings).toHaveLength(3);
+  });
+
+  it('is nothing to warn of where one is all there would be', () => {
+    const services: ServiceFacts = { database: { kind: 'sqlite' }, redis: { kind: 'none' } };
+    expect(makePlan(inputOf({ services, machine: machineOf(1, 4 * GIB) })).warnings).toEqual([]);
+    expect(makePlan(inputOf({ services, workers: { value: 1, from: 'w' } })).warnings).toEqual([]);
+  });
+
+  it.each<[string, Partial<PlanInput>]>([
+    ['a Chroma server', { settings: settingsOf({ CHROMA_HTTP_HOST: '127.0.0.1' }), hasLocalVectors: true }],
+    ['pgvector', { settings: settingsOf({ VECTOR_DB: 'pgvector' }) }],
+    ['Qdrant', { settings: settingsOf({ VECTOR_DB: 'qdrant' }) }],
+    ['a Milvus server', { settings: settingsOf({ VECTOR_DB: 'milvus', MILVUS_URI: 'http://m:19530' }) }],
+  ])('is not so with %s', (_, overrides) => expect(makePlan(inputOf(overrides)).workers).toBe(4));
+});
+
+describe('pgvector', () => {
+  const database = (vector: 'installed' | 'creatable' | 'superuser-only' | 'missing') =>
+    inputOf({
+      services: {
+        ...SERVICES,
+        database: { kind: 'postgresql', where: 'd/n', answer: { up: true, version: '15' }, vector },
+      },
+    });
+
+  it.each(['installed', 'creatable'] as const)('is chosen where it is %s', (vector) => {
+    const plan = makePlan(database(vector));
+    expect(settingOf(plan, 'VECTOR_DB')).toMatchObject({
+      value: 'pgvector',
+      source: 'computed',
+      rendered: true,
+    });
+    expect(plan.workers).toBe(4);
+  });
+
+  it.each([
+    ['superuser-only', 'CREATE EXTENSION vector'],
+    ['missing', 'install the pgvector extension'],
+  ] as const)('is not where it is %s', (vector, mend) => {
+    const plan = makePlan(database(vector));
+    expect(settingOf(plan, 'VECTOR_DB')).toBeUndefined();
+    expect(plan.warnings.join()).toContain(mend);
+  });
+
+  it('is not where the Python package is missing, or documents would be lost from sight', () => {
+    const drivers = { psycopg2: true, pgvector: false };
+    const bare = makePlan(inputOf({ openWebui: { version: '0.12.4', python: '3.11.7', drivers } }));
+    expect(settingOf(bare, 'VECTOR_DB')).toBeUndefined();
+    expect(bare.warnings.join()).toContain("pip install 'open-webui[postgres]'");
+    expect(settingOf(makePlan(inputOf({ hasLocalVectors: true })), 'VECTOR_DB')).toBeUndefined();
+  });
+});
+
+describe('memory', () => {
+  it('says how much is missing for one worker, and what would help', () => {
+    const small = () => makePlan(inputOf({ machine: machineOf(2, 900 * MIB) }));
+    // 778 + 2 × (85 + 64) = 1076, of which 900 − 128 are there.
+    expect(small).toThrow('304 MiB are missing');
+    expect(small).toThrow(
+      expect.objectContaining({
+        exitCode: 5,
+        mend: expect.arrayContaining([expect.stringContaining('RAG_EMBEDDING_ENGINE')]),
+      }),
+    );
+  });
+
+  it('fits two workers into a VPS with 1 GiB, with remote embeddings', () => {
+    const machine = machineOf(2, 1024 * MIB);
+    // What a fresh Debian leaves.
+    machine.memory.availableBytes = 850 * MIB;
+    const plan = makePlan(
+      inputOf({
+        machine,
+        preset: loadPreset('small', '/'),
+        settings: settingsOf({ RAG_EMBEDDING_ENGINE: 'openai' }),
+      }),
+    );
+    expect(plan.workers).toBe(2);
+    expect(plan.memory).toMatchObject({ level: 'lean', predicted: (361 + 2 * 85) * MIB });
+  });
+
+  it('counts on what the running cluster holds', () => {
+    const machine = machineOf(4, 4 * GIB);
+    const fresh = makePlan(inputOf({ machine }));
+    machine.memory = { ...machine.memory, availableBytes: 1500 * MIB, ownBytes: 4 * GIB - 1500 * MIB };
+    expect(makePlan(inputOf({ machine })).workers).toBe(fresh.workers);
+  });
+
+  it.each([
+    ['app', 'full'],
+    ['lean', 'lean'],
+    ['libraries', 'libraries'],
+    ['none', 'none'],
+    ['auto', 'full'],
+  ] as const)('--preload %s is planned for as %s', (preload, level) =>
+    expect(makePlan(inputOf({ preload })).memory.level).toBe(level),
+  );
+});
+
+describe('settings', () => {
+  it('sets what makes several workers one', () => {
+    const plan = makePlan(inputOf());
+    for (const [key, value] of Object.entries({
+      WEBSOCKET_MANAGER: 'redis',
+      ENABLE_WEBSOCKET_SUPPORT: 'True',
+      REDIS_SOCKET_CONNECT_TIMEOUT: '5',
+      REDIS_SOCKET_TIMEOUT: '5',
+      REDIS_HEALTH_CHECK_INTERVAL: '60',
+      REDIS_SOCKET_KEEPALIVE: 'True',
+    })) {
+      expect(settingOf(plan, key)).toMatchObject({ value, source: 'computed', rendered: true });
+    }
+  });
+
+  it.each(['environment', 'env file', 'secrets file', 'preset'] as const)(
+    'overrides nothing from the %s',
+    (source) => {
+      const plan = makePlan(
+        inputOf({ settings: settingsOf({ REDIS_SOCKET_TIMEOUT: '30', VECTOR_DB: 'qdrant' }, source) }),
+      );
+      expect(settingOf(plan, 'REDIS_SOCKET_TIMEOUT')).toMatchObject({ value: '30', source });
+      expect(settingOf(plan, 'VECTOR_DB')).toMatchObject({ value: 'qdrant', source });
+    },
+  );
+
+  it('renders only what no file brings', () => {
+    const rendered = (source: 'environment' | 'env file' | 'secrets file' | 'preset') =>
+      settingOf(makePlan(inputOf({ settings: settingsOf({ WEBUI_NAME: 'x' }, source) })), 'WEBUI_NAME')
+        ?.rendered;
+    expect(
+      ['environment', 'env file', 'secrets file', 'preset'].map((source) => rendered(source as 'preset')),
+    ).toEqual([true, false, false, true]);
+  });
+
+  it('has no value of a secret', () => {
+    const settings = new Map([
+      ['OPENAI_API_KEY', { value: 'hunter2', source: 'environment' as const, secret: true }],
+    ]);
+    const plan = makePlan(inputOf({ settings }));
+    expect(settingOf(plan, 'OPENAI_API_KEY')).toMatchObject({ secret: true, rendered: false });
+    expect(JSON.stringify(plan)).not.toContain('hunter2');
+  });
+
+  it('always says where the data is, unless the env file does', () => {
+    const plan = (source: 'environment' | 'env file' | 'computed', value: string) =>
+      settingOf(
+        makePlan(
+          inputOf({
+            dataDir: { source, reason: 'r' },
+            settings: settingsOf({ DATA_DIR: value }, 'env file'),
+          }),
+        ),
+        'DATA_DIR',
+      );
+    expect(plan('computed', '')).toMatchObject({ value: '/data', rendered: true });
+    expect(plan('env file', '/data')).toMatchObject({ value: '/data', rendered: false });
+    // Relative in the env file: only the absolute form means the same at every start.
+    expect(plan('env file', 'data')).toMatchObject({ value: '/data', rendered: true });
+  });
+});
