@@ -141,6 +141,8 @@ export class PreloadLink {
 /** One Python worker: its control channel and its output. */
 export class WorkerLink {
   pid: number | undefined;
+  /** MiB of private memory when it had just become ready. */
+  firstMemory: number | undefined;
   readonly #control: Socket;
   readonly #sockets: Socket[] = [];
   readonly #events: WorkerEvents;

@@ -16,11 +16,15 @@ const MEMORY_INTERVAL = 10;
 /** Seconds beyond its drain time before a worker that does not leave is killed. */
 const KILL_MARGIN = 8;
 
+/** A limit has to leave a worker this much room above what it starts with. */
+const LEAST_GROWTH = 1.25;
+
 const instance = process.env.NODE_APP_INSTANCE ?? '0';
 const drainSeconds = Number(required(ENV.drainSeconds));
 const memoryLimit = Number(process.env[ENV.memoryLimit] ?? Number.POSITIVE_INFINITY);
 
 let state = initialState;
+let limitDoubted = false;
 const workers = new Map<string, WorkerLink>();
 
 const preload = new PreloadLink(required(ENV.controlSocket), instance, {
@@ -139,11 +143,27 @@ function publish(): void {
       Generation: { value: state.workers.find((w) => w.phase === 'serving')?.generation.name ?? '' },
     },
   });
-  if (memory.private > memoryLimit) {
-    const token = state.workers.find((w) => w.phase === 'serving')?.token;
-    const reason = `its private memory is ${memory.private.toFixed(0)} MiB, its limit ${memoryLimit} MiB`;
-    if (token) dispatch({ type: 'unfit', token, reason });
+  enforceMemoryLimit(link, memory.private);
+}
+
+/** PM2's max_memory_restart would look at RSS, which counts the shared pages in every worker. */
+function enforceMemoryLimit(link: WorkerLink, privateMemory: number): void {
+  link.firstMemory ??= privateMemory;
+  if (privateMemory <= memoryLimit) return;
+  // A successor of the same size would be replaced at once, and so for ever.
+  if (link.firstMemory * LEAST_GROWTH > memoryLimit) {
+    if (!limitDoubted) {
+      complain(
+        `the limit of ${memoryLimit} MiB is too low: a worker starts with ${link.firstMemory.toFixed(0)} MiB of ` +
+          'private memory. It is not enforced; plan anew with webui-tune, or name a higher one in the preset',
+      );
+    }
+    limitDoubted = true;
+    return;
   }
+  const token = state.workers.find((w) => w.phase === 'serving')?.token;
+  const reason = `its private memory is ${privateMemory.toFixed(0)} MiB, its limit ${memoryLimit} MiB`;
+  if (token) dispatch({ type: 'unfit', token, reason });
 }
 
 setInterval(publish, MEMORY_INTERVAL * 1000).unref();
