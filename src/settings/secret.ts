@@ -27,9 +27,16 @@ export function isSecret(name: string, value: string): boolean {
   return !PLAIN_VALUE.test(value) || hasCredentials(value);
 }
 
-/** A URL (anywhere in the value) with a password, or with a parameter that looks like one. */
+/** User names that people type; what is longer, or mixed, may be a token that stands for user and password. */
+const TYPED_USER = /^[a-z_][a-z0-9_.-]{0,31}$/i;
+
+/**
+ * A URL (anywhere in the value) with a password, with a user who looks like a token, or with a parameter that looks like
+ * either. A password may hold anything that ends a URL elsewhere: slashes, white space, a hash.
+ */
 function hasCredentials(value: string): boolean {
-  if (/:\/\/[^/\s]*:[^/\s]*@/.test(value) || /:\/\/[^\s]*:[^\s]*@/.test(value)) return true;
+  if (/:\/\/.*:.*@/s.test(value)) return true;
+  for (const [, user = ''] of value.matchAll(/:\/\/([^/@]*)@/g)) if (!TYPED_USER.test(user)) return true;
   for (const [, query = ''] of value.matchAll(/\?([^\s#]*)/g)) {
     for (const name of new URLSearchParams(query).keys()) if (SECRET_PARAMETERS.test(name)) return true;
   }
