@@ -19,7 +19,7 @@ import { findEnvFile, valuesOf } from './settings/env-file.ts';
 import { chooseSecretsToKeep, type Keeping } from './settings/keep.ts';
 import { isOpenToOthers, SECRETS_NAME } from './settings/secrets-file.ts';
 import { shellEnvironment } from './settings/shell-environment.ts';
-import type { MachineFacts, Plan } from './types.ts';
+import type { Environment, MachineFacts, Plan } from './types.ts';
 import { parsePercent, parseSize } from './units.ts';
 
 /** Open WebUI's own defaults (`open-webui serve`). */
@@ -41,7 +41,7 @@ export interface TuneOptions {
   out?: string;
   /** For tests; by default those of this process. */
   cwd?: string;
-  env?: NodeJS.ProcessEnv;
+  env?: Environment;
 }
 
 export interface Tuned {

@@ -1,5 +1,8 @@
 import type { PreloadChoice } from './runtime/contract.ts';
 
+/** Environment variables, as `process.env` has them. */
+export type Environment = Readonly<Record<string, string | undefined>>;
+
 /* What the machine has: read by machine/, never guessed. */
 
 export interface MemoryLimit {

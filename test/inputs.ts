@@ -82,8 +82,11 @@ const HOSTILE = [
   '😀',
 ];
 
+/** UTF-16 units, also those that are no character on their own. */
+const unit = fc.integer({ min: 0, max: 0xffff }).map((code) => String.fromCharCode(code));
+
 export const hostileText = fc
-  .array(fc.oneof(fc.constantFrom(...HOSTILE), fc.string({ unit: 'binary', maxLength: 3 })), { maxLength: 6 })
+  .array(fc.oneof(fc.constantFrom(...HOSTILE), unit), { maxLength: 6 })
   .map((parts) => parts.join(''));
 
 /** Text that no environment variable can hold is left out of settings. */

@@ -300,6 +300,21 @@ describe('memory', () => {
   ] as const)('--preload %s is planned for as %s', (preload, level) =>
     expect(makePlan(inputOf({ preload })).memory.level).toBe(level),
   );
+
+  it.each(['auto', 'app', 'lean'] as const)('--preload %s is less where Chroma is local', (preload) => {
+    const settings = settingsOf({ VECTOR_DB: 'chroma', RAG_EMBEDDING_ENGINE: 'openai' });
+    expect(makePlan(inputOf({ preload, settings })).memory.level).toBe('libraries');
+  });
+
+  it('leaves a worker the room without which its limit is not enforced', () => {
+    const machine = machineOf(1, 2 * GIB);
+    for (const preload of ['lean', 'libraries', 'none'] as const) {
+      const { worker, workerLimit } = makePlan(
+        inputOf({ machine, preload, preset: loadPreset('small', '/') }),
+      ).memory;
+      expect(workerLimit).toBeGreaterThanOrEqual(1.25 * (worker - SUPERVISOR));
+    }
+  });
 });
 
 describe('settings', () => {

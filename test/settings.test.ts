@@ -15,6 +15,7 @@ import { isSecret } from '../src/settings/secret.ts';
 import { chooseSecretKey } from '../src/settings/secret-key.ts';
 import { isOpenToOthers, keepSecrets, makePrivate } from '../src/settings/secrets-file.ts';
 import { shellEnvironment } from '../src/settings/shell-environment.ts';
+import { hostileText } from './inputs.ts';
 import { settingsOf } from './settings-of.ts';
 import { temporaryFolder } from './temporary.ts';
 
@@ -159,7 +160,7 @@ describe('dotenvLine', () => {
 
   it('keeps any value, in one line', () => {
     fc.assert(
-      fc.property(fc.string({ unit: 'binary' }), (value) => {
+      fc.property(hostileText, (value) => {
         const line = dotenvLine('A', value);
         expect(line.slice(0, -1)).not.toMatch(/[\r\n]/);
         expect(read(line)).toEqual({ name: 'A', value });

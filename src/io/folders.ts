@@ -1,22 +1,23 @@
 import { createHash } from 'node:crypto';
 import { homedir, tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
+import type { Environment } from '../types.ts';
 
 /** Longest path of a UNIX socket that we use: sun_path has 108 bytes (unix(7)), and some room is left. */
 const LONGEST_SOCKET_PATH = 100;
 
 /** Where our own files live (XDG Base Directory Specification). */
-export function dataHome(env: NodeJS.ProcessEnv, home = homedir()): string {
+export function dataHome(env: Environment, home = homedir()): string {
   return join(env.XDG_DATA_HOME || join(home, '.local', 'share'), 'webui-tune');
 }
 
 /** Data folder of an installation that has none yet: outside of Python's packages, where an upgrade cannot lose it. */
-export function defaultDataDir(env: NodeJS.ProcessEnv, home = homedir()): string {
+export function defaultDataDir(env: Environment, home = homedir()): string {
   return join(dataHome(env, home), 'data');
 }
 
 /** One socket for each installation, and that is for each data folder. */
-export function controlSocket(dataDir: string, env: NodeJS.ProcessEnv, home = homedir()): string {
+export function controlSocket(dataDir: string, env: Environment, home = homedir()): string {
   const id = shortHash(dataDir);
   const path = join(dataHome(env, home), 'run', id, 'control.sock');
   if (Buffer.byteLength(path) <= LONGEST_SOCKET_PATH) return path;

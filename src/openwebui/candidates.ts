@@ -1,6 +1,7 @@
 import { existsSync, statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { EXIT, TuneError } from '../errors.ts';
+import type { Environment } from '../types.ts';
 import { findOnPath, isExecutable } from './path.ts';
 import { interpreterOf } from './shebang.ts';
 
@@ -13,7 +14,7 @@ export interface Candidate {
 }
 
 export interface Surroundings {
-  env: NodeJS.ProcessEnv;
+  env: Environment;
   cwd: string;
   home: string;
 }
@@ -63,13 +64,13 @@ function pythonIn(environment: string): string {
 }
 
 /** pipx: $PIPX_HOME, its default since 1.2.0, and the older one. */
-function pipxFolders(env: NodeJS.ProcessEnv, home: string): string[] {
+function pipxFolders(env: Environment, home: string): string[] {
   const folders = [join(home, '.local', 'share', 'pipx', 'venvs'), join(home, '.local', 'pipx', 'venvs')];
   return env.PIPX_HOME ? [join(env.PIPX_HOME, 'venvs'), ...folders] : folders;
 }
 
 /** uv: $UV_TOOL_DIR, else below the data folder. */
-function uvFolders(env: NodeJS.ProcessEnv, home: string): string[] {
+function uvFolders(env: Environment, home: string): string[] {
   if (env.UV_TOOL_DIR) return [env.UV_TOOL_DIR];
   return [join(env.XDG_DATA_HOME || join(home, '.local', 'share'), 'uv', 'tools')];
 }

@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { z } from 'zod';
 import { EXIT, TuneError } from '../errors.ts';
 import { shippedFile } from '../io/package.ts';
+import type { Environment } from '../types.ts';
 import type { Surroundings } from './candidates.ts';
 
 /** Milliseconds until an interpreter that does not answer is given up; the slowest that was seen took 900. */
@@ -83,7 +84,7 @@ function run(
   command: string,
   args: string[],
   input: string,
-  options: { env: NodeJS.ProcessEnv; cwd: string },
+  options: { env: Environment; cwd: string },
 ): Promise<string> {
   return new Promise((resolve, reject) => {
     const child = spawn(command, args, {

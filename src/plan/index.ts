@@ -13,16 +13,15 @@ import { countWorkers, type WorkerCount } from './workers.ts';
 export function makePlan(input: PlanInput): Plan {
   const { machine, preset, services, settings, places } = input;
   const preload = input.preload ?? preset.preload;
-  const forecast = forecastLevel(preload, settings);
-  const budget = makeBudget(machine.memory, preset, input.memory);
-  requireOneWorker(budget, forecast.level, preset);
-
   const requirement: Requirement = {
     settings,
     services,
     hasLocalVectors: input.hasLocalVectors,
     hasPgvectorDriver: input.openWebui.drivers.pgvector ?? false,
   };
+  const forecast = forecastLevel(preload, requirement);
+  const budget = makeBudget(machine.memory, preset, input.memory);
+  requireOneWorker(budget, forecast.level, preset);
   const missing = missingForSeveralWorkers(requirement);
   const fitting = workersThatFit(budget.budget, forecast.level, preset);
   const count = countWorkers(machine.cpu, preset, fitting, missing.length === 0, input.workers);

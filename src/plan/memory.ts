@@ -1,9 +1,10 @@
 import { EXIT, TuneError } from '../errors.ts';
 import type { PreloadChoice } from '../runtime/contract.ts';
-import type { MemoryFacts, MemoryPlan, PreloadLevel, Preset, Settings } from '../types.ts';
+import type { MemoryFacts, MemoryPlan, PreloadLevel, Preset } from '../types.ts';
 import { formatBytes, MIB } from '../units.ts';
 import type { Wish } from './input.ts';
-import { LEVELS, SUPERVISOR, workerCost } from './model.ts';
+import { LEVELS, SUPERVISOR, workerCost, workerGrowth } from './model.ts';
+import { type Requirement, usesLocalChroma } from './services.ts';
 
 /** Worker limits are whole multiples of this, so that a plan does not change with every megabyte that is free. */
 const LIMIT_STEP = 64 * MIB;
@@ -33,26 +34,31 @@ export function makeBudget(
   return { budget: Math.max(0, from.bytes - reserve), from, reserve };
 }
 
+export interface Forecast {
+  level: PreloadLevel;
+  levelReason: string;
+}
+
 /**
  * What the preload process will have imported: a forecast, because it decides itself, by its safety checks and by the
  * engines in Open WebUI's database, which win over the environment after the first boot.
  */
-export function forecastLevel(
-  choice: PreloadChoice,
-  settings: Settings,
-): { level: PreloadLevel; levelReason: string } {
-  if (choice === 'lean' || choice === 'libraries' || choice === 'none') {
+export function forecastLevel(choice: PreloadChoice, requirement: Requirement): Forecast {
+  if (choice === 'libraries' || choice === 'none')
     return { level: choice, levelReason: `--preload ${choice}` };
+  if (usesLocalChroma(requirement)) {
+    return { level: 'libraries', levelReason: 'local Chroma runs threads, and those cannot be forked' };
   }
+  if (choice === 'lean') return { level: 'lean', levelReason: '--preload lean' };
   if (choice === 'app') return { level: 'full', levelReason: '--preload app' };
-  const engine = settings.get('RAG_EMBEDDING_ENGINE');
-  if (engine?.value) return { level: 'lean', levelReason: 'embeddings are remote (RAG_EMBEDDING_ENGINE)' };
-  return { level: 'full', levelReason: 'embeddings are local (RAG_EMBEDDING_ENGINE is empty)' };
+  return requirement.settings.get('RAG_EMBEDDING_ENGINE')?.value
+    ? { level: 'lean', levelReason: 'embeddings are remote (RAG_EMBEDDING_ENGINE)' }
+    : { level: 'full', levelReason: 'embeddings are local (RAG_EMBEDDING_ENGINE is empty)' };
 }
 
 /** Workers that fit, with room for one more while a reload replaces them. Zero: not even one does. */
-export function workersThatFit(budget: number, level: PreloadLevel, { memory }: Preset): number {
-  const each = workerCost(level) + memory.growth;
+export function workersThatFit(budget: number, level: PreloadLevel, preset: Preset): number {
+  const each = workerCost(level) + workerGrowth(level, preset);
   return Math.max(0, Math.floor((budget - LEVELS[level].base) / each) - 1);
 }
 
@@ -63,10 +69,10 @@ export function requireOneWorker(
   preset: Preset,
 ): void {
   if (workersThatFit(budget, level, preset) >= 1) return;
-  const each = workerCost(level) + preset.memory.growth;
+  const each = workerCost(level) + workerGrowth(level, preset);
   const needed = LEVELS[level].base + 2 * each;
   const help: string[] = [];
-  const leanNeeded = LEVELS.lean.base + 2 * each;
+  const leanNeeded = LEVELS.lean.base + 2 * (workerCost('lean') + workerGrowth('lean', preset));
   if (level === 'full' && leanNeeded <= budget) {
     help.push(
       `RAG_EMBEDDING_ENGINE=openai (or ollama): remote embeddings need ${formatBytes(leanNeeded)} only`,
@@ -87,8 +93,8 @@ export function requireOneWorker(
 export function makeMemoryPlan(
   workers: number,
   budget: Budget,
-  forecast: { level: PreloadLevel; levelReason: string },
-  { memory }: Preset,
+  forecast: Forecast,
+  preset: Preset,
 ): MemoryPlan {
   const { base } = LEVELS[forecast.level];
   const worker = workerCost(forecast.level);
@@ -97,9 +103,9 @@ export function makeMemoryPlan(
     ...forecast,
     base,
     worker,
-    growth: memory.growth,
+    growth: workerGrowth(forecast.level, preset),
     predicted: base + workers * worker,
-    workerLimit: workerLimit(workers, budget.budget, forecast.level, memory),
+    workerLimit: workerLimit(workers, budget.budget, forecast.level, preset),
   };
 }
 
@@ -107,10 +113,10 @@ export function makeMemoryPlan(
  * The limit at which a worker is replaced: all of them may reach it, beside one that is starting, within the budget.
  * Never so low that an ordinary worker hits it, because that one would be replaced for ever.
  */
-function workerLimit(workers: number, budget: number, level: PreloadLevel, memory: Preset['memory']): number {
-  const starting = workerCost(level) + memory.growth;
+function workerLimit(workers: number, budget: number, level: PreloadLevel, preset: Preset): number {
+  const growth = workerGrowth(level, preset);
+  const starting = workerCost(level) + growth;
   const share = (budget - LEVELS[level].base - starting) / workers - SUPERVISOR;
   const stepped = Math.floor(share / LIMIT_STEP) * LIMIT_STEP;
-  const ordinary = LEVELS[level].worker + memory.growth;
-  return Math.max(Math.min(stepped, memory.workerLimit), ordinary);
+  return Math.max(Math.min(stepped, preset.memory.workerLimit), LEVELS[level].worker + growth);
 }

@@ -1,4 +1,4 @@
-import type { PreloadLevel } from '../types.ts';
+import type { PreloadLevel, Preset } from '../types.ts';
 import { MIB } from '../units.ts';
 
 /** What the tree costs at one level of preloading. */
@@ -22,10 +22,9 @@ export const LEVELS: Readonly<Record<PreloadLevel, LevelCost>> = {
   full: { base: 778 * MIB, worker: 76 * MIB, source: 'measured: 778 MiB, and 67 private a worker' },
   lean: { base: 361 * MIB, worker: 76 * MIB, source: 'measured: 361 MiB, and 62 to 66 private a worker' },
   libraries: {
-    // One stock worker has 808 MiB, of which 190 are its own when the libraries are there already.
-    base: 618 * MIB,
-    worker: 190 * MIB,
-    source: 'measured: 190 MiB private a worker of 808 in all',
+    base: 660 * MIB,
+    worker: 220 * MIB,
+    source: 'measured with local Chroma: 905 MiB with one worker, 216 of them its own',
   },
   none: {
     // Files of libraries that all workers map are in memory once; what is left of 808 MiB.
@@ -34,6 +33,17 @@ export const LEVELS: Readonly<Record<PreloadLevel, LevelCost>> = {
     source: 'measured: 620 MiB private a worker of 808 in all',
   },
 };
+
+/**
+ * Share of its own first memory that a worker must be able to grow by; below it, the runtime does not enforce a limit
+ * (runtime/worker.ts, LEAST_GROWTH), because a worker's successor would hit it at once.
+ */
+const LEAST_GROWTH = 0.25;
+
+/** Bytes that a worker may grow by. */
+export function workerGrowth(level: PreloadLevel, { memory }: Preset): number {
+  return Math.max(memory.growth, Math.ceil(LEVELS[level].worker * LEAST_GROWTH));
+}
 
 /** Bytes that one more worker adds, its supervisor included. */
 export function workerCost(level: PreloadLevel): number {

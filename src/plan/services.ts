@@ -94,8 +94,7 @@ function missingVectorStore(requirement: Requirement): Missing | undefined {
       mend: 'set MILVUS_URI=http://host:19530',
     };
   }
-  if (store !== 'chroma' || get('CHROMA_HTTP_HOST')) return undefined;
-  if (choosesPgvector(requirement)) return undefined;
+  if (!usesLocalChroma(requirement)) return undefined;
   const server = 'start one (chroma run --path FOLDER) and set CHROMA_HTTP_HOST=127.0.0.1';
   if (hasLocalVectors) {
     return {
@@ -121,6 +120,13 @@ function missingVectorStore(requirement: Requirement): Missing | undefined {
     return { what, problem, mend: `install the pgvector extension for PostgreSQL, or ${server}` };
   }
   return { what, problem, mend: `set VECTOR_DB=pgvector (in PostgreSQL), or ${server}` };
+}
+
+/** Whether vectors will be in a folder, opened by each process for itself: Open WebUI's default. */
+export function usesLocalChroma(requirement: Requirement): boolean {
+  const { settings } = requirement;
+  if ((settings.get('VECTOR_DB')?.value || 'chroma') !== 'chroma') return false;
+  return !settings.get('CHROMA_HTTP_HOST')?.value && !choosesPgvector(requirement);
 }
 
 /**

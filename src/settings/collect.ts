@@ -1,4 +1,4 @@
-import type { Setting, Settings } from '../types.ts';
+import type { Environment, Setting, Settings } from '../types.ts';
 import { isSecret } from './secret.ts';
 
 /** How many workers there are is the plan's business: in a worker, these would start more of them. */
@@ -20,7 +20,7 @@ const NOT_SETTINGS = new Set<string>([
 export interface SettingSources {
   /** Names of the variables that the installed Open WebUI reads. */
   known: readonly string[];
-  environment: NodeJS.ProcessEnv;
+  environment: Environment;
   envFile: Readonly<Record<string, string>>;
   secretsFile: Readonly<Record<string, string>>;
   preset: Readonly<Record<string, string>>;
@@ -46,7 +46,7 @@ export function collectSettings(sources: SettingSources): Settings {
 
 /** The worker count that the user has set for uvicorn, with the variable's name. */
 export function workerWish(
-  environment: NodeJS.ProcessEnv,
+  environment: Environment,
   envFile: Readonly<Record<string, string>>,
 ): { name: string; value: string } | undefined {
   for (const values of [environment, envFile]) {

@@ -1,9 +1,10 @@
 import { dirname, isAbsolute, resolve } from 'node:path';
 import type { Probe } from '../openwebui/probe.ts';
 import type { PlanInput } from '../plan/input.ts';
+import type { Environment } from '../types.ts';
 
 export interface DataDirSources {
-  environment: NodeJS.ProcessEnv;
+  environment: Environment;
   envFile: Readonly<Record<string, string>>;
   envFilePath: string | undefined;
   cwd: string;

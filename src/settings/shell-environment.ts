@@ -1,12 +1,13 @@
 import { readFileSync } from 'node:fs';
 import { parseEnv } from 'node:util';
+import type { Environment } from '../types.ts';
 
 /**
  * The environment without what Node has put into it from `--env-file`: Node 20 takes that option for its own wherever
  * it stands in the command line, npx's included, and reads the file with rules that are not python-dotenv's. Such values
  * are the file's, not the shell's. `path` is the env file that was named on the command line.
  */
-export function shellEnvironment(env: NodeJS.ProcessEnv, path: string): NodeJS.ProcessEnv {
+export function shellEnvironment(env: Environment, path: string): Environment {
   const fromNode = parseEnv(readTextOrNothing(path));
   return Object.fromEntries(Object.entries(env).filter(([name, value]) => fromNode[name] !== value));
 }
