@@ -153,7 +153,6 @@ function merge(name: string, chain: readonly PresetFile[]): Preset {
   const preload = last('preload');
   if (
     perCore === undefined ||
-    max === undefined ||
     reserve === undefined ||
     reserveMin === undefined ||
     reserveMax === undefined ||
@@ -167,7 +166,7 @@ function merge(name: string, chain: readonly PresetFile[]): Preset {
   return {
     name,
     description: last('description') ?? '',
-    workers: { perCore, max },
+    workers: { perCore, ...(max !== undefined && { max }) },
     memory: { reserveShare: reserve, reserveMin, reserveMax, growth, workerLimit },
     drainSeconds,
     preload,

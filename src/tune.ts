@@ -11,7 +11,7 @@ import { makePlan } from './plan/index.ts';
 import type { PlanInput, Wish } from './plan/input.ts';
 import { loadPreset } from './presets.ts';
 import type { PreloadChoice } from './runtime/contract.ts';
-import { askServices } from './services/index.ts';
+import { askServices, loadClients } from './services/index.ts';
 import { collectSettings, workerWish } from './settings/collect.ts';
 import { chooseDataDir } from './settings/data-dir.ts';
 import { requireDrivers } from './settings/drivers.ts';
@@ -68,6 +68,8 @@ export async function tune(options: TuneOptions): Promise<Tuned> {
       { envFile: envFilePath, dataDirs: [defaultDir], secretsName: SECRETS_NAME },
       { env, cwd, home },
     ),
+    // While Python answers.
+    loadClients(),
   ]);
   const { probe, python } = openWebui;
   const envFile = envFilePath && probe.env_file ? valuesOf(envFilePath, probe.env_file) : {};

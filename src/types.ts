@@ -108,8 +108,8 @@ export interface Preset {
   workers: {
     /** Workers for each physical core. */
     perCore: number;
-    /** Never more than this, however large the machine is. */
-    max: number;
+    /** Never more than this, however large the machine is; undefined: no such bound. */
+    max?: number;
   };
   memory: {
     /** Share of the memory at hand that stays free, within the two bounds below (bytes). */
@@ -130,8 +130,8 @@ export interface Preset {
 
 /* The plan. */
 
-export const LIMITS = ['cores', 'memory', 'database', 'services', 'user', 'preset'] as const;
-/** What holds the number of workers where it is. */
+export const LIMITS = ['cores', 'memory', 'database', 'services', 'user'] as const;
+/** What holds the number of workers where it is; `user` is a flag, a variable or the chosen preset. */
 export type LimitedBy = (typeof LIMITS)[number];
 
 /** One decision, with its cause. */

@@ -44,6 +44,14 @@ describe('readMachine', () => {
     expect(notes).toContainEqual(expect.stringContaining('/sys/fs/cgroup/a/cpu.max'));
   });
 
+  it('asks the system where there are no such files', async () => {
+    const { cpu, memory, notes } = await readMachine('/nowhere');
+    expect(cpu.source).toBe('systeminformation');
+    expect(cpu.physicalCores).toBeGreaterThanOrEqual(1);
+    expect(memory.totalBytes).toBeGreaterThan(0);
+    expect(notes).toHaveLength(1);
+  });
+
   it('reads the machine that it runs on', async () => {
     const { cpu, memory } = await readMachine();
     expect(cpu.physicalCores).toBeGreaterThanOrEqual(1);

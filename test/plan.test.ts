@@ -126,7 +126,7 @@ describe('workers', () => {
       18,
       'memory',
     ],
-    ['no more than the preset', { preset: loadPreset('small', '/') }, 2, 'preset'],
+    ['no more than the preset', { preset: loadPreset('small', '/') }, 2, 'user'],
     ['no more than a share of memory', { memory: { value: 2 * GIB, from: '--memory 2GiB' } }, 4, 'cores'],
   ])('%s', (_, overrides, workers, limitedBy) => {
     expect(makePlan(inputOf(overrides))).toMatchObject({ workers, limitedBy });

@@ -17,7 +17,7 @@ describe('the presets of the package', () => {
 
   it('small changes only what it says', () => {
     const [small, standard] = [loadPreset('small', '/'), loadPreset('default', '/')];
-    expect(small.workers).toEqual({ perCore: 1, max: 2 });
+    expect(small.workers).toEqual({ ...standard.workers, max: 2 });
     expect(small.memory).toEqual({
       ...standard.memory,
       reserveMin: 96 * MIB,

@@ -262,6 +262,14 @@ describe('chooseSecretKey', () => {
     expect(chooseSecretKey(settingsOf({}), ['/nowhere', folder])?.value).toBe('abc=\n');
   });
 
+  it('draws nothing that an empty one would hide', () => {
+    expect(() => chooseSecretKey(settingsOf({ WEBUI_SECRET_KEY: '' }, 'env file'), [])).toThrow(
+      'empty (env file)',
+    );
+    const open = settingsOf({ WEBUI_SECRET_KEY: '', WEBUI_AUTH: 'False' });
+    expect(() => chooseSecretKey(open, [])).not.toThrow();
+  });
+
   it('adopts its older name', () =>
     expect(chooseSecretKey(settingsOf({ WEBUI_JWT_SECRET_KEY: 'old' }), [])?.value).toBe('old'));
 

@@ -44,7 +44,7 @@ export function copyByContent(source: string, parent: string, version: string): 
   mkdirSync(parent, { recursive: true });
   const temporary = `${path}.${process.pid}.tmp`;
   try {
-    cpSync(source, temporary, { recursive: true });
+    cpSync(source, temporary, { recursive: true, filter: (name) => !name.includes('__pycache__') });
     renameSync(temporary, path);
   } catch (error) {
     rmSync(temporary, { recursive: true, force: true });

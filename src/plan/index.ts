@@ -43,7 +43,7 @@ export function makePlan(input: PlanInput): Plan {
     warnings: [
       ...(input.warnings ?? []),
       ...machine.notes,
-      ...explainOneWorker(missing, count),
+      ...explainOneWorker(missing, count, input.workers),
       ...explainWish(input, count),
     ],
   };
@@ -51,8 +51,12 @@ export function makePlan(input: PlanInput): Plan {
 }
 
 /** Why there is one worker only, and what would change it. */
-function explainOneWorker(missing: readonly Missing[], { bounds }: WorkerCount): string[] {
-  const wanted = bounds.user ?? Math.min(bounds.cores ?? 1, bounds.preset ?? 1);
+function explainOneWorker(
+  missing: readonly Missing[],
+  { bounds }: WorkerCount,
+  wish: PlanInput['workers'],
+): string[] {
+  const wanted = wish?.value ?? Math.min(bounds.cores ?? 1, bounds.user ?? Number.POSITIVE_INFINITY);
   // Nothing is lost where one worker is all that there would be.
   if (wanted <= 1) return [];
   return missing.map(
@@ -137,11 +141,11 @@ function workersReason(
         ? `more are not possible as things are (${input.workers.from})`
         : `more are not possible as things are; ${cores} would take ${bounds.cores}`;
     case 'user':
-      return `${input.workers?.from} asks for it`;
+      return input.workers
+        ? `${input.workers.from} asks for it`
+        : `the preset ${JSON.stringify(input.preset.name)} takes no more`;
     case 'memory':
       return `${formatBytes(memory.budget)} hold ${formatBytes(memory.base)} + ${(bounds.memory ?? 0) + 1} × ${formatBytes(memory.worker + memory.growth)} (one of them for reloads)`;
-    case 'preset':
-      return `the preset ${JSON.stringify(input.preset.name)} takes no more`;
     case 'database':
       return `the database takes ${bounds.database}`;
     case 'cores':

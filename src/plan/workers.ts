@@ -8,7 +8,7 @@ export interface WorkerCount {
 }
 
 /** Which bound is named when several are equal: the one that the user can do most about. */
-const PRECEDENCE: readonly LimitedBy[] = ['services', 'user', 'memory', 'database', 'cores', 'preset'];
+const PRECEDENCE: readonly LimitedBy[] = ['services', 'user', 'memory', 'database', 'cores'];
 
 /**
  * workers = min(cores or the user's wish, memory, services). A wish takes the place of the cores, because more workers
@@ -27,10 +27,9 @@ export function countWorkers(
     memory: fitting,
     database: null,
     services: isSeveralPossible ? null : 1,
-    user: wish?.value ?? null,
-    preset: preset.workers.max,
+    user: wish?.value ?? preset.workers.max ?? null,
   };
-  const binding = wish ? { ...bounds, cores: null, preset: null } : bounds;
+  const binding = wish ? { ...bounds, cores: null } : bounds;
   const counts = PRECEDENCE.flatMap((limitedBy) => {
     const workers = binding[limitedBy];
     return workers === null ? [] : [{ limitedBy, workers }];

@@ -23,8 +23,7 @@ const WORKERS_BECAUSE: Readonly<Record<LimitedBy, string>> = {
   memory: 'as many as the memory budget holds',
   database: 'as many as the database has connections for',
   services: 'several need PostgreSQL, Redis and a shared vector store: webui-tune says which is missing',
-  user: 'as asked for',
-  preset: 'as many as the preset allows',
+  user: 'as asked for, or as many as the preset takes',
 };
 
 /** What is said about both apps; the figures behind the reasons are with the constants in apps.ts. */

@@ -31,3 +31,11 @@ async function askDatabase(settings: Settings): Promise<DatabaseFacts> {
   const { vector: there } = await askPostgres(readDatabaseUrl('PGVECTOR_DB_URL', vectors));
   return { ...other, ...(there && { vector: there }) };
 }
+
+/**
+ * Loads the client packages, which takes 70 ms, so that it can be done while something else is waited for; nothing
+ * depends on it.
+ */
+export async function loadClients(): Promise<void> {
+  await Promise.all([import('pg'), import('redis')]);
+}

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { EXIT, TuneError } from '../errors.ts';
 import type { Settings } from '../types.ts';
 
 /** Name of the file in which `open-webui serve` keeps the key that it drew: in the folder where it was started. */
@@ -17,10 +18,17 @@ export interface SecretKey {
 
 /**
  * A WEBUI_SECRET_KEY for an installation that has none set: the one it has used so far if that can be found, because a
- * new one signs every user out; else a new one. Undefined where the settings have one.
+ * new one signs every user out; else a new one. Undefined where the settings have one. Throws TuneError for an empty one.
  */
 export function chooseSecretKey(settings: Settings, folders: readonly string[]): SecretKey | undefined {
-  if (settings.get('WEBUI_SECRET_KEY')?.value) return undefined;
+  const set = settings.get('WEBUI_SECRET_KEY');
+  if (set?.value) return undefined;
+  if (set && settings.get('WEBUI_AUTH')?.value.toLowerCase() !== 'false') {
+    // An empty one counts as set, for the workers as for us: none that we keep would ever reach them.
+    throw new TuneError(`WEBUI_SECRET_KEY is empty (${set.source})`, EXIT.settings, [
+      'take it away, and webui-tune keeps one for you; or give it a long random value',
+    ]);
+  }
   // The older name, which Open WebUI reads only where the newer one is missing.
   const older = settings.get('WEBUI_JWT_SECRET_KEY')?.value;
   if (older) return { value: older, reason: 'the value of WEBUI_JWT_SECRET_KEY, its older name' };
