@@ -47,8 +47,8 @@ export function inputOf(overrides: Partial<PlanInput> = {}): PlanInput {
     },
     dataDir: { reason: 'test', source: 'computed' },
     hasLocalVectors: false,
-    host: { value: '0.0.0.0', from: 'default' },
-    port: { value: 8080, from: 'default' },
+    host: { value: '0.0.0.0', from: 'default', source: 'flag' },
+    port: { value: 8080, from: 'default', source: 'flag' },
     ...overrides,
   };
 }
@@ -136,8 +136,8 @@ export const anyInput: fc.Arbitrary<PlanInput> = fc
         secretsFile: `/data/${parts.hostile}/f`,
         envFile: `/etc/${parts.hostile}`,
       },
-      ...(parts.workers && { workers: { value: parts.workers, from: parts.hostile } }),
-      ...(parts.memory && { memory: { value: parts.memory, from: parts.hostile } }),
+      ...(parts.workers && { workers: { value: parts.workers, from: parts.hostile, source: 'flag' } }),
+      ...(parts.memory && { memory: { value: parts.memory, from: parts.hostile, source: 'flag' } }),
       preload: parts.preload,
     });
   });

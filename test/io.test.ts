@@ -115,6 +115,7 @@ describe('the runtime folder', () => {
 describe('folders', () => {
   it('respects XDG_DATA_HOME', () => {
     expect(dataHome({ XDG_DATA_HOME: '/x' }, '/home/u')).toBe('/x/webui-tune');
+    expect(dataHome({ XDG_DATA_HOME: 'x' }, '/home/u')).toBe('/home/u/.local/share/webui-tune');
     expect(dataHome({}, '/home/u')).toBe('/home/u/.local/share/webui-tune');
   });
 

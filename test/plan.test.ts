@@ -70,7 +70,7 @@ describe('whatever the machine and the wishes', () => {
         const plan = planOrNothing(input);
         fc.pre(plan !== undefined);
         expect(makePlan(input)).toEqual(plan);
-        const again = makePlan({ ...input, workers: { value: plan.workers, from: 'again' } });
+        const again = makePlan({ ...input, workers: { value: plan.workers, from: 'again', source: 'flag' } });
         expect(again.workers).toBe(plan.workers);
         expect(again.memory).toEqual(plan.memory);
       }),
@@ -118,16 +118,26 @@ describe('workers', () => {
   it.each<[string, Partial<PlanInput>, number, Plan['limitedBy']]>([
     ['one for each core', {}, 4, 'cores'],
     ['as many as fit', { machine: machineOf(64, 4 * GIB) }, 18, 'memory'],
-    ['no more than a wish', { workers: { value: 2, from: '--workers 2' } }, 2, 'user'],
-    ['more than cores if asked for', { workers: { value: 9, from: '--workers 9' } }, 9, 'user'],
+    ['no more than a wish', { workers: { value: 2, from: '--workers 2', source: 'flag' } }, 2, 'user'],
+    [
+      'more than cores if asked for',
+      { workers: { value: 9, from: '--workers 9', source: 'flag' } },
+      9,
+      'user',
+    ],
     [
       'never more than fit',
-      { machine: machineOf(4, 4 * GIB), workers: { value: 64, from: 'w' } },
+      { machine: machineOf(4, 4 * GIB), workers: { value: 64, from: 'w', source: 'flag' } },
       18,
       'memory',
     ],
     ['no more than the preset', { preset: loadPreset('small', '/') }, 2, 'user'],
-    ['no more than a share of memory', { memory: { value: 2 * GIB, from: '--memory 2GiB' } }, 4, 'cores'],
+    [
+      'no more than a share of memory',
+      { memory: { value: 2 * GIB, from: '--memory 2GiB', source: 'flag' } },
+      4,
+      'cores',
+    ],
   ])('%s', (_, overrides, workers, limitedBy) => {
     expect(makePlan(inputOf(overrides))).toMatchObject({ workers, limitedBy });
   });
@@ -146,7 +156,7 @@ describe('workers', () => {
   });
 
   it('warns of more workers than cores', () => {
-    const { warnings } = makePlan(inputOf({ workers: { value: 9, from: '--workers 9' } }));
+    const { warnings } = makePlan(inputOf({ workers: { value: 9, from: '--workers 9', source: 'flag' } }));
     expect(warnings).toEqual([expect.stringContaining('9 workers share 4 physical cores')]);
   });
 });
@@ -208,7 +218,9 @@ describe('one worker only', () => {
   it('is nothing to warn of where one is all there would be', () => {
     const services: ServiceFacts = { database: { kind: 'sqlite' }, redis: { kind: 'none' } };
     expect(makePlan(inputOf({ services, machine: machineOf(1, 4 * GIB) })).warnings).toEqual([]);
-    expect(makePlan(inputOf({ services, workers: { value: 1, from: 'w' } })).warnings).toEqual([]);
+    expect(
+      makePlan(inputOf({ services, workers: { value: 1, from: 'w', source: 'flag' } })).warnings,
+    ).toEqual([]);
   });
 
   it.each<[string, Partial<PlanInput>]>([

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { withLock } from '../src/io/lock.ts';
+import { openEnvFile, portInUse } from '../src/notices.ts';
 import type { Probe } from '../src/openwebui/probe.ts';
 import { collectSettings, workerWish } from '../src/settings/collect.ts';
 import { chooseDataDir } from '../src/settings/data-dir.ts';
@@ -15,7 +16,9 @@ import { isSecret } from '../src/settings/secret.ts';
 import { chooseSecretKey } from '../src/settings/secret-key.ts';
 import { isOpenToOthers, keepSecrets, makePrivate } from '../src/settings/secrets-file.ts';
 import { shellEnvironment } from '../src/settings/shell-environment.ts';
-import { hostileText } from './inputs.ts';
+import { GIB } from '../src/units.ts';
+import { memoryWish, workersWish } from '../src/wishes.ts';
+import { hostileText, machineOf } from './inputs.ts';
 import { settingsOf } from './settings-of.ts';
 import { temporaryFolder } from './temporary.ts';
 
@@ -111,8 +114,13 @@ describe('workerWish', () => {
     expect(workerWish({ UVICORN_WORKERS: '3' }, { WEB_CONCURRENCY: '2' })).toEqual({
       name: 'UVICORN_WORKERS',
       value: '3',
+      source: 'environment',
     });
-    expect(workerWish({}, { WEB_CONCURRENCY: '2' })).toEqual({ name: 'WEB_CONCURRENCY', value: '2' });
+    expect(workerWish({}, { WEB_CONCURRENCY: '2' })).toEqual({
+      name: 'WEB_CONCURRENCY',
+      value: '2',
+      source: 'env file',
+    });
     expect(workerWish({ WEB_CONCURRENCY: '' }, {})).toBeUndefined();
   });
 });
@@ -392,5 +400,53 @@ describe('shellEnvironment', () => {
     const path = join(temporaryFolder({ f: 'A=1\nB="2"\nC=3\n' }), 'f');
     expect(shellEnvironment({ A: '1', B: '2', C: 'mine', D: '1' }, path)).toEqual({ C: 'mine', D: '1' });
     expect(shellEnvironment({ A: '1' }, '/nowhere')).toEqual({ A: '1' });
+  });
+});
+
+describe('wishes', () => {
+  const variable = { name: 'WEB_CONCURRENCY', value: '3', source: 'env file' } as const;
+
+  it('prefers the flag to the variable, and auto to both', () => {
+    expect(workersWish(2, variable)).toMatchObject({ value: 2, source: 'flag' });
+    expect(workersWish('auto', variable)).toBeUndefined();
+    expect(workersWish(undefined, variable)).toMatchObject({
+      value: 3,
+      from: 'WEB_CONCURRENCY=3',
+      source: 'env file',
+    });
+    expect(workersWish(undefined, undefined)).toBeUndefined();
+  });
+
+  it.each(['0', '-1', '1.5', 'many'])('refuses %s workers', (value) =>
+    expect(() => workersWish(undefined, { ...variable, value })).toThrow('WEB_CONCURRENCY is'),
+  );
+
+  it('takes a percentage of what there could be', () => {
+    const machine = machineOf(2, 8 * GIB);
+    expect(memoryWish('50%', machine)?.value).toBe(4 * GIB);
+    expect(memoryWish('1GiB', machine)?.value).toBe(GIB);
+    expect(memoryWish(undefined, machine)).toBeUndefined();
+    machine.memory.limit = { bytes: 2 * GIB, source: 'memory.max' };
+    expect(memoryWish('50%', machine)?.value).toBe(GIB);
+    expect(() => memoryWish('lots', machine)).toThrow('neither a size');
+  });
+});
+
+describe('notices', () => {
+  const root = join(import.meta.dirname, 'fixtures', 'processes');
+
+  it('says that the port is in use, unless by the cluster itself', () => {
+    expect(portInUse(8080, [], root)).toEqual([
+      expect.stringContaining('port 8080 is in use by a process of another user'),
+    ]);
+    expect(portInUse(3000, [], root)).toEqual([]);
+  });
+
+  it('says how to close an env file that others can read', () => {
+    const path = join(temporaryFolder({ f: '' }), 'f');
+    chmodSync(path, 0o640);
+    expect(openEnvFile(path)).toEqual([expect.stringContaining(`chmod 600 ${path}`)]);
+    chmodSync(path, 0o600);
+    expect(openEnvFile(path)).toEqual([]);
   });
 });

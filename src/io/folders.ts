@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { homedir, tmpdir, userInfo } from 'node:os';
-import { join } from 'node:path';
+import { isAbsolute, join } from 'node:path';
 import type { Environment } from '../types.ts';
 
 /** Longest path of a UNIX socket that we use: sun_path has 108 bytes (unix(7)), and some room is left. */
@@ -8,7 +8,9 @@ const LONGEST_SOCKET_PATH = 100;
 
 /** Where our own files live (XDG Base Directory Specification). */
 export function dataHome(env: Environment, home = homedir()): string {
-  return join(env.XDG_DATA_HOME || join(home, '.local', 'share'), 'webui-tune');
+  // The specification wants a relative one ignored.
+  const xdg = env.XDG_DATA_HOME;
+  return join(xdg && isAbsolute(xdg) ? xdg : join(home, '.local', 'share'), 'webui-tune');
 }
 
 /** Data folder of an installation that has none yet: outside of Python's packages, where an upgrade cannot lose it. */

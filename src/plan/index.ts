@@ -87,14 +87,14 @@ function recommend(plan: Omit<Plan, 'recommendations'>, input: PlanInput): Recom
       key: 'workers',
       value: workers,
       reason: workersReason(plan, input),
-      source: input.workers && limitedBy === 'user' ? 'flag' : 'computed',
+      source: limitedBy === 'user' ? (input.workers?.source ?? 'preset') : 'computed',
       limitedBy,
     },
     {
       key: 'memory.budget',
       value: formatBytes(memory.budget),
       reason: `${formatBytes(memory.from.bytes)} (${memory.from.source}) − ${formatBytes(memory.reserve)} reserve`,
-      source: input.memory?.from === memory.from.source ? 'flag' : 'computed',
+      source: input.memory?.from === memory.from.source ? input.memory.source : 'computed',
     },
     {
       key: 'memory.predicted',
@@ -118,7 +118,7 @@ function recommend(plan: Omit<Plan, 'recommendations'>, input: PlanInput): Recom
       key: 'address',
       value: `${input.host.value}:${input.port.value}`,
       reason: `all workers accept on it (${[...new Set([input.host.from, input.port.from])].join(', ')})`,
-      source: input.port.from.startsWith('--') ? 'flag' : 'computed',
+      source: input.host.source === 'flag' ? 'flag' : input.port.source,
     },
     {
       key: 'drainSeconds',

@@ -1,10 +1,12 @@
 import type { PreloadChoice } from '../runtime/contract.ts';
-import type { MachineFacts, Places, Preset, ServiceFacts, Settings } from '../types.ts';
+import type { MachineFacts, Places, Preset, ServiceFacts, Settings, Source } from '../types.ts';
 
-/** A number that the user asked for, and where: `--workers`, `WEB_CONCURRENCY`. */
+/** What the user asked for, or the default in its place. */
 export interface Wish<T> {
   value: T;
+  /** In the user's words: `--workers 4`, `WEB_CONCURRENCY=4`. */
   from: string;
+  source: Source;
 }
 
 export interface PlanInput {

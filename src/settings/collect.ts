@@ -44,15 +44,25 @@ export function collectSettings(sources: SettingSources): Settings {
   return new Map([...settings].sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
+export interface WorkerVariable {
+  name: string;
+  value: string;
+  source: 'environment' | 'env file';
+}
+
 /** The worker count that the user has set for uvicorn, with the variable's name. */
 export function workerWish(
   environment: Environment,
   envFile: Readonly<Record<string, string>>,
-): { name: string; value: string } | undefined {
-  for (const values of [environment, envFile]) {
+): WorkerVariable | undefined {
+  const sources = [
+    { values: environment, source: 'environment' },
+    { values: envFile, source: 'env file' },
+  ] as const;
+  for (const { values, source } of sources) {
     for (const name of WORKER_COUNT_NAMES) {
       const value = values[name];
-      if (value) return { name, value };
+      if (value) return { name, value, source };
     }
   }
   return undefined;
