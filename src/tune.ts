@@ -18,7 +18,7 @@ import { findEnvFile, valuesOf } from './settings/env-file.ts';
 import { chooseSecretsToKeep, type Keeping } from './settings/keep.ts';
 import { SECRETS_NAME } from './settings/secrets-file.ts';
 import { shellEnvironment } from './settings/shell-environment.ts';
-import type { Environment, MachineFacts, Plan } from './types.ts';
+import type { Environment, Plan } from './types.ts';
 import { memoryWish, wishOr, workersWish } from './wishes.ts';
 
 /** Open WebUI's own defaults (`open-webui serve`). */
