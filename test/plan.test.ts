@@ -281,6 +281,18 @@ describe('memory', () => {
     );
   });
 
+  it('recommends a smaller preset only where that could help', () => {
+    const help = (mib: number) => {
+      try {
+        makePlan(inputOf({ machine: machineOf(2, mib * MIB) }));
+      } catch (error) {
+        return error instanceof TuneError && error.mend.some((line) => line.includes('--preset small'));
+      }
+      return undefined;
+    };
+    expect([help(1100), help(500), help(2000)]).toEqual([true, false, undefined]);
+  });
+
   it('fits two workers into a VPS with 1 GiB, with remote embeddings', () => {
     const machine = machineOf(2, 1024 * MIB);
     // What a fresh Debian leaves.

@@ -78,7 +78,11 @@ export function requireOneWorker(
       `RAG_EMBEDDING_ENGINE=openai (or ollama): remote embeddings need ${formatBytes(leanNeeded)} only`,
     );
   }
-  if (preset.name !== 'small') help.push('webui-tune --preset small: keeps less in reserve');
+  // At best, a smaller preset gives back all of the reserve and of the room to grow.
+  const atBest = reserve + 2 * workerGrowth(level, preset);
+  if (preset.name !== 'small' && needed - budget < atBest) {
+    help.push('webui-tune --preset small: keeps less in reserve');
+  }
   throw new TuneError(
     `too little memory for one worker: ${formatBytes(needed - budget)} are missing.\n` +
       `  needed: ${formatBytes(needed)} = ${formatBytes(LEVELS[level].base)} for the ${level} preload ` +

@@ -31,8 +31,11 @@ const PRELOAD_KILL_TIMEOUT = 30_000;
 const PRELOAD_MIN_UPTIME = 60_000;
 const PRELOAD_MAX_RESTARTS = 10;
 
-/** Milliseconds until the first restart; PM2 multiplies by 1.5 each time, up to 15 s (pm2/lib/God.js, handleExit). */
-const PRELOAD_RESTART_DELAY = 1_000;
+/**
+ * Milliseconds until the first restart; PM2 multiplies by 1.5 each time, up to 15 s (pm2/lib/God.js, handleExit). The
+ * preload process has none: an attempt takes it seconds in any case, and with a delay PM2 shows "waiting restart"
+ * instead of "stopped" after one of the stop_exit_codes, for a restart that never comes.
+ */
 const WORKER_RESTART_DELAY = 100;
 
 /** The two apps, the preload process first: PM2 starts them in this order. */
@@ -49,7 +52,6 @@ function preloadApp(plan: Plan): App {
     exec_mode: 'fork',
     treekill: false,
     autorestart: true,
-    exp_backoff_restart_delay: PRELOAD_RESTART_DELAY,
     min_uptime: PRELOAD_MIN_UPTIME,
     max_restarts: PRELOAD_MAX_RESTARTS,
     stop_exit_codes: [EXIT_CANNOT_BOOT],
