@@ -72,7 +72,7 @@ describe.each(cases)('$what', ({ level, reason, what: _, ...options }) => {
   it('is logged and shown, and a document is embedded and found', async () => {
     const cluster = await startCluster(scope, options);
     expect(await preloadLog(cluster)).toMatch(reason);
-    expect(await shownLevel(cluster)).toBe(level);
+    expect(await shownLevel(cluster), await preloadLog(cluster)).toBe(level);
     await expectDocumentFound(cluster);
     await cluster.pm2.kill();
   });

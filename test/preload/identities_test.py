@@ -115,6 +115,27 @@ class IdentitiesTest(unittest.TestCase):
         self.assertIn("tuple", found.unreachable[0])
         self.assertTrue(frozen)
 
+    def test_children_draw_different_random_numbers(self) -> None:
+        import random
+
+        import numpy
+
+        def draw() -> str:
+            return f"{random.random()} {numpy.random.random()}"
+
+        found = find_identities([])
+        numbers = [in_child(found, draw).split() for _ in range(2)]
+        self.assertNotEqual(numbers[0][0], numbers[1][0])
+        self.assertNotEqual(numbers[0][1], numbers[1][1])
+
+    def test_a_seed_that_looks_like_a_uuid_is_no_identity(self) -> None:
+        from numpy.random import SeedSequence
+
+        with EntropyRecorder() as recorder:
+            seed = SeedSequence(uuid.uuid4().int)
+        self.assertEqual(find_identities(recorder.draws).unreachable, [])
+        self.assertTrue(seed.entropy)
+
     def test_the_source_of_entropy_is_given_back(self) -> None:
         urandom = os.urandom
         with EntropyRecorder():

@@ -99,7 +99,14 @@ class PreloadTest(unittest.TestCase):
 
     def test_the_libraries_are_those_that_the_app_imports_at_its_top_level(self) -> None:
         self.app(
-            "import json\nfrom xml.dom import minidom\nfrom . import sub\nimport open_webui.env\ndef f():\n    import csv\n"
+            """
+            import json
+            from xml.dom import minidom
+            from . import sub
+            import open_webui.env
+            def f():
+                import csv
+            """
         )
         (self.package / "broken.py").write_text("def (")
         self.assertEqual(levels.third_party_modules(self.package), ["json", "xml.dom"])

@@ -95,6 +95,9 @@ class Identities:
 
     def redraw(self) -> None:
         """Give this process values of its own; for the child, right after the fork."""
+        random.seed()
+        if numpy := sys.modules.get("numpy"):
+            numpy.random.seed()
         fresh = Fresh()
         for write in self._writers:
             write(fresh)
@@ -173,8 +176,8 @@ class _Search:
         return [part for part in _UUID_TEXT.findall(value) if part in self._exact]
 
     def _take(self, owner: Any, value: Any, label: str) -> None:
-        if type(owner) is uuid.UUID:
-            return  # replaced as a whole where it is kept; the number inside needs no look
+        if type(owner) is uuid.UUID or self._label(owner) in _SEEDS:
+            return  # replaced as a whole where it is kept; a generator is seeded anew
         slots = list(_slots_holding(owner, value, self._classes.get(id(owner))))
         if not slots:
             self._found.unreachable.append(f"a value inside a {label}")
@@ -256,6 +259,9 @@ def _attribute_slots(owner: Any, value: Any) -> Iterator[_Slot]:
                 if held is value:
                     yield _Slot(owner, name, lambda new, d=descriptor: d.__set__(owner, new))  # type: ignore[misc]
 
+
+#: What a generator of random numbers started from. One in 64 looks like a UUID's number.
+_SEEDS = frozenset({"numpy.random.bit_generator.SeedSequence"})
 
 #: The search's own objects, which hold the values that it looks for.
 _OWN_TYPES = (_Form, _Slot, Identities, _Search, FrameType, GeneratorType)

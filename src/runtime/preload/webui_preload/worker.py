@@ -7,7 +7,6 @@ import gc
 import importlib
 import logging
 import os
-import random
 import select
 import signal
 import socket
@@ -60,7 +59,6 @@ def run_worker(job: Job) -> int:
     code = EXIT_DEFECT
     try:
         job.preload.renew()
-        random.seed()
         gc.enable()
         if not job.preload.has_app:
             _prepare_import(job)
