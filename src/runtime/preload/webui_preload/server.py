@@ -233,7 +233,14 @@ class ForkServer:
             self._selector.unregister(channel)
             self._connections.discard(channel)
         assert self._listener is not None
-        pid = os.fork()
+        try:
+            pid = os.fork()
+        except OSError as error:
+            complain(f"cannot fork a worker: {error.strerror}. Its supervisor asks again.")
+            self._roster.gone(request.worker)
+            for channel in channels.values():
+                channel.close()
+            return
         if not pid:
             self._become_worker(
                 Job(
