@@ -21,8 +21,12 @@ import { shellEnvironment } from './settings/shell-environment.ts';
 import type { Environment, Plan } from './types.ts';
 import { memoryWish, wishOr, workersWish } from './wishes.ts';
 
-/** Open WebUI's own defaults (`open-webui serve`). */
-const DEFAULT_HOST = '0.0.0.0';
+/**
+ * This machine only, unlike `open-webui serve` (0.0.0.0): whoever opens the first account is the administrator, and
+ * passwords over plain HTTP are for everybody on the way. The report says how to serve other machines.
+ */
+const DEFAULT_HOST = '127.0.0.1';
+/** Open WebUI's own (`open-webui serve`). */
 const DEFAULT_PORT = 8080;
 
 /** What the flags say; undefined: nothing. */

@@ -4,10 +4,10 @@ import type { WorkerVariable } from './settings/collect.ts';
 import type { MachineFacts } from './types.ts';
 import { parsePercent, parseSize } from './units.ts';
 
-/** What a flag says, or Open WebUI's own default. */
+/** What a flag says, or the default in its place. */
 export function wishOr<T>(value: T | undefined, flag: string, fallback: T): Wish<T> {
   return value === undefined
-    ? { value: fallback, from: 'Open WebUI’s default', source: 'computed' }
+    ? { value: fallback, from: 'by default', source: 'computed' }
     : { value, from: flag, source: 'flag' };
 }
 

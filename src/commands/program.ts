@@ -51,7 +51,7 @@ export function addPlanOptions(command: Command): Command {
   return command
     .option('--workers <n|auto>', 'number of workers (auto: one for each physical core)', parseWorkers)
     .option('--memory <size|percent>', 'memory that all of it may use: 4GiB, 50%', parseMemory)
-    .option('--host <address>', 'address to listen on (default: 0.0.0.0)', parseHost)
+    .option('--host <address>', 'address to listen on (default: 127.0.0.1, this machine only)', parseHost)
     .option('--port <port>', 'port to listen on (default: 8080)', parsePort)
     .option('--python <path>', 'interpreter or virtual environment of Open WebUI')
     .option('--env-file <file>', 'settings of Open WebUI (default: open-webui.env)')

@@ -117,7 +117,7 @@ function recommend(plan: Omit<Plan, 'recommendations'>, input: PlanInput): Recom
     {
       key: 'address',
       value: `${input.host.value}:${input.port.value}`,
-      reason: `all workers accept on it (${[...new Set([input.host.from, input.port.from])].join(', ')})`,
+      reason: addressReason(input),
       source: input.host.source === 'flag' ? 'flag' : input.port.source,
     },
     {
@@ -152,6 +152,17 @@ function workersReason(
       if (quota && quota.cores < physicalCores) return `a quota of ${quota.cores} CPUs (${quota.source})`;
       return logicalCpus > physicalCores ? `${cores} (${logicalCpus} hyper-threads)` : cores;
   }
+}
+
+function addressReason({ host, port }: PlanInput): string {
+  const from = [...new Set([host.from, port.from])].join(', ');
+  if (!isLoopback(host.value)) return `all workers accept on it (${from})`;
+  return `this machine only (${from}); for others: a reverse proxy in front, or --host 0.0.0.0`;
+}
+
+/** Whether an address, or the name of one, is of this machine alone (RFC 1122, 3.2.1.3; RFC 4291, 2.5.3). */
+export function isLoopback(host: string): boolean {
+  return /^(?:localhost|127(?:\.\d{1,3}){3}|\[?::1\]?)$/i.test(host);
 }
 
 /** Whole MiB of the limit, as the runtime takes it. */
