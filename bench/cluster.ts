@@ -26,12 +26,30 @@ import { type Figure, isMissed, renderTable } from './statistics.ts';
 const WORKERS = 4;
 const ROUNDS_OF_TRAFFIC = 3;
 
-/** From the issue that asked for the cluster; MiB. */
-const PSS_LIMIT = { lean: 720, full: 1_150 };
+interface Form {
+  name: string;
+  embeddings: Embeddings;
+  args: string[];
+  /** Of the whole tree, in MiB. */
+  pssLimit?: number;
+  /** Of each worker with its supervisor, in MiB. */
+  privateLimit?: number;
+}
 
-type Form = keyof typeof PSS_LIMIT;
+/** The preload without torch, for documents that are embedded elsewhere. */
+const LEAN: Form = { name: 'lean', embeddings: 'remote', args: [], pssLimit: 720, privateLimit: 85 };
 
-const EMBEDDINGS: Record<Form, Embeddings> = { lean: 'remote', full: 'local' };
+/** The preload with torch. */
+const FULL: Form = {
+  name: 'full',
+  embeddings: 'remote',
+  args: ['--preload', 'app'],
+  pssLimit: 1_150,
+  privateLimit: 85,
+};
+
+/** The same where it is needed: each worker loads the embedding model as it starts. */
+const LOCAL: Form = { name: 'local model', embeddings: 'local', args: [] };
 
 const started = performance.now();
 
@@ -45,12 +63,18 @@ function tell(what: string, report: LoadReport): void {
   for (const failure of report.failures) say(`  ${failure}`);
 }
 
+function limit(value: number | undefined): { limit?: number } {
+  return value === undefined ? {} : { limit: value };
+}
+
 async function benchCluster(form: Form): Promise<Figure[]> {
+  const { name } = form;
   const scope = new Scope();
   try {
     const services = await startServices(scope);
-    const cluster = await planCluster(scope, { workers: WORKERS, embeddings: EMBEDDINGS[form], services });
-    say(`${form}: starting ${WORKERS} workers on an empty database`);
+    const { embeddings, args } = form;
+    const cluster = await planCluster(scope, { workers: WORKERS, embeddings, args, services });
+    say(`${name}: starting ${WORKERS} workers on an empty database`);
     const begun = performance.now();
     await cluster.pm2.start(cluster.ecosystemFile);
     await cluster.untilServing(WORKERS);
@@ -60,57 +84,62 @@ async function benchCluster(form: Form): Promise<Figure[]> {
     const perSecond: number[] = [];
     for (let round = 0; round < ROUNDS_OF_TRAFFIC; round++) {
       const report = await traffic(cluster);
-      tell(`${form}: traffic`, report);
+      tell(`${name}: traffic`, report);
       perSecond.push(report.perSecond);
       pss.push(treePss(cluster.processes()));
     }
     const own = await privatePerWorker(cluster);
-    say(`${form}: killing workers`);
+    say(`${name}: killing workers`);
     const recovered = await recoveries(cluster, WORKERS);
     const reloads = await reloadsUnderLoad(cluster, WORKERS);
-    tell(`${form}: five reloads`, reloads);
+    tell(`${name}: five reloads`, reloads);
     const restart = await preloadRestartUnderLoad(cluster, WORKERS);
-    tell(`${form}: preload restart and reload`, restart);
-    tell(`${form}: traffic`, await traffic(cluster));
+    tell(`${name}: preload restart and reload`, restart);
+    tell(`${name}: traffic`, await traffic(cluster));
     const pssAtTheEnd = treePss(cluster.processes());
 
     return [
-      { what: `${form}: PSS of the tree after traffic`, unit: 'MiB', samples: pss, limit: PSS_LIMIT[form] },
+      { what: `${name}: PSS of the tree after traffic`, unit: 'MiB', samples: pss, ...limit(form.pssLimit) },
       {
-        what: `${form}: the same, after reloads`,
+        what: `${name}: the same, after reloads`,
         unit: 'MiB',
         samples: [pssAtTheEnd],
-        limit: PSS_LIMIT[form],
+        ...limit(form.pssLimit),
       },
-      { what: `${form}: private per worker and supervisor`, unit: 'MiB', samples: own, limit: 85 },
-      { what: `${form}: pm2 start until all serve`, unit: 's', samples: [boot] },
       {
-        what: `${form}: fork until serving`,
+        what: `${name}: private per worker and supervisor`,
+        unit: 'MiB',
+        samples: own,
+        ...limit(form.privateLimit),
+      },
+      { what: `${name}: pm2 start until all serve`, unit: 's', samples: [boot] },
+      {
+        what: `${name}: fork until serving`,
         unit: 'ms',
         samples: recovered.map(({ forkToServingMs }) => forkToServingMs),
         limit: 500,
       },
       {
-        what: `${form}: kill -9 until serving`,
+        what: `${name}: kill -9 until serving`,
         unit: 'ms',
         samples: recovered.map(({ killToServingMs }) => killToServingMs),
         limit: 1_000,
       },
       {
-        what: `${form}: five reloads under load, failed`,
+        what: `${name}: five reloads under load, failed`,
         unit: 'requests',
         samples: [reloads.failed],
         limit: 0,
       },
-      { what: `${form}: their slowest answer`, unit: 'ms', samples: [reloads.worstMs] },
+      { what: `${name}: their slowest answer`, unit: 'ms', samples: [reloads.worstMs] },
       {
-        what: `${form}: preload restart under load, failed`,
+        what: `${name}: preload restart under load, failed`,
         unit: 'requests',
         samples: [restart.failed],
         limit: 0,
       },
-      { what: `${form}: its slowest answer`, unit: 'ms', samples: [restart.worstMs] },
-      { what: `${form}: list of chats`, unit: 'requests/s', samples: perSecond },
+      { what: `${name}: its slowest answer`, unit: 'ms', samples: [restart.worstMs] },
+      { what: `${name}: list of chats`, unit: 'requests/s', samples: perSecond },
     ];
   } finally {
     await scope.close();
@@ -144,7 +173,25 @@ async function benchStock(): Promise<Figure[]> {
   }
 }
 
-const figures = [...(await benchCluster('lean')), ...(await benchStock()), ...(await benchCluster('full'))];
+const SECTIONS = {
+  lean: () => benchCluster(LEAN),
+  uvicorn: benchStock,
+  full: () => benchCluster(FULL),
+  local: () => benchCluster(LOCAL),
+};
+
+/** The sections named on the command line, such as `npm run bench:cluster -- lean`; none: all. */
+function chosenSections(): (() => Promise<Figure[]>)[] {
+  const names = process.argv.slice(2);
+  return (names.length > 0 ? names : Object.keys(SECTIONS)).map((name) => {
+    const section = SECTIONS[name as keyof typeof SECTIONS];
+    if (!section) throw new Error(`expected one of ${Object.keys(SECTIONS).join(', ')}; got ${name}`);
+    return section;
+  });
+}
+
+const figures: Figure[] = [];
+for (const section of chosenSections()) figures.push(...(await section()));
 const machine = {
   cpu: cpus()[0]?.model ?? 'unknown',
   cores: cpus().length,

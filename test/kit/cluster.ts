@@ -99,13 +99,17 @@ export class Cluster {
       if (status !== 200) throw new Error(`/ready: ${status} ${body}`);
       return true;
     };
+    await this.explain(() => until(serves, { what: `${workers} workers serve`, timeoutMs }));
+  }
+
+  /** Puts the end of PM2's logs into the error, if there is one: they are gone when a test has failed. */
+  async explain<T>(run: () => Promise<T>): Promise<T> {
     try {
-      await until(serves, { what: `${workers} workers serve`, timeoutMs });
-    } catch (cause) {
+      return await run();
+    } catch (error) {
+      const { message, cause } = error as Error;
       const logs = await this.pm2.run('logs', '--nostream', '--lines', LOG_TAIL_LINES);
-      throw new Error(`${workers} workers do not serve\n${String((cause as Error).cause)}\n${logs}`, {
-        cause,
-      });
+      throw new Error(`${message}\n${cause ? String(cause) : ''}\n${logs}`, { cause: error });
     }
   }
 }

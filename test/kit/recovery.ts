@@ -24,11 +24,9 @@ export async function killWorker(cluster: Cluster, victim: ProcessInfo): Promise
   const online = cluster.pm2.timesOnline(APPS.cluster);
   const killed = performance.now();
   await killAll([victim]);
-  await until(() => cluster.pm2.timesOnline(APPS.cluster) > online, {
-    what: 'a worker in the place of the killed one is online',
-    timeoutMs: ONLINE_TIMEOUT_MS,
-    intervalMs: POLL_MS,
-  });
+  const isBack = () => cluster.pm2.timesOnline(APPS.cluster) > online;
+  const what = 'a worker in the place of the killed one is online';
+  await cluster.explain(() => until(isBack, { what, timeoutMs: ONLINE_TIMEOUT_MS, intervalMs: POLL_MS }));
   const killToServingMs = performance.now() - killed;
   const sinceBoot = Number(readFileSync('/proc/uptime', 'utf8').split(' ')[0]) * 1000;
   const successor = cluster.pythonWorkers().find(({ pid }) => !before.has(pid));
