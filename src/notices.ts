@@ -1,7 +1,8 @@
 import { listenersOn } from './machine/listeners.ts';
 import type { Process } from './machine/processes.ts';
 import { isOpenToOthers } from './settings/secrets-file.ts';
-import type { ServiceFacts } from './types.ts';
+import type { MachineFacts, ServiceFacts } from './types.ts';
+import { formatBytes } from './units.ts';
 
 /* What is worth a warning though the plan does not depend on it. */
 
@@ -26,4 +27,11 @@ export function unreachableChroma(chroma: ServiceFacts['chroma']): string[] {
   return [
     `the Chroma server at ${chroma.where} does not answer: ${chroma.answer.reason}. Start it before pm2 start`,
   ];
+}
+
+/** `--cpus` with `--memory` plans for another machine: on this one the plan may not hold. */
+export function tooLittleHere({ memory: planned }: MachineFacts, { memory: here }: MachineFacts): string[] {
+  if (planned.availableBytes <= here.availableBytes) return [];
+  const [wanted, there] = [planned.availableBytes, here.availableBytes].map(formatBytes);
+  return [`planned for a machine with ${wanted} of free memory, as the flags say: this one has ${there}`];
 }

@@ -1,10 +1,11 @@
 import { homedir } from 'node:os';
 import { join } from 'node:path';
+import { planElsewhere } from './elsewhere.ts';
 import { controlSocket, defaultDataDir } from './io/folders.ts';
 import { stableRuntime } from './io/runtime-folder.ts';
 import { readMachine } from './machine/index.ts';
 import { memoryOf, processesWith } from './machine/processes.ts';
-import { openEnvFile, portInUse, unreachableChroma } from './notices.ts';
+import { openEnvFile, portInUse, tooLittleHere, unreachableChroma } from './notices.ts';
 import { findOpenWebui } from './openwebui/find.ts';
 import { makePlan } from './plan/index.ts';
 import type { PlanInput } from './plan/input.ts';
@@ -19,21 +20,17 @@ import { chooseSecretsToKeep, type Keeping } from './settings/keep.ts';
 import { SECRETS_NAME } from './settings/secrets-file.ts';
 import { shellEnvironment } from './settings/shell-environment.ts';
 import type { Environment, Plan } from './types.ts';
-import { memoryWish, wishOr, workersWish } from './wishes.ts';
-
-/**
- * This machine only, unlike `open-webui serve` (0.0.0.0): whoever opens the first account is the administrator, and
- * passwords over plain HTTP are for everybody on the way. The report says how to serve other machines.
- */
-const DEFAULT_HOST = '127.0.0.1';
-/** Open WebUI's own (`open-webui serve`). */
-const DEFAULT_PORT = 8080;
+import { DEFAULT_HOST, DEFAULT_PORT, describedMachine, memoryWish, wishOr, workersWish } from './wishes.ts';
 
 /** What the flags say; undefined: nothing. */
 export interface TuneOptions {
   workers?: number | 'auto';
   /** A size or a percentage, such as `2GiB` or `50%`. */
   memory?: string;
+  /** Cores of another machine, or of a part of this one; 1.5 is a quota of one and a half. */
+  cpus?: number;
+  /** Folder with the proc/ and sys/ of another machine: then nothing is asked of this one, and nothing written. */
+  root?: string;
   host?: string;
   port?: number;
   python?: string;
@@ -56,6 +53,7 @@ export interface Tuned {
 
 /** Reads everything around us and plans with it. Writes nothing but a copy of the runtime files. Throws TuneError. */
 export async function tune(options: TuneOptions): Promise<Tuned> {
+  if (options.root !== undefined) return planElsewhere(options, options.root);
   const { cwd = process.cwd() } = options;
   const preset = loadPreset(options.preset ?? 'default', cwd);
   const envFilePath = findEnvFile(options.envFile, options.out, cwd);
@@ -64,7 +62,7 @@ export async function tune(options: TuneOptions): Promise<Tuned> {
   const home = env.HOME || homedir();
   const defaultDir = defaultDataDir(env, home);
 
-  const [machine, openWebui] = await Promise.all([
+  const [found, openWebui] = await Promise.all([
     readMachine(),
     findOpenWebui(
       options.python,
@@ -89,6 +87,7 @@ export async function tune(options: TuneOptions): Promise<Tuned> {
   });
   requireDrivers(settings, probe.package.drivers, python);
   const services = await askServices(settings);
+  const machine = describedMachine(options, found);
 
   const socket = controlSocket(dataDir.path, env, home);
   const running = processesWith('/', socket);
@@ -125,6 +124,7 @@ export async function tune(options: TuneOptions): Promise<Tuned> {
       ...openEnvFile(envFilePath),
       ...portInUse(port, running),
       ...unreachableChroma(services.chroma),
+      ...tooLittleHere(machine, found),
     ],
   };
   return {

@@ -61,6 +61,8 @@ export type Reachability = { up: true; version: string } | { up: false; reason: 
 export type VectorExtension = 'installed' | 'creatable' | 'superuser-only' | 'missing';
 
 export type DatabaseFacts =
+  /** Nobody has asked: the plan is for another machine. */
+  | { kind: 'unknown' }
   | { kind: 'sqlite' }
   | { kind: 'other'; scheme: string }
   | {
@@ -74,6 +76,7 @@ export type DatabaseFacts =
     };
 
 export type RedisFacts =
+  | { kind: 'unknown' }
   | { kind: 'none' /** Address of a Redis that answers without being configured. */; found?: string }
   | { kind: 'redis'; where: string; answer: Reachability };
 

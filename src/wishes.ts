@@ -4,6 +4,15 @@ import type { WorkerVariable } from './settings/collect.ts';
 import type { MachineFacts } from './types.ts';
 import { parsePercent, parseSize } from './units.ts';
 
+/**
+ * This machine only, unlike `open-webui serve` (0.0.0.0): whoever opens the first account is the administrator, and
+ * passwords over plain HTTP are for everybody on the way. The report says how to serve other machines.
+ */
+export const DEFAULT_HOST = '127.0.0.1';
+
+/** Open WebUI's own (`open-webui serve`). */
+export const DEFAULT_PORT = 8080;
+
 /** What a flag says, or the default in its place. */
 export function wishOr<T>(value: T | undefined, flag: string, fallback: T): Wish<T> {
   return value === undefined
@@ -41,4 +50,37 @@ export function memoryWish(text: string | undefined, { memory }: MachineFacts): 
     `--memory ${JSON.stringify(text)} is neither a size such as 2GiB nor a percentage such as 50%`,
     EXIT.usage,
   );
+}
+
+/** The machine with as many cores as `--cpus` says; the rest of 1.5 is a quota. */
+export function cpuWish(cpus: number | undefined, machine: MachineFacts): MachineFacts {
+  if (cpus === undefined) return machine;
+  const source = `--cpus ${cpus}`;
+  const cores = Math.ceil(cpus);
+  const quota = cores === cpus ? undefined : { cores: cpus, source };
+  return {
+    ...machine,
+    cpu: {
+      physicalCores: cores,
+      logicalCpus: cores,
+      machineCpus: cores,
+      source,
+      ...(quota && { quota }),
+    },
+  };
+}
+
+/**
+ * The machine that the flags describe. `--cpus` and a `--memory` in bytes together are another machine, whose memory is
+ * free and without a limit around it; each alone is a share of this one.
+ */
+export function describedMachine(
+  { cpus, memory: text }: { cpus?: number; memory?: string },
+  found: MachineFacts,
+): MachineFacts {
+  const machine = cpuWish(cpus, found);
+  const bytes = text === undefined ? undefined : parseSize(text);
+  if (cpus === undefined || text === undefined || !bytes) return machine;
+  const source = `--memory ${text.trim()}`;
+  return { ...machine, memory: { totalBytes: bytes, availableBytes: bytes, swapBytes: 0, source } };
 }

@@ -15,6 +15,7 @@ import { parseCpuList } from '../src/machine/cpulist.ts';
 import { readMachine } from '../src/machine/index.ts';
 import { listenersOn } from '../src/machine/listeners.ts';
 import { memoryOf, processesWith } from '../src/machine/processes.ts';
+import { temporaryFolder } from './temporary.ts';
 
 const FIXTURES = join(import.meta.dirname, 'fixtures', 'machine');
 
@@ -45,11 +46,20 @@ describe('readMachine', () => {
   });
 
   it('asks the system where there are no such files', async () => {
-    const { cpu, memory, notes } = await readMachine('/nowhere');
+    const { cpu, memory, notes } = await readMachine('/nowhere', true);
     expect(cpu.source).toBe('systeminformation');
     expect(cpu.physicalCores).toBeGreaterThanOrEqual(1);
     expect(memory.totalBytes).toBeGreaterThan(0);
     expect(notes).toHaveLength(1);
+  });
+
+  it('asks nothing of this machine for another one', async () => {
+    const empty = temporaryFolder();
+    await expect(readMachine(empty)).rejects.toThrow('no proc/meminfo');
+    const root = temporaryFolder({ 'proc/meminfo': 'MemTotal: 2048000 kB\nMemAvailable: 1024000 kB\n' });
+    const { cpu, notes } = await readMachine(root);
+    expect(cpu.physicalCores).toBe(1);
+    expect(notes).toEqual([expect.stringContaining('one core is assumed')]);
   });
 
   it('reads the machine that it runs on', async () => {

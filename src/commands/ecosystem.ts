@@ -1,57 +1,111 @@
 import { dirname, resolve } from 'node:path';
-import { EXIT, type ExitCode } from '../errors.ts';
+import { EXIT, type ExitCode, TuneError } from '../errors.ts';
 import { isModuleFolder } from '../io/module-type.ts';
 import { checkOutput, writeOutput } from '../io/output.ts';
 import type { Terminal } from '../io/terminal.ts';
 import { quoteForShell } from '../openwebui/versions.ts';
-import { faultsOf } from '../pm2/schema.ts';
 import { appsOf } from '../render/apps.ts';
-import { renderEcosystem } from '../render/ecosystem.ts';
+import { explanationOf, similarKeys } from '../render/explain.ts';
+import { type Format, formatOf, isConfigName, renderAs, USUAL_NAMES } from '../render/formats.ts';
 import { reportOf } from '../render/report.ts';
 import { keepSecrets, makePrivate } from '../settings/secrets-file.ts';
 import { type TuneOptions, tune } from '../tune.ts';
+import type { Plan } from '../types.ts';
 import { printReport } from './report.ts';
 
 export interface EcosystemOptions extends TuneOptions {
   force?: boolean;
+  format?: Format;
+  /** The plan instead of the file. */
+  json?: boolean;
+  /** One number or setting instead of the file. */
+  explain?: string;
 }
-
-/** Where `webui-tune > ecosystem.config.js` goes; we cannot see the name. */
-const USUAL_NAME = 'ecosystem.config.js';
 
 /**
  * The default command: prints the ecosystem file, or writes it to `--out`; the reasons go to stderr. Nothing is written
- * anywhere before the file is known to be right. Throws TuneError.
+ * anywhere before the file is known to be right, and nothing at all with --json, --explain and --root. Throws TuneError.
  */
 export async function printEcosystem(options: EcosystemOptions, terminal: Terminal): Promise<ExitCode> {
   const out = options.out === undefined ? undefined : resolve(options.out);
+  const format = chooseFormat(options.format, out);
+  if (out !== undefined && options.root !== undefined) {
+    throw new TuneError('--root plans for another machine, and writes nothing here', EXIT.usage, [
+      'leave --out away: the file is printed',
+    ]);
+  }
   if (out !== undefined) checkOutput(out, options.force ?? false);
 
   const { plan, secrets, notes } = await tune(options);
-  const faults = faultsOf(appsOf(plan));
-  if (faults.length > 0) throw new Error(`PM2 would not take this file:\n${faults.join('\n')}`);
-  const text = renderEcosystem(plan);
+  if (options.json) return printPlan(plan, terminal);
+  if (options.explain !== undefined) return printExplanation(plan, options.explain, terminal);
+  await checkForPm2(plan);
+  const text = renderAs(format, plan);
 
-  const { secretsFile } = plan.places;
-  await keepSecrets(secretsFile, secrets);
-  if (makePrivate(secretsFile)) notes.push(`others could read ${secretsFile}: not any more`);
-
+  if (options.root === undefined) {
+    const { secretsFile } = plan.places;
+    await keepSecrets(secretsFile, secrets);
+    if (makePrivate(secretsFile)) notes.push(`others could read ${secretsFile}: not any more`);
+  }
   if (out !== undefined) writeOutput(out, text);
   else terminal.out(text);
-  notes.push(...nextSteps(out));
+  if (options.root === undefined) notes.push(...nextSteps(out, format));
   printReport(reportOf(plan, notes), terminal);
   return EXIT.ok;
 }
 
-function nextSteps(out: string | undefined): string[] {
-  const name = out ?? resolve(USUAL_NAME);
-  const steps = out === undefined ? [] : [`written: ${out}`];
-  if (!name.endsWith('.js') || !isModuleFolder(dirname(name))) {
-    return [...steps, `start it: pm2 start ${out === undefined ? USUAL_NAME : quoteForShell(out)}`];
+/** The flag, else the name of the file; they may not say two things. Throws TuneError. */
+function chooseFormat(flag: Format | undefined, out: string | undefined): Format {
+  const named = out === undefined ? undefined : formatOf(out);
+  if (flag !== undefined && named !== undefined && flag !== named) {
+    throw new TuneError(`--format ${flag} does not go with --out …${out?.slice(-24)}`, EXIT.usage, [
+      `name the file like ${USUAL_NAMES[flag]}`,
+    ]);
   }
-  // Node takes it for an ES module there, and PM2 fails with "module is not defined".
-  return [
-    ...steps,
-    `a package.json in or above ${dirname(name)} says "type": "module": name the file …config.cjs`,
-  ];
+  return flag ?? named ?? 'js';
+}
+
+/** Every key of the JSON is described by PlanSchema (schema.ts). */
+function printPlan(plan: Plan, { out }: Terminal): ExitCode {
+  out(`${JSON.stringify(plan, undefined, 2)}\n`);
+  return EXIT.ok;
+}
+
+function printExplanation(plan: Plan, key: string, { out }: Terminal): ExitCode {
+  const explanation = explanationOf(plan, key);
+  if (!explanation) {
+    throw new TuneError(`--explain ${JSON.stringify(key)}: the plan has no such key`, EXIT.usage, [
+      `it has, among others: ${similarKeys(plan, key).join(', ')}`,
+    ]);
+  }
+  const { key: name, value, reason, source } = explanation;
+  out(`${name} = ${value}\n  ${reason}\n  source: ${source}\n`);
+  return EXIT.ok;
+}
+
+/** PM2's own validation is loaded only where a file is made: it takes longer than a plan. */
+async function checkForPm2(plan: Plan): Promise<void> {
+  const { faultsOf } = await import('../pm2/schema.ts');
+  const faults = faultsOf(appsOf(plan));
+  if (faults.length > 0) throw new Error(`PM2 would not take this file:\n${faults.join('\n')}`);
+}
+
+function nextSteps(out: string | undefined, format: Format): string[] {
+  const name = out ?? resolve(USUAL_NAMES[format]);
+  const steps = out === undefined ? [] : [`written: ${out}`];
+  if (format === 'js' && isModuleFolder(dirname(name))) {
+    // Node takes it for an ES module there, and PM2 fails with "module is not defined".
+    return [
+      ...steps,
+      `a package.json in or above ${dirname(name)} says "type": "module", and PM2 cannot load a .js file from there: ` +
+        'name the file ….config.cjs (--format cjs)',
+    ];
+  }
+  if (!isConfigName(name)) {
+    return [
+      ...steps,
+      `PM2 would run a file of this name as a program: name it like ${USUAL_NAMES[format]} before pm2 start`,
+    ];
+  }
+  return [...steps, `start it: pm2 start ${out === undefined ? USUAL_NAMES[format] : quoteForShell(out)}`];
 }

@@ -3,6 +3,7 @@ import { EXIT_MEANINGS, type ExitCode } from '../errors.ts';
 import { packageVersion } from '../io/package.ts';
 import type { Terminal } from '../io/terminal.ts';
 import { presetNames } from '../presets.ts';
+import { FORMATS } from '../render/formats.ts';
 import { PRELOAD_CHOICES } from '../runtime/contract.ts';
 import { parsePercent, parseSize } from '../units.ts';
 import { type EcosystemOptions, printEcosystem } from './ecosystem.ts';
@@ -10,11 +11,17 @@ import { type EcosystemOptions, printEcosystem } from './ecosystem.ts';
 /** More workers than this are a slip of the finger. */
 const MOST_WORKERS = 1024;
 
+/** As many as Linux can have (NR_CPUS). */
+const MOST_CPUS = 8192;
+
 const HELP = `
 Examples:
   $ webui-tune > ecosystem.config.js && pm2 start ecosystem.config.js
   $ webui-tune --workers 4 --memory 4GiB --out ecosystem.config.js
   $ webui-tune --python ~/openwebui/bin/python --port 3000 > ecosystem.config.js
+  $ webui-tune --json | jq .workers
+  $ webui-tune --explain memory.budget
+  $ webui-tune --cpus 16 --memory 64GiB > ecosystem.config.js
   $ webui-tune --preset small --env-file /etc/open-webui.env > ecosystem.config.js
 
 Settings of Open WebUI (DATABASE_URL, REDIS_URL, …) are taken from the environment and from open-webui.env beside the
@@ -42,6 +49,25 @@ export function makeProgram(terminal: Terminal, done: (code: ExitCode) => void):
   addPlanOptions(program)
     .option('--out <file>', 'write to this file instead of stdout')
     .option('--force', 'overwrite a file that webui-tune did not write')
+    .addOption(
+      new Option(
+        '--format <format>',
+        'cjs where a package.json says "type": "module" (default: by --out, or js)',
+      ).choices(FORMATS),
+    )
+    .addOption(
+      new Option('--json', 'print the whole plan as JSON (zod schema: PlanSchema), write nothing').conflicts([
+        'out',
+        'format',
+        'explain',
+      ]),
+    )
+    .addOption(
+      new Option('--explain <key>', 'print one number or setting with its reason, write nothing').conflicts([
+        'out',
+        'format',
+      ]),
+    )
     .action(async (options: EcosystemOptions) => done(await printEcosystem(options, terminal)));
   return program;
 }
@@ -51,6 +77,8 @@ export function addPlanOptions(command: Command): Command {
   return command
     .option('--workers <n|auto>', 'number of workers (auto: one for each physical core)', parseWorkers)
     .option('--memory <size|percent>', 'memory that all of it may use: 4GiB, 50%', parseMemory)
+    .option('--cpus <n>', 'plan for so many cores; with --memory: for another machine', parseCpus)
+    .option('--root <dir>', 'plan for the machine whose proc/ and sys/ are in this folder, write nothing')
     .option('--host <address>', 'address to listen on (default: 127.0.0.1, this machine only)', parseHost)
     .option('--port <port>', 'port to listen on (default: 8080)', parsePort)
     .option('--python <path>', 'interpreter or virtual environment of Open WebUI')
@@ -66,6 +94,12 @@ export function addPlanOptions(command: Command): Command {
 function parseWorkers(text: string): number | 'auto' {
   if (text === 'auto') return text;
   return wholeNumber(text, MOST_WORKERS, `auto or a number from 1 to ${MOST_WORKERS}`);
+}
+
+function parseCpus(text: string): number {
+  const value = Number(text);
+  if (/^\d+(?:\.\d+)?$/.test(text) && value > 0 && value <= MOST_CPUS) return value;
+  throw new InvalidArgumentError(`Expected a number of cores such as 4 or 1.5, at most ${MOST_CPUS}.`);
 }
 
 function parsePort(text: string): number {

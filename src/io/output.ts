@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { EXIT, systemCode, TuneError } from '../errors.ts';
 import { HEADER } from '../render/ecosystem.ts';
+import { ENV } from '../runtime/contract.ts';
 import { statOrUndefined } from './stat.ts';
 import { writeAtomically } from './write.ts';
 
@@ -50,10 +51,16 @@ export function writeOutput(path: string, text: string): void {
 
 function isOurs(path: string): boolean {
   try {
-    return readFileSync(path, 'utf8').startsWith(HEADER);
+    const text = readFileSync(path, 'utf8');
+    return text.startsWith(HEADER) || isOurJson(text);
   } catch (error) {
     throw cannot(path, reasonOf(error));
   }
+}
+
+/** JSON has no comments; but only we give an app these variables. */
+function isOurJson(text: string): boolean {
+  return text.startsWith('{') && text.includes(`"${ENV.controlSocket}":`);
 }
 
 function reasonOf(error: unknown): string {

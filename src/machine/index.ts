@@ -1,3 +1,4 @@
+import { EXIT, TuneError } from '../errors.ts';
 import type { CpuFacts, MachineFacts, MemoryFacts } from '../types.ts';
 import { readCgroupLimits } from './cgroup.ts';
 import { readMeminfo } from './meminfo.ts';
@@ -5,15 +6,28 @@ import { readTopology } from './topology.ts';
 
 /**
  * What this process may use of the machine below `root` (laid out as Linux does: proc/ and sys/). Only where the
- * kernel's files are missing (macOS, Windows) is systeminformation asked: it knows no cgroups, and takes longer.
+ * kernel's files are missing (macOS, Windows) is systeminformation asked: it knows no cgroups, and takes longer. It is
+ * never asked about a machine that is not this one: then TuneError is thrown for a missing /proc/meminfo.
  */
-export async function readMachine(root = '/'): Promise<MachineFacts> {
+export async function readMachine(root = '/', isThisOne = root === '/'): Promise<MachineFacts> {
   const { memory: limit, cpu: quota, notes } = readCgroupLimits(root);
   const topology = readTopology(root);
   const meminfo = readMeminfo(root);
-  const cpu = topology ?? (await askForCpu());
+  if (!isThisOne && !meminfo) {
+    throw new TuneError(
+      `${root} does not hold the /proc and /sys of a machine: there is no proc/meminfo with a MemTotal`,
+      EXIT.usage,
+    );
+  }
+  const cpu = topology ?? (isThisOne ? await askForCpu() : ONE_CORE);
   const memory = meminfo ? { ...meminfo, source: '/proc/meminfo' } : await askForMemory();
-  if (!topology) notes.push('no /proc and /sys: CPU facts are those of the whole machine');
+  if (!topology) {
+    notes.push(
+      isThisOne
+        ? 'no /proc and /sys: CPU facts are those of the whole machine'
+        : 'no CPU in /proc/cpuinfo or /sys/devices/system/cpu/online: one core is assumed',
+    );
+  }
   const inLimit = limit ? limit.bytes - (limit.usedBytes ?? 0) : Number.POSITIVE_INFINITY;
   return {
     platform: process.platform,
@@ -27,6 +41,8 @@ export async function readMachine(root = '/'): Promise<MachineFacts> {
     notes,
   };
 }
+
+const ONE_CORE = { physicalCores: 1, logicalCpus: 1, machineCpus: 1, source: 'nothing says how many' };
 
 async function askForCpu(): Promise<Omit<CpuFacts, 'quota'>> {
   const { default: systeminformation } = await import('systeminformation');

@@ -26,6 +26,7 @@ export function missingForSeveralWorkers(requirement: Requirement): Missing[] {
 }
 
 function missingDatabase({ services: { database } }: Requirement): Missing | undefined {
+  if (database.kind === 'unknown') return undefined;
   const what = 'PostgreSQL';
   const mend = 'set DATABASE_URL=postgresql://user:password@127.0.0.1:5432/openwebui';
   if (database.kind === 'sqlite') {
@@ -51,7 +52,7 @@ function missingRedis(requirement: Requirement): (Missing | undefined)[] {
       problem: redisProblem(requirement),
       mend: `set REDIS_URL=${redis.found ?? 'redis://127.0.0.1:6379/0'}, a Redis that no other Open WebUI uses`,
     });
-  } else {
+  } else if (redis.kind === 'redis') {
     missing.push(unreachable('Redis', redis.where, redis.answer));
   }
   const manager = settings.get('WEBSOCKET_MANAGER');
@@ -126,6 +127,8 @@ function missingVectorStore(requirement: Requirement): Missing | undefined {
 export function usesLocalChroma(requirement: Requirement): boolean {
   const { settings } = requirement;
   if ((settings.get('VECTOR_DB')?.value || 'chroma') !== 'chroma') return false;
+  // Where nobody has asked, a store is assumed that several workers can share.
+  if (requirement.services.database.kind === 'unknown' && !settings.has('VECTOR_DB')) return false;
   return !settings.get('CHROMA_HTTP_HOST')?.value && !choosesPgvector(requirement);
 }
 

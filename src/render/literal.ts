@@ -10,7 +10,12 @@ const PROTOTYPE = '__proto__';
  * comment where the file is shown, or that nobody can see.
  */
 export function stringLiteral(text: string): string {
-  return JSON.stringify(text)
+  return escapeHidden(JSON.stringify(text));
+}
+
+/** The same for a whole JSON text, in which such characters can only be in strings. */
+export function escapeHidden(json: string): string {
+  return json
     .replace(/[\u007f-\u009f\u00ad\u2028\u2029\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff]/g, escapeUnit)
     .replace(/<(?=[/!])|(?<=-)->|\*(?=\/)/g, (text) => escapeUnit(text[0] ?? '') + text.slice(1));
 }

@@ -1,0 +1,77 @@
+import { readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { parseEnv } from 'node:util';
+import { EXIT, systemCode, TuneError } from './errors.ts';
+import { readMachine } from './machine/index.ts';
+import { makePlan } from './plan/index.ts';
+import type { PlanInput } from './plan/input.ts';
+import { loadPreset } from './presets.ts';
+import { collectSettings, workerWish } from './settings/collect.ts';
+import type { Tuned, TuneOptions } from './tune.ts';
+import type { Places, ServiceFacts } from './types.ts';
+import { cpuWish, DEFAULT_HOST, DEFAULT_PORT, memoryWish, wishOr, workersWish } from './wishes.ts';
+
+/** Paths of an ordinary installation: on the other machine nobody can be asked. */
+const EXAMPLE_PLACES: Places = {
+  python: '/opt/open-webui/bin/python',
+  runtime: '/usr/lib/node_modules/webui-tune/dist/runtime',
+  dataDir: '/var/lib/open-webui',
+  controlSocket: '/run/open-webui/control.sock',
+  secretsFile: '/var/lib/open-webui/.webui-tune.env',
+};
+
+/** Neither there nor missing: the plan does not count on what nobody has asked. */
+const UNASKED: ServiceFacts = { database: { kind: 'unknown' }, redis: { kind: 'unknown' } };
+
+/**
+ * Plans for the machine whose /proc and /sys are below `options.root`. Nothing is asked of this one: no service, no
+ * interpreter, no environment; an env file counts only where it is named. Nothing is written. Throws TuneError.
+ */
+export async function planElsewhere(options: TuneOptions, root: string): Promise<Tuned> {
+  const { cwd = process.cwd() } = options;
+  const preset = loadPreset(options.preset ?? 'default', cwd);
+  const envFile = options.envFile === undefined ? {} : readEnvFile(resolve(cwd, options.envFile));
+  const machine = cpuWish(options.cpus, await readMachine(resolve(cwd, root)));
+  const settings = collectSettings({
+    known: [],
+    environment: {},
+    envFile,
+    secretsFile: {},
+    preset: preset.settings,
+  });
+  const workers = workersWish(options.workers, workerWish({}, envFile));
+  const memory = memoryWish(options.memory, machine);
+  const input: PlanInput = {
+    machine,
+    preset,
+    services: UNASKED,
+    settings,
+    openWebui: { version: '?', python: '?', drivers: {} },
+    places: { ...EXAMPLE_PLACES, ...(options.python !== undefined && { python: options.python }) },
+    dataDir: { reason: 'an example', source: 'computed' },
+    hasLocalVectors: false,
+    ...(workers && { workers }),
+    ...(memory && { memory }),
+    host: wishOr(options.host, '--host', DEFAULT_HOST),
+    port: wishOr(options.port, '--port', DEFAULT_PORT),
+    ...(options.preload && { preload: options.preload }),
+    warnings: [
+      `planned for the machine in ${root}: its paths are examples, and nobody has asked for its PostgreSQL, Redis and ` +
+        'vector store, without which it can have one worker only',
+    ],
+  };
+  return {
+    plan: makePlan(input),
+    secrets: { settings: new Map(), once: new Map(), notes: [], warnings: [] },
+    notes: [],
+  };
+}
+
+/** Node's parser is close to python-dotenv's, and close is enough where nothing is started. */
+function readEnvFile(path: string): Record<string, string> {
+  try {
+    return { ...parseEnv(readFileSync(path, 'utf8')) } as Record<string, string>;
+  } catch (error) {
+    throw new TuneError(`--env-file ${path} cannot be read: ${systemCode(error)}`, EXIT.settings);
+  }
+}

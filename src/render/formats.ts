@@ -1,0 +1,33 @@
+import type { Plan } from '../types.ts';
+import { appsOf } from './apps.ts';
+import { renderEcosystem } from './ecosystem.ts';
+import { escapeHidden } from './literal.ts';
+
+/** `js` and `cjs` are one text: the name decides what Node takes it for. PM2 reads JSON too, without the reasons. */
+export const FORMATS = ['js', 'cjs', 'json'] as const;
+export type Format = (typeof FORMATS)[number];
+
+/** Name that PM2 takes for a configuration file (pm2/lib/Common.js, isConfigFile), for each format. */
+export const USUAL_NAMES: Readonly<Record<Format, string>> = {
+  js: 'ecosystem.config.js',
+  cjs: 'ecosystem.config.cjs',
+  json: 'ecosystem.config.json',
+};
+
+/** The file's text. */
+export function renderAs(format: Format, plan: Plan): string {
+  if (format !== 'json') return renderEcosystem(plan);
+  // PM2 evaluates JSON as JavaScript (pm2/lib/Common.js, parseConfig), so that the same escapes are due.
+  return `${escapeHidden(JSON.stringify({ apps: appsOf(plan) }, undefined, 2))}\n`;
+}
+
+/** What a file's name says; undefined: nothing that we render. */
+export function formatOf(name: string): Format | undefined {
+  const extension = /\.([^./\\]+)$/.exec(name)?.[1]?.toLowerCase();
+  return FORMATS.find((format) => format === extension);
+}
+
+/** Whether PM2 takes a file of this name for a configuration; any other is run as a program. */
+export function isConfigName(name: string): boolean {
+  return /\.json$|\.config\.c?js$/.test(name);
+}

@@ -1,0 +1,137 @@
+import { z } from 'zod';
+import { PRELOAD_CHOICES } from './runtime/contract.ts';
+import { LIMITS, type Plan, SOURCES } from './types.ts';
+
+/*
+ * What `webui-tune --json` prints, for programs that read it. Bytes are bytes and counts are counts; where something is
+ * unknown or unlimited, a bound is null and a fact is missing. Keys are added over time, none is taken away.
+ */
+
+const bytes = z.int().nonnegative();
+const Source = z.enum(SOURCES);
+const Answer = z.union([
+  z.object({ up: z.literal(true), version: z.string() }),
+  z.object({ up: z.literal(false), reason: z.string() }),
+]);
+
+const Machine = z.object({
+  platform: z.string().describe("Node's process.platform"),
+  architecture: z.string().describe("Node's process.arch"),
+  cpu: z.object({
+    physicalCores: z.int().positive().describe('cores that may be used; two hyper-threads are one'),
+    logicalCpus: z.int().positive().describe('logical CPUs that may be used'),
+    machineCpus: z.int().positive().describe('logical CPUs of the machine'),
+    source: z.string(),
+    quota: z.object({ cores: z.number().positive(), source: z.string() }).optional(),
+  }),
+  memory: z.object({
+    totalBytes: bytes,
+    availableBytes: bytes.describe('free for new processes, in the machine and in every limit around us'),
+    swapBytes: bytes,
+    source: z.string(),
+    limit: z.object({ bytes, usedBytes: bytes.optional(), source: z.string() }).optional(),
+    ownBytes: bytes.optional().describe('held by a running cluster of this installation'),
+  }),
+  notes: z.array(z.string()),
+});
+
+const Services = z.object({
+  database: z.discriminatedUnion('kind', [
+    z.object({ kind: z.literal('unknown') }),
+    z.object({ kind: z.literal('sqlite') }),
+    z.object({ kind: z.literal('other'), scheme: z.string() }),
+    z.object({
+      kind: z.literal('postgresql'),
+      where: z.string(),
+      answer: Answer,
+      vector: z.enum(['installed', 'creatable', 'superuser-only', 'missing']).optional(),
+      maxConnections: z.int().optional(),
+    }),
+  ]),
+  redis: z.discriminatedUnion('kind', [
+    z.object({ kind: z.literal('unknown') }),
+    z.object({ kind: z.literal('none'), found: z.string().optional() }),
+    z.object({ kind: z.literal('redis'), where: z.string(), answer: Answer }),
+  ]),
+  chroma: z.object({ where: z.string(), answer: Answer }).optional(),
+});
+
+const Memory = z.object({
+  budget: bytes.describe('bytes that the whole tree may use'),
+  from: z.object({ bytes, source: z.string() }).describe('what the budget was cut from'),
+  reserve: bytes.describe('bytes kept free'),
+  level: z.enum(['full', 'lean', 'libraries', 'none']),
+  levelReason: z.string(),
+  base: bytes.describe('bytes of the preload process, shared by all workers'),
+  worker: bytes.describe('bytes that one more worker adds, its supervisor included'),
+  growth: bytes.describe('bytes that a worker may grow by'),
+  predicted: bytes.describe('bytes of the tree after its first requests'),
+  workerLimit: bytes.describe('bytes of private memory at which a worker is replaced'),
+});
+
+const workersOrNull = z.int().nonnegative().nullable();
+const Bounds = z.object(
+  Object.fromEntries(LIMITS.map((limit) => [limit, workersOrNull])) as Record<
+    (typeof LIMITS)[number],
+    typeof workersOrNull
+  >,
+);
+
+/** The JSON of a plan. */
+export const PlanSchema = z.object({
+  workers: z.int().positive(),
+  limitedBy: z.enum(LIMITS).describe('what holds the number of workers where it is'),
+  bounds: Bounds.describe('workers that each bound allows; null where there is none or nobody knows'),
+  machine: Machine,
+  memory: Memory,
+  services: Services,
+  openWebui: z.object({ version: z.string(), python: z.string() }),
+  preset: z.string(),
+  host: z.string(),
+  port: z.int(),
+  preload: z.enum(PRELOAD_CHOICES),
+  drainSeconds: z.int(),
+  places: z.object({
+    python: z.string(),
+    runtime: z.string(),
+    dataDir: z.string(),
+    controlSocket: z.string(),
+    secretsFile: z.string(),
+    envFile: z.string().optional(),
+  }),
+  settings: z.array(
+    z.object({
+      key: z.string(),
+      value: z.string().optional().describe('missing for a secret'),
+      secret: z.boolean(),
+      source: Source,
+      reason: z.string(),
+      rendered: z.boolean().describe('in the ecosystem file; the others are read from their file'),
+    }),
+  ),
+  recommendations: z
+    .array(
+      z.object({
+        key: z.string(),
+        value: z.union([z.string(), z.number()]),
+        reason: z.string(),
+        source: Source,
+        limitedBy: z.enum(LIMITS).optional(),
+      }),
+    )
+    .describe('every number with its reason, as --explain tells it'),
+  warnings: z.array(z.string()),
+});
+
+/** The schema and the type say the same: what one lacks, the compiler finds here. */
+type Same<A, B> = [A] extends [B] ? ([B] extends [A] ? true : false) : false;
+type Keys<T, U> = Same<keyof T, keyof U>;
+type Json = z.infer<typeof PlanSchema>;
+export const SCHEMA_IS_COMPLETE: [
+  Keys<Plan, Json>,
+  Keys<Plan['machine']['cpu'], Json['machine']['cpu']>,
+  Keys<Plan['machine']['memory'], Json['machine']['memory']>,
+  Keys<Plan['machine'], Json['machine']>,
+  Keys<Plan['memory'], Json['memory']>,
+  Keys<Plan['services'], Json['services']>,
+] = [true, true, true, true, true, true];
