@@ -70,6 +70,8 @@ function ensureEnvironment(key, environment) {
   if (environment.isComplete()) return;
   mkdirSync(dirname(environment.folder), { recursive: true });
   const self = fileURLToPath(import.meta.url);
+  const isFree = spawnSync('flock', ['--nonblock', environment.lock, 'true']).status === 0;
+  if (!isFree) say(`waiting for another process, which sets up ${environment.name}`);
   run('flock', [environment.lock, process.execPath, self, '--create', key], 'inherit');
 }
 
