@@ -14,24 +14,41 @@ const Answer = z.union([
   z.object({ up: z.literal(false), reason: z.string() }),
 ]);
 
+const Sourced = z.object({ value: z.number(), source: z.string() });
+const Surrounding = z.object({ name: z.string(), source: z.string() });
+
 const Machine = z.object({
   platform: z.string().describe("Node's process.platform"),
-  architecture: z.string().describe("Node's process.arch"),
+  architecture: z.string().describe("in the words of Node's process.arch"),
+  architectureSource: z.string().optional(),
   cpu: z.object({
     physicalCores: z.int().positive().describe('cores that may be used; two hyper-threads are one'),
     logicalCpus: z.int().positive().describe('logical CPUs that may be used'),
     machineCpus: z.int().positive().describe('logical CPUs of the machine'),
     source: z.string(),
+    kinds: z
+      .object({ performance: z.int(), efficiency: z.int(), source: z.string() })
+      .optional()
+      .describe('fast and frugal cores among the physical ones; missing where all are alike'),
+    allowed: z
+      .object({ cpus: z.int(), source: z.string() })
+      .optional()
+      .describe('what leaves us fewer CPUs than the machine has'),
     quota: z.object({ cores: z.number().positive(), source: z.string() }).optional(),
   }),
   memory: z.object({
     totalBytes: bytes,
     availableBytes: bytes.describe('free for new processes, in the machine and in every limit around us'),
     swapBytes: bytes,
+    swapFreeBytes: bytes.optional(),
     source: z.string(),
     limit: z.object({ bytes, usedBytes: bytes.optional(), source: z.string() }).optional(),
     ownBytes: bytes.optional().describe('held by a running cluster of this installation'),
   }),
+  container: Surrounding.optional(),
+  vm: Surrounding.optional(),
+  openFiles: Sourced.optional().describe('hard limit of a process'),
+  somaxconn: Sourced.optional().describe('connections that may wait on one socket'),
   notes: z.array(z.string()),
 });
 

@@ -19,6 +19,24 @@ export interface CpuQuota {
   source: string;
 }
 
+export interface CoreKinds {
+  performance: number;
+  efficiency: number;
+  source: string;
+}
+
+/** What is known of a fact by one number, and the kernel's file that says so. */
+export interface Sourced {
+  value: number;
+  source: string;
+}
+
+/** A container or a virtual machine around us, by the name of its technology. */
+export interface Surrounding {
+  name: string;
+  source: string;
+}
+
 export interface CpuFacts {
   /** Cores that this process may use; two hyper-threads are one core. */
   physicalCores: number;
@@ -27,6 +45,10 @@ export interface CpuFacts {
   /** Logical CPUs of the machine. */
   machineCpus: number;
   source: string;
+  /** How many of the physical cores are fast and how many are frugal; undefined: all alike, or nobody says. */
+  kinds?: CoreKinds;
+  /** What leaves us fewer CPUs than the machine has: affinity or a cpuset. Undefined: nothing. */
+  allowed?: { cpus: number; source: string };
   /** Undefined: no limit. */
   quota?: CpuQuota;
 }
@@ -36,6 +58,8 @@ export interface MemoryFacts {
   /** What new processes can take without swapping, in the machine and in every limit around us. */
   availableBytes: number;
   swapBytes: number;
+  /** Undefined where nobody says. */
+  swapFreeBytes?: number;
   source: string;
   /** The tightest limit around us; undefined: none. */
   limit?: MemoryLimit;
@@ -46,10 +70,18 @@ export interface MemoryFacts {
 export interface MachineFacts {
   /** Node's `process.platform`. */
   platform: string;
-  /** Node's `process.arch`. */
+  /** In the words of Node's `process.arch`; `unknown` where another machine's files do not say. */
   architecture: string;
+  architectureSource?: string;
   cpu: CpuFacts;
   memory: MemoryFacts;
+  /** Undefined: none that can be seen from inside. */
+  container?: Surrounding;
+  vm?: Surrounding;
+  /** Files and sockets that a process may have open; the hard limit, as far as it may raise its own. */
+  openFiles?: Sourced;
+  /** Connections that may wait to be accepted on one socket. */
+  somaxconn?: Sourced;
   /** What could not be read, and what was assumed instead. */
   notes: string[];
 }

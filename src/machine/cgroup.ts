@@ -1,11 +1,14 @@
 import type { CpuQuota, MemoryLimit } from '../types.ts';
 import { cgroupV1 } from './cgroup-v1.ts';
 import { cgroupV2 } from './cgroup-v2.ts';
+import { parseCpuList } from './cpulist.ts';
 import { readKernelFile } from './files.ts';
 import { type Mount, parseMountInfo } from './mountinfo.ts';
 
 export interface CgroupLimits {
   memory?: MemoryLimit;
+  /** Bytes that are left in the fullest group around us, which need not be the one with the tightest limit. */
+  leftBytes?: number;
   cpu?: CpuQuota;
   notes: string[];
 }
@@ -15,6 +18,8 @@ export interface CgroupReader {
   memory(root: string, folder: string, notes: string[]): MemoryLimit | undefined;
   cpu(root: string, folder: string, notes: string[]): CpuQuota | undefined;
 }
+
+const MOUNT_POINT = 'sys/fs/cgroup';
 
 /** Our group in one hierarchy: a line of /proc/self/cgroup (cgroups(7)). */
 interface Membership {
@@ -28,11 +33,12 @@ interface Membership {
  * group up to the top, because the kernel enforces every one of them.
  */
 export function readCgroupLimits(root: string): CgroupLimits {
-  const mounts = parseMountInfo(readKernelFile(root, 'proc/self/mountinfo') ?? '');
+  const mounts = cgroupMounts(root);
   const notes: string[] = [];
   let memory: MemoryLimit | undefined;
   let cpu: CpuQuota | undefined;
-  for (const { controllers, path } of parseMemberships(readKernelFile(root, 'proc/self/cgroup') ?? '')) {
+  let left = Number.POSITIVE_INFINITY;
+  for (const { controllers, path } of memberships(root, mounts)) {
     const reader = controllers.length > 0 ? cgroupV1 : cgroupV2;
     const mount = mounts.find(({ type, superOptions }) =>
       controllers.length > 0
@@ -42,11 +48,67 @@ export function readCgroupLimits(root: string): CgroupLimits {
     if (!mount) continue;
     const has = (controller: string) => controllers.length === 0 || controllers.includes(controller);
     for (const folder of foldersUpwards(mount, path)) {
-      if (has('memory')) memory = tightest(memory, reader.memory(root, folder, notes), 'bytes');
+      if (has('memory')) {
+        const limit = reader.memory(root, folder, notes);
+        if (limit) left = Math.min(left, limit.bytes - (limit.usedBytes ?? 0));
+        memory = tightest(memory, limit, 'bytes');
+      }
       if (has('cpu')) cpu = tightest(cpu, reader.cpu(root, folder, notes), 'cores');
     }
   }
-  return { notes, ...(memory && { memory }), ...(cpu && { cpu }) };
+  return { notes, ...(memory && { memory, leftBytes: Math.max(0, left) }), ...(cpu && { cpu }) };
+}
+
+/** CPUs that a cpuset leaves us: the effective list of our own group already knows the ancestors' (cpuset(7)). */
+export function readCpuset(root: string): { cpus: number[]; source: string } | undefined {
+  const mounts = cgroupMounts(root);
+  for (const { controllers, path } of memberships(root, mounts)) {
+    if (controllers.length > 0 && !controllers.includes('cpuset')) continue;
+    const names =
+      controllers.length > 0 ? ['cpuset.effective_cpus', 'cpuset.cpus'] : ['cpuset.cpus.effective'];
+    const mount = mounts.find(({ type, superOptions }) =>
+      controllers.length > 0 ? type === 'cgroup' && superOptions.includes('cpuset') : type === 'cgroup2',
+    );
+    for (const folder of mount ? foldersUpwards(mount, path) : []) {
+      for (const source of names.map((name) => `${folder}/${name}`)) {
+        const cpus = parseCpuList(readKernelFile(root, source) ?? '');
+        if (cpus?.length) return { cpus, source };
+      }
+    }
+  }
+  return undefined;
+}
+
+/** Mounted hierarchies; where no mountinfo says, those at the usual place. */
+function cgroupMounts(root: string): Mount[] {
+  const mounts = parseMountInfo(readKernelFile(root, 'proc/self/mountinfo') ?? '').filter(({ type }) =>
+    type.startsWith('cgroup'),
+  );
+  if (mounts.length > 0) return mounts;
+  const at = (folder: string, type: string, superOptions: string[] = []) => ({
+    root: '/',
+    mountPoint: `/${folder}`,
+    type,
+    superOptions,
+  });
+  const has = (path: string) => readKernelFile(root, `${MOUNT_POINT}/${path}`) !== undefined;
+  if (['cgroup.controllers', 'memory.max', 'cpu.max'].some(has)) return [at(MOUNT_POINT, 'cgroup2')];
+  const cpu = ['cpu,cpuacct', 'cpu'].find((name) => has(`${name}/cpu.cfs_quota_us`));
+  return [
+    ...(has('memory/memory.limit_in_bytes') ? [at(`${MOUNT_POINT}/memory`, 'cgroup', ['memory'])] : []),
+    ...(cpu ? [at(`${MOUNT_POINT}/${cpu}`, 'cgroup', ['cpu'])] : []),
+  ];
+}
+
+/** Our groups; where /proc/self/cgroup does not say, the top of each hierarchy. */
+function memberships(root: string, mounts: readonly Mount[]): Membership[] {
+  const text = readKernelFile(root, 'proc/self/cgroup');
+  if (text !== undefined && text !== '') return parseMemberships(text);
+  const controllersOf = ({ type, superOptions }: Mount) =>
+    type === 'cgroup2' ? [] : superOptions.filter((option) => ['memory', 'cpu', 'cpuset'].includes(option));
+  return mounts
+    .map((mount) => ({ controllers: controllersOf(mount), path: '/', type: mount.type }))
+    .filter(({ controllers, type }) => type === 'cgroup2' || controllers.length > 0);
 }
 
 function parseMemberships(text: string): Membership[] {

@@ -1,7 +1,10 @@
 import { EXIT, TuneError } from '../errors.ts';
 import type { CpuFacts, MachineFacts, MemoryFacts } from '../types.ts';
+import { readArchitecture } from './architecture.ts';
 import { readCgroupLimits } from './cgroup.ts';
 import { readMeminfo } from './meminfo.ts';
+import { readOpenFiles, readSomaxconn } from './process-limits.ts';
+import { readSurroundings } from './surroundings.ts';
 import { readTopology } from './topology.ts';
 
 /**
@@ -10,7 +13,7 @@ import { readTopology } from './topology.ts';
  * never asked about a machine that is not this one: then TuneError is thrown for a missing /proc/meminfo.
  */
 export async function readMachine(root = '/', isThisOne = root === '/'): Promise<MachineFacts> {
-  const { memory: limit, cpu: quota, notes } = readCgroupLimits(root);
+  const { memory: limit, leftBytes, cpu: quota, notes } = readCgroupLimits(root);
   const topology = readTopology(root);
   const meminfo = readMeminfo(root);
   if (!isThisOne && !meminfo) {
@@ -28,14 +31,21 @@ export async function readMachine(root = '/', isThisOne = root === '/'): Promise
         : 'no CPU in /proc/cpuinfo or /sys/devices/system/cpu/online: one core is assumed',
     );
   }
-  const inLimit = limit ? limit.bytes - (limit.usedBytes ?? 0) : Number.POSITIVE_INFINITY;
+  const openFiles = readOpenFiles(root);
+  const somaxconn = readSomaxconn(root);
   return {
-    platform: process.platform,
-    architecture: process.arch,
+    // Only Linux lays its files out so.
+    platform: isThisOne ? process.platform : 'linux',
+    ...(isThisOne
+      ? { architecture: process.arch, architectureSource: 'process.arch' }
+      : readArchitecture(root)),
+    ...readSurroundings(root),
+    ...(openFiles && { openFiles }),
+    ...(somaxconn && { somaxconn }),
     cpu: { ...cpu, ...(quota && { quota }) },
     memory: {
       ...memory,
-      availableBytes: Math.max(0, Math.min(memory.availableBytes, inLimit)),
+      availableBytes: Math.max(0, Math.min(memory.availableBytes, leftBytes ?? Number.POSITIVE_INFINITY)),
       ...(limit && { limit }),
     },
     notes,

@@ -5,6 +5,7 @@ export interface Meminfo {
   totalBytes: number;
   availableBytes: number;
   swapBytes: number;
+  swapFreeBytes: number;
 }
 
 /** /proc/meminfo (proc_meminfo(5)); undefined where it is missing or has no total. */
@@ -24,5 +25,6 @@ export function readMeminfo(root: string): Meminfo | undefined {
     totalBytes: total,
     availableBytes: Math.min(available, total),
     swapBytes: bytes('SwapTotal') ?? 0,
+    swapFreeBytes: bytes('SwapFree') ?? 0,
   };
 }

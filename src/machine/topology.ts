@@ -1,4 +1,6 @@
 import type { CpuFacts } from '../types.ts';
+import { readCpuset } from './cgroup.ts';
+import { coreKinds } from './core-kinds.ts';
 import { parseCpuList } from './cpulist.ts';
 import { readKernelFile } from './files.ts';
 
@@ -12,27 +14,37 @@ export function readTopology(root: string): Omit<CpuFacts, 'quota'> | undefined 
   const cpuinfo = parseCpuinfo(readKernelFile(root, 'proc/cpuinfo') ?? '');
   const online = cpuList(root, `${SYSFS}/online`) ?? cpuinfo.map(({ cpu }) => cpu);
   if (online.length === 0) return undefined;
-  const allowed = allowedCpus(root);
-  const usable = online.filter((cpu) => allowed?.has(cpu) ?? true);
+  const restrictions = [allowedCpus(root), readCpuset(root)].filter((some) => some !== undefined);
+  const usable = online.filter((cpu) => restrictions.every(({ cpus }) => cpus.includes(cpu)));
   // A list that names none of the machine's CPUs tells nothing (lxcfs numbers them anew).
   const cpus = usable.length > 0 ? usable : online;
   const cores = coresFromSysfs(root, cpus) ?? coresFromCpuinfo(cpuinfo, cpus);
+  const kinds = cores && coreKinds(root, cores.groups);
+  const tightest = restrictions.reduce<CpuList | undefined>(
+    (least, next) => (next.cpus.length < (least?.cpus.length ?? online.length) ? next : least),
+    undefined,
+  );
   return {
-    physicalCores: cores?.count ?? cpus.length,
+    physicalCores: cores?.groups.length ?? cpus.length,
     logicalCpus: cpus.length,
     machineCpus: online.length,
     source: cores?.source ?? '/proc/cpuinfo (no topology: each CPU counts as a core)',
+    ...(kinds && { kinds }),
+    ...(usable.length > 0 &&
+      usable.length < online.length &&
+      tightest && { allowed: { cpus: usable.length, source: tightest.source } }),
   };
 }
 
 interface Cores {
-  count: number;
+  /** Our CPUs, grouped by core. */
+  groups: number[][];
   source: string;
 }
 
 /** Each core lists its threads; hence as many different lists as cores. */
 function coresFromSysfs(root: string, cpus: number[]): Cores | undefined {
-  const cores = new Set<string>();
+  const cores = new Map<string, number[]>();
   for (const cpu of cpus) {
     const topology = `${SYSFS}/cpu${cpu}/topology`;
     // core_cpus_list is the newer name (kernel 5.3) of thread_siblings_list.
@@ -41,9 +53,9 @@ function coresFromSysfs(root: string, cpus: number[]): Cores | undefined {
       readKernelFile(root, `${topology}/thread_siblings_list`);
     const list = threads === undefined ? undefined : parseCpuList(threads);
     if (!list?.includes(cpu)) return undefined;
-    cores.add(list.join());
+    addTo(cores, list.join(), cpu);
   }
-  return { count: cores.size, source: '/sys/devices/system/cpu/cpu*/topology' };
+  return { groups: [...cores.values()], source: '/sys/devices/system/cpu/cpu*/topology' };
 }
 
 interface CpuinfoEntry {
@@ -54,9 +66,13 @@ interface CpuinfoEntry {
 
 function coresFromCpuinfo(entries: CpuinfoEntry[], cpus: number[]): Cores | undefined {
   const ours = entries.filter(({ cpu }) => cpus.includes(cpu));
-  const cores = new Set(ours.map(({ core }) => core));
-  if (ours.length !== cpus.length || cores.has(undefined)) return undefined;
-  return { count: cores.size, source: '/proc/cpuinfo' };
+  const cores = new Map<string, number[]>();
+  for (const { cpu, core } of ours) {
+    if (core === undefined) return undefined;
+    addTo(cores, core, cpu);
+  }
+  if (ours.length !== cpus.length) return undefined;
+  return { groups: [...cores.values()], source: '/proc/cpuinfo' };
 }
 
 function parseCpuinfo(text: string): CpuinfoEntry[] {
@@ -78,10 +94,22 @@ function parseCpuinfo(text: string): CpuinfoEntry[] {
   return entries;
 }
 
-function allowedCpus(root: string): Set<number> | undefined {
+function addTo(groups: Map<string, number[]>, key: string, cpu: number): void {
+  const group = groups.get(key);
+  if (group) group.push(cpu);
+  else groups.set(key, [cpu]);
+}
+
+interface CpuList {
+  cpus: number[];
+  source: string;
+}
+
+/** Affinity, and the cpusets that the kernel has applied to it. */
+function allowedCpus(root: string): CpuList | undefined {
   const line = /^Cpus_allowed_list:\s*(\S+)$/m.exec(readKernelFile(root, 'proc/self/status') ?? '')?.[1];
   const list = line === undefined ? undefined : parseCpuList(line);
-  return list && new Set(list);
+  return list && { cpus: list, source: '/proc/self/status (Cpus_allowed_list)' };
 }
 
 function cpuList(root: string, path: string): number[] | undefined {

@@ -1,5 +1,6 @@
 import type { Plan, Recommendation } from '../types.ts';
 import { formatBytes, plural, toMib } from '../units.ts';
+import { machineFacts } from './facts.ts';
 import type { PlanInput } from './input.ts';
 import { forecastLevel, makeBudget, makeMemoryPlan, requireOneWorker, workersThatFit } from './memory.ts';
 import { LEVELS } from './model.ts';
@@ -126,6 +127,7 @@ function recommend(plan: Omit<Plan, 'recommendations'>, input: PlanInput): Recom
       reason: 'seconds that a worker may take to finish its answers when it is replaced',
       source: 'preset',
     },
+    ...machineFacts(plan.machine),
   ];
 }
 
@@ -133,7 +135,7 @@ function workersReason(
   { limitedBy, bounds, machine, memory }: Omit<Plan, 'recommendations'>,
   input: PlanInput,
 ): string {
-  const { physicalCores, logicalCpus, quota } = machine.cpu;
+  const { physicalCores, logicalCpus, quota, kinds } = machine.cpu;
   const cores = plural(physicalCores, 'physical core');
   switch (limitedBy) {
     case 'services':
@@ -149,6 +151,9 @@ function workersReason(
     case 'database':
       return `the database takes ${bounds.database}`;
     case 'cores':
+      if (kinds && !(quota && quota.cores < physicalCores)) {
+        return `${cores}: ${kinds.performance} performance, ${kinds.efficiency} efficiency (${logicalCpus} hyper-threads)`;
+      }
       if (quota && quota.cores < physicalCores) return `a quota of ${quota.cores} CPUs (${quota.source})`;
       return logicalCpus > physicalCores ? `${cores} (${logicalCpus} hyper-threads)` : cores;
   }

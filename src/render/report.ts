@@ -19,6 +19,10 @@ const LABELS: Readonly<Record<string, string>> = {
   preload: 'preload',
   address: 'address',
   drainSeconds: 'drain time',
+  'machine.cores': 'physical cores',
+  'machine.memory': 'free memory',
+  'machine.container': 'container',
+  'machine.vm': 'virtual machine',
 };
 
 /** The report on a plan: its numbers with their reasons, the settings with their sources, and what to look at. */
@@ -26,7 +30,7 @@ export function reportOf(plan: Plan, notes: readonly string[]): ReportLine[] {
   const settings = plan.settings.filter(isWorthTelling);
   return [
     title(`Open WebUI ${plan.openWebui.version}, Python ${plan.openWebui.python}, preset ${plan.preset}`),
-    ...plan.recommendations.map(numberRow),
+    ...plan.recommendations.filter(isForReport).map(numberRow),
     blank(),
     title('settings'),
     ...settings.map(settingRow),
@@ -58,6 +62,11 @@ function blocksOf(lines: readonly ReportLine[]): ReportLine[][] {
     else blocks.push([line]);
   }
   return blocks;
+}
+
+/** The other numbers are for --explain and --json. */
+function isForReport({ key, value }: Recommendation): boolean {
+  return Object.hasOwn(LABELS, key) && value !== 'none';
 }
 
 function numberRow({ key, value, reason, source, limitedBy }: Recommendation): ReportLine {
