@@ -1,5 +1,6 @@
 """What a forked child does, from the fork to its exit."""
 
+import asyncio
 import atexit
 import ctypes
 import faulthandler
@@ -27,8 +28,7 @@ from .web import WorkerServer
 #: Exit codes: told to leave; could not start; a defect.
 EXIT_LEFT, EXIT_NOT_STARTED, EXIT_DEFECT = 0, 3, 70
 
-#: Seconds from "drained" to the end of the process. Some background task of the app may swallow its cancellation,
-#: or a thread may never return; neither has anything left to lose.
+#: Seconds from "drained" to the end of the process: the app's own shutdown may wait for what never comes.
 END_TIMEOUT = 8
 
 _PR_SET_NAME = 15  # linux/prctl.h
@@ -94,7 +94,13 @@ def _serve(job: Job) -> int:
         # Open WebUI's own default is "*", with which any client can forge its address.
         forwarded_allow_ips=os.environ.get("FORWARDED_ALLOW_IPS", "127.0.0.1,::1"),
     )
-    server.run(sockets=[job.listener])
+    # Not server.run(): that ends by cancelling the app's background tasks and waiting for them, and now and then
+    # one of Open WebUI's swallows its cancellation (1 of 80 workers that left under load). The app has been shut
+    # down when serve() returns; what is still running ends with the process.
+    new_loop = server.config.get_loop_factory() or asyncio.new_event_loop
+    loop = new_loop()
+    asyncio.set_event_loop(loop)
+    loop.run_until_complete(server.serve(sockets=[job.listener]))
     return EXIT_LEFT if server.started else EXIT_NOT_STARTED
 
 
