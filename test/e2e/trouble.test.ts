@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { appendFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
+import { createClient } from 'redis';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { type Cluster, planCluster } from '../kit/cluster.ts';
 import { request } from '../kit/http.ts';
@@ -89,6 +90,20 @@ describe('what cannot be mended by trying again stops the preload process, with 
     url.pathname = '/no_such_database';
     await appendFile(cluster.envFile, `DATABASE_URL=${url}\n`);
     await expectStopped(cluster, /the database refuses us: .*"no_such_database" does not exist/);
+  });
+});
+
+describe('a Redis server that another installation uses', () => {
+  it('is told of: Pub/Sub knows no database numbers', async () => {
+    const neighbour = createClient({ url: services.redisUrl.replace('/0', '/7') });
+    await neighbour.connect();
+    scope.defer('the neighbour', () => neighbour.destroy());
+    await neighbour.subscribe('socketio', () => undefined);
+    const cluster = await planCluster(scope, { workers: 1, services });
+    await startWithoutWaiting(cluster);
+    await untilLogged(cluster, /another installation uses this Redis server \(processes that listen: 1\)/);
+    await cluster.pm2.kill();
+    await neighbour.unsubscribe('socketio');
   });
 });
 

@@ -22,7 +22,7 @@ from .generation import (
 from .log import complain, say
 from .pm2 import Pm2Channel
 from .server import ForkServer
-from .services import ask_engines, wait_for_services
+from .services import ask_engines, count_neighbours, wait_for_services
 from .settings import Settings, SettingsError, apply_environment, read_settings
 
 #: sysexits.h, EX_CONFIG: trying again will not help (contract.ts, EXIT_CANNOT_BOOT).
@@ -55,6 +55,7 @@ def main() -> NoReturn:
         listener = _bind(settings)
         wait_for_other_versions(settings.run_folder, version)
         wait_for_services(os.environ)
+        _warn_of_neighbours(settings)
         level, reason = _choose_level(settings, fallback)
         generation = Generation(settings.run_folder, os.urandom(4).hex(), version)
         os.environ.setdefault("STATIC_DIR", str(generation.static_folder()))
@@ -88,6 +89,17 @@ def _bind(settings: Settings) -> socket.socket | None:
             f"cannot bind {settings.host} port {settings.port}: {error.strerror or error}. "
             "Choose an address of this machine: webui-tune --host ADDRESS"
         ) from None
+
+
+def _warn_of_neighbours(settings: Settings) -> None:
+    if live_generations(settings.run_folder):
+        return
+    if neighbours := count_neighbours(os.environ):
+        complain(
+            f"another installation uses this Redis server (processes that listen: {neighbours}). The two will hear "
+            "each other's live updates, whatever the database number or REDIS_KEY_PREFIX: give each a server of its "
+            "own (REDIS_URL)."
+        )
 
 
 def _choose_level(settings: Settings, fallback: str) -> tuple[str, str]:

@@ -46,6 +46,27 @@ def wait_for_services(environ: Mapping[str, str], pause: Callable[[float], None]
         _retry("Redis", _where(redis), lambda: _connect_redis(redis), pause)
 
 
+def count_neighbours(environ: Mapping[str, str]) -> int:
+    """Processes of other installations that listen on the Redis server of this one.
+
+    Neither ``REDIS_KEY_PREFIX`` nor a database number keeps them apart: socket.io's channel has no prefix, and
+    Pub/Sub ignores the number. Only meaningful while no worker of this installation runs.
+    """
+    url = environ.get("REDIS_URL")
+    if not url or environ.get("REDIS_SENTINEL_HOSTS") or environ.get("WEBSOCKET_MANAGER") != "redis":
+        return 0
+    import redis
+
+    client = redis.Redis.from_url(url, socket_connect_timeout=CONNECT_TIMEOUT, socket_timeout=CONNECT_TIMEOUT)
+    try:
+        [(_, listeners)] = client.pubsub_numsub("socketio")
+        return int(listeners)
+    except redis.RedisError:
+        return 0  # a user who may not ask
+    finally:
+        client.close()
+
+
 def ask_engines(environ: Mapping[str, str]) -> Engines:
     """Read the engines from the ``config`` table, which wins over the environment after the first boot.
 
