@@ -2,6 +2,7 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { APPS } from '../../src/runtime/contract.ts';
 import { type Cluster, startCluster } from '../kit/cluster.ts';
+import { startDistantLine } from '../kit/distance.ts';
 import { type Load, startLoad } from '../kit/load.ts';
 import { OpenWebui } from '../kit/openwebui.ts';
 import { isAlive } from '../kit/proc.ts';
@@ -23,17 +24,30 @@ beforeAll(async () => {
   ui = await OpenWebui.signIn(cluster.url, cluster.services.admin);
 });
 
-function load({ reconnect = false } = {}): Load {
-  const url = `${cluster.url}/api/v1/chats/?page=1`;
-  return startLoad({ url, headers: ui.headers, connections: CONNECTIONS, reconnect });
+interface Clients {
+  what: string;
+  reconnect?: boolean;
+  /** Milliseconds that a packet is on its way. */
+  oneWayMs?: number;
+  pauseMs?: number;
 }
 
-describe.each([
-  { what: 'kept-alive connections', reconnect: false },
+const EAGER: Clients = { what: 'kept-alive connections' };
+
+async function load({ oneWayMs, reconnect = false, pauseMs = 0 }: Clients = EAGER): Promise<Load> {
+  const port =
+    oneWayMs === undefined ? cluster.port : await startDistantLine(scope, { port: cluster.port, oneWayMs });
+  const url = `http://127.0.0.1:${port}/api/v1/chats/?page=1`;
+  return startLoad({ url, headers: ui.headers, connections: CONNECTIONS, reconnect, pauseMs });
+}
+
+describe.each<Clients>([
+  EAGER,
   { what: 'a new connection for each request', reconnect: true },
-])('with $what', ({ reconnect }) => {
+  { what: 'clients at a distance, which pause between requests', oneWayMs: 20, pauseMs: 150 },
+])('with $what', (clientsAre) => {
   it('five reloads in a row fail no request', async () => {
-    const clients = load({ reconnect });
+    const clients = await load(clientsAre);
     await clients.proceed(50);
     for (let round = 0; round < 5; round++) {
       const before = cluster.pythonWorkers();
@@ -50,7 +64,7 @@ describe.each([
   });
 
   it('a restart of the preload process, and a reload on top, fail no request', async () => {
-    const clients = load({ reconnect });
+    const clients = await load(clientsAre);
     await clients.proceed(50);
     const before = cluster.pythonWorkers();
     const preload = (await cluster.preload()).pid;
@@ -78,7 +92,7 @@ describe('the preload process', () => {
   it('may die: its workers serve on, and its successor takes them over', async () => {
     const before = cluster.pythonWorkers();
     expect(before).toHaveLength(WORKERS);
-    const clients = load();
+    const clients = await load();
     await clients.proceed(20);
     process.kill((await cluster.preload()).pid, 'SIGKILL');
     await clients.proceed(100);

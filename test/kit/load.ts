@@ -3,6 +3,7 @@
  * connection the server closed as neither answered nor failed, sends another one after `Connection: close`, and
  * with `reconnectRate: 1` counts nothing at all. Each would hide or invent what is looked for here.
  */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { OneConnection, request } from './http.ts';
 import { until } from './wait.ts';
 
@@ -15,6 +16,8 @@ export interface LoadOptions {
   connections: number;
   /** A new connection for each request, instead of kept-alive ones. */
   reconnect?: boolean;
+  /** The longest time that a client thinks between two requests. Absent: it never does. */
+  pauseMs?: number;
 }
 
 export interface LoadReport {
@@ -34,7 +37,7 @@ export interface Load {
   stop(): Promise<LoadReport>;
 }
 
-export function startLoad({ url, headers, connections, reconnect = false }: LoadOptions): Load {
+export function startLoad({ url, headers, connections, reconnect = false, pauseMs = 0 }: LoadOptions): Load {
   const started = performance.now();
   const failures: string[] = [];
   const latencies: number[] = [];
@@ -62,6 +65,7 @@ export function startLoad({ url, headers, connections, reconnect = false }: Load
     let agent = new OneConnection();
     while (!isStopping) {
       await requestOnce(agent);
+      if (pauseMs > 0) await sleep(Math.random() * pauseMs);
       if (!reconnect) continue;
       agent.destroy();
       connectionsOpened += agent.opened;
