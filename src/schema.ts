@@ -63,20 +63,46 @@ const Services = z.object({
       answer: Answer,
       vector: z.enum(['installed', 'creatable', 'superuser-only', 'missing']).optional(),
       maxConnections: z.int().optional(),
+      reservedConnections: z.int().optional(),
+      otherConnections: z.int().optional(),
+      connectionLimit: z.int().optional(),
+      sharedBuffers: bytes.optional(),
+      size: bytes.optional(),
     }),
   ]),
   redis: z.discriminatedUnion('kind', [
     z.object({ kind: z.literal('unknown') }),
     z.object({ kind: z.literal('none'), found: z.string().optional() }),
-    z.object({ kind: z.literal('redis'), where: z.string(), answer: Answer }),
+    z.object({
+      kind: z.literal('redis'),
+      where: z.string(),
+      answer: Answer,
+      maxClients: z.int().optional(),
+      clients: z.int().optional(),
+      usedMemory: bytes.optional(),
+      maxMemory: bytes.optional(),
+    }),
   ]),
   chroma: z.object({ where: z.string(), answer: Answer }).optional(),
+  colocated: z
+    .array(
+      z.object({
+        name: z.enum(['PostgreSQL', 'Redis', 'Chroma', 'Ollama']),
+        where: z.string(),
+        bytes,
+        reason: z.string(),
+        cpuShare: z.number(),
+      }),
+    )
+    .optional()
+    .describe('services on this machine, for which memory and cores are set aside'),
 });
 
 const Memory = z.object({
   budget: bytes.describe('bytes that the whole tree may use'),
   from: z.object({ bytes, source: z.string() }).describe('what the budget was cut from'),
   reserve: bytes.describe('bytes kept free'),
+  services: bytes.describe('bytes of the budget set aside for services on the same machine'),
   level: z.enum(['full', 'lean', 'libraries', 'none']),
   levelReason: z.string(),
   base: bytes.describe('bytes of the preload process, shared by all workers'),

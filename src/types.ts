@@ -105,18 +105,52 @@ export type DatabaseFacts =
       /** The pgvector extension in that database; undefined where it could not be asked. */
       vector?: VectorExtension;
       maxConnections?: number;
+      /** Of those, kept for superusers (and, since PostgreSQL 16, for roles that may use the reserve). */
+      reservedConnections?: number;
+      /** In use now by anybody else: other databases, or other users of this one. */
+      otherConnections?: number;
+      /** CONNECTION LIMIT of the role or of the database, whichever is smaller; undefined: none. */
+      connectionLimit?: number;
+      /** Bytes. */
+      sharedBuffers?: number;
+      /** Bytes of this database. */
+      size?: number;
     };
 
 export type RedisFacts =
   | { kind: 'unknown' }
   | { kind: 'none' /** Address of a Redis that answers without being configured. */; found?: string }
-  | { kind: 'redis'; where: string; answer: Reachability };
+  | {
+      kind: 'redis';
+      where: string;
+      answer: Reachability;
+      maxClients?: number;
+      /** Connected now, and ours among them where a cluster runs. */
+      clients?: number;
+      /** Bytes. */
+      usedMemory?: number;
+      /** Bytes; 0: no limit. */
+      maxMemory?: number;
+    };
+
+/** A service on this machine, for which memory and a share of the cores are set aside. */
+export interface Colocated {
+  name: 'PostgreSQL' | 'Redis' | 'Chroma' | 'Ollama';
+  where: string;
+  /** Bytes that it may still take; what it holds already is not free. */
+  bytes: number;
+  reason: string;
+  /** Share of all cores, from 0 to 1. */
+  cpuShare: number;
+}
 
 export interface ServiceFacts {
   database: DatabaseFacts;
   redis: RedisFacts;
   /** A Chroma server, where one is configured. */
   chroma?: { where: string; answer: Reachability };
+  /** Those that answered at a loopback address or a UNIX socket. */
+  colocated?: readonly Colocated[];
 }
 
 /* The user's own settings. */
@@ -201,6 +235,8 @@ export interface MemoryPlan {
   from: { bytes: number; source: string };
   /** Bytes kept free. */
   reserve: number;
+  /** Bytes of the budget that are set aside for services on the same machine. */
+  services: number;
   level: PreloadLevel;
   levelReason: string;
   /** Bytes of the preload process, shared by all workers. */

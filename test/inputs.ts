@@ -15,7 +15,9 @@ export const SERVICES: ServiceFacts = {
     where: 'db:5432/webui',
     answer: UP,
     vector: 'installed',
-    maxConnections: 100,
+    maxConnections: 500,
+    reservedConnections: 3,
+    otherConnections: 7,
   },
   redis: { kind: 'redis', where: 'redis:6379', answer: UP },
 };

@@ -5,7 +5,7 @@ import { makePlan } from '../src/plan/index.ts';
 import type { PlanInput } from '../src/plan/input.ts';
 import { SUPERVISOR } from '../src/plan/model.ts';
 import { loadPreset } from '../src/presets.ts';
-import type { Plan, ServiceFacts } from '../src/types.ts';
+import type { DatabaseFacts, Plan, RedisFacts, ServiceFacts } from '../src/types.ts';
 import { GIB, MIB } from '../src/units.ts';
 import { anyInput, DOWN, inputOf, machineOf, SERVICES } from './inputs.ts';
 import { settingsOf } from './settings-of.ts';
@@ -31,8 +31,8 @@ describe('whatever the machine and the wishes', () => {
       fc.property(anyInput, (input) => {
         const plan = planOrNothing(input);
         fc.pre(plan !== undefined);
-        const { budget, base, worker, growth, from, reserve } = plan.memory;
-        expect(base + (plan.workers + 1) * (worker + growth)).toBeLessThanOrEqual(budget);
+        const { budget, base, worker, growth, from, reserve, services } = plan.memory;
+        expect(base + services + (plan.workers + 1) * (worker + growth)).toBeLessThanOrEqual(budget);
         expect(budget + reserve).toBe(from.bytes);
         expect(from.bytes).toBeLessThanOrEqual(input.machine.memory.availableBytes);
         expect(from.bytes).toBeLessThanOrEqual(input.memory?.value ?? from.bytes);
@@ -158,6 +158,128 @@ describe('workers', () => {
   it('warns of more workers than cores', () => {
     const { warnings } = makePlan(inputOf({ workers: { value: 9, from: '--workers 9', source: 'flag' } }));
     expect(warnings).toEqual([expect.stringContaining('9 workers share 4 physical cores')]);
+  });
+});
+
+describe('the database', () => {
+  const database = (maxConnections: number, change: object = {}) =>
+    inputOf({
+      machine: machineOf(64, 64 * GIB),
+      services: {
+        ...SERVICES,
+        database: { ...SERVICES.database, maxConnections, ...change } as DatabaseFacts,
+      },
+    });
+
+  it.each([
+    // (100 − 3 reserved − 7 of others − 5 spare) ÷ (2 × 4 + 2) = 8, and one of them for reloads.
+    [100, {}, 7],
+    [100, { otherConnections: 60 }, 2],
+    [100, { connectionLimit: 45 }, 3],
+    [20, {}, 1],
+  ])('%d connections %j: %d workers', (most, change, workers) => {
+    const plan = makePlan(database(most, change));
+    expect(plan).toMatchObject({ workers, limitedBy: 'database', bounds: { database: workers } });
+  });
+
+  it('says so where even one worker may be too many', () =>
+    expect(makePlan(database(20)).warnings.join()).toContain('raise max_connections'));
+
+  it('is no bound where it is not asked, or without a number', () => {
+    const services: ServiceFacts = { database: { kind: 'unknown' }, redis: { kind: 'unknown' } };
+    expect(makePlan(inputOf({ services })).bounds).toMatchObject({ database: null, services: null });
+    expect(makePlan(database(100, { maxConnections: undefined })).bounds.database).toBeNull();
+  });
+
+  it('counts with pools that the user has set', () => {
+    const settings = settingsOf({ DATABASE_POOL_SIZE: '20', DATABASE_POOL_MAX_OVERFLOW: '5' });
+    // 485 ÷ (2 × 25 + 2) = 9, and one of them for reloads.
+    expect(makePlan({ ...database(500), settings }).bounds.database).toBe(8);
+    const none = settingsOf({ DATABASE_POOL_SIZE: '0' });
+    const plan = makePlan({ ...database(500), settings: none });
+    expect(plan.bounds.database).toBeNull();
+    expect(plan.warnings.join()).toContain('a new connection for each use');
+  });
+
+  it('never hands out more connections than there are, for any plan', () => {
+    fc.assert(
+      fc.property(anyInput, fc.integer({ min: 30, max: 1000 }), (input, maxConnections) => {
+        const services: ServiceFacts = {
+          ...SERVICES,
+          database: { ...SERVICES.database, maxConnections } as DatabaseFacts,
+        };
+        const plan = planOrNothing({ ...input, services });
+        fc.pre(plan !== undefined);
+        const number = (key: string) => Number(settingOf(plan, key)?.value ?? 0);
+        const engine = number('DATABASE_POOL_SIZE') + number('DATABASE_POOL_MAX_OVERFLOW');
+        const needed = (plan.workers + 1) * (2 * engine + number('PGVECTOR_POOL_SIZE'));
+        fc.pre(plan.bounds.database !== null && plan.bounds.database > 1);
+        expect(needed).toBeLessThanOrEqual(maxConnections - 3 - 7);
+      }),
+    );
+  });
+});
+
+describe('services on the same machine', () => {
+  const colocated = (bytes: number, cpuShare = 0.08) => [
+    { name: 'PostgreSQL' as const, where: '127.0.0.1:5432', bytes, reason: 'r', cpuShare },
+  ];
+
+  it('take memory and cores', () => {
+    const machine = machineOf(64, 4 * GIB);
+    const services = { ...SERVICES, colocated: colocated(GIB) };
+    const plan = makePlan(inputOf({ machine, services }));
+    expect(plan.memory.services).toBe(GIB);
+    expect(plan.bounds.cores).toBe(59);
+    expect(plan.workers).toBeLessThan(makePlan(inputOf({ machine })).workers);
+    expect(plan.recommendations.find(({ key }) => key === 'memory.services')?.reason).toContain(
+      '8 % of the cores',
+    );
+  });
+
+  it.each([
+    [1, 1],
+    [2, 2],
+    [4, 4],
+    [8, 7],
+  ])('%d cores beside PostgreSQL and Redis feed %d workers', (cores, workers) => {
+    const machine = machineOf(cores, 64 * GIB);
+    expect(makePlan(inputOf({ machine, services: { ...SERVICES, colocated: colocated(0) } })).workers).toBe(
+      workers,
+    );
+  });
+
+  it('leave one worker, and a warning', () => {
+    const plan = makePlan(inputOf({ services: { ...SERVICES, colocated: colocated(100 * GIB) } }));
+    expect(plan.workers).toBe(1);
+    expect(plan.warnings.join()).toContain('more than is left beside one worker');
+  });
+});
+
+describe('limits of the kernel and of Redis', () => {
+  it.each([
+    [
+      { machine: { ...machineOf(4, 16 * GIB), openFiles: { value: 1024, source: 'limits' } } },
+      'LimitNOFILE=65536',
+    ],
+    [
+      { machine: { ...machineOf(4, 16 * GIB), somaxconn: { value: 128, source: 's' } } },
+      'net.core.somaxconn=4096',
+    ],
+    [
+      { services: { ...SERVICES, redis: { ...SERVICES.redis, maxClients: 100 } as RedisFacts } },
+      'maxclients',
+    ],
+  ])('warns of %j', (overrides, text) =>
+    expect(makePlan(inputOf(overrides)).warnings.join()).toContain(text),
+  );
+
+  it('takes no more workers than Redis has connections for', () => {
+    const redis = { ...SERVICES.redis, maxClients: 200 } as RedisFacts;
+    expect(makePlan(inputOf({ services: { ...SERVICES, redis } }))).toMatchObject({
+      workers: 2,
+      limitedBy: 'services',
+    });
   });
 });
 

@@ -1,9 +1,11 @@
 import { createServer } from 'node:net';
 import { describe, expect, it } from 'vitest';
+import { isLocalHost, ollamaOf, postgresOf, redisOf } from '../src/services/colocated.ts';
 import { askServices } from '../src/services/index.ts';
 import { parseRedisUrl } from '../src/services/redis.ts';
 import { reasonOf, within } from '../src/services/timeout.ts';
 import { databaseUrl, parseDatabaseUrl, readDatabaseUrl, whereOf } from '../src/services/urls.ts';
+import { GIB, MIB } from '../src/units.ts';
 import { settingsOf } from './settings-of.ts';
 
 describe('parseDatabaseUrl', () => {
@@ -81,6 +83,37 @@ describe('parseRedisUrl', () => {
       expect(parse).not.toThrow('hunter2');
     },
   );
+});
+
+describe('services on this machine', () => {
+  it.each(['localhost', '127.0.0.1', '127.8.8.8', '::1', '[::1]', '/run/postgresql', ''])('%j is', (host) =>
+    expect(isLocalHost(host)).toBe(true),
+  );
+
+  it.each(['10.0.0.1', 'postgres', '127.0.0.1.example.org', '0.0.0.0'])('%j is not certain to be', (host) =>
+    expect(isLocalHost(host)).toBe(false),
+  );
+
+  it('PostgreSQL: no more than there is data', () => {
+    expect(postgresOf('w', GIB, 10 * MIB).bytes).toBe(36 * MIB);
+    expect(postgresOf('w', 128 * MIB, GIB).bytes).toBe(128 * MIB);
+  });
+
+  it('Redis: up to maxmemory', () => {
+    expect(redisOf('w', 10 * MIB, 100 * MIB).bytes).toBe(90 * MIB);
+    expect(redisOf('w', 40 * MIB, 0).bytes).toBe(40 * MIB);
+  });
+
+  it('Ollama: the model that is not loaded yet, unless a graphics card takes it', () => {
+    const [small, large] = [
+      { name: 's', size: GIB },
+      { name: 'l', size: 4 * GIB },
+    ];
+    expect(ollamaOf('w', [], [small, large])).toMatchObject({ bytes: 4 * GIB, cpuShare: 0.25 });
+    expect(ollamaOf('w', [large], [small, large])).toMatchObject({ bytes: 0, cpuShare: 0.25 });
+    expect(ollamaOf('w', [{ ...large, size_vram: 1 }], [large])).toMatchObject({ bytes: 0, cpuShare: 0 });
+    expect(ollamaOf('w', [], [])).toMatchObject({ bytes: 0, cpuShare: 0 });
+  });
 });
 
 describe('askServices', () => {

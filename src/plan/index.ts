@@ -1,12 +1,27 @@
 import type { Plan, Recommendation } from '../types.ts';
 import { formatBytes, plural, toMib } from '../units.ts';
+import {
+  boundReasons,
+  explainConnections,
+  explainLimits,
+  servicesReason,
+  workersForRedis,
+} from './bounds.ts';
 import { machineFacts } from './facts.ts';
 import type { PlanInput } from './input.ts';
-import { forecastLevel, makeBudget, makeMemoryPlan, requireOneWorker, workersThatFit } from './memory.ts';
+import {
+  forecastLevel,
+  makeBudget,
+  makeMemoryPlan,
+  requireOneWorker,
+  setAside,
+  workersThatFit,
+} from './memory.ts';
 import { LEVELS } from './model.ts';
-import { type Missing, missingForSeveralWorkers, type Requirement } from './services.ts';
+import { connectionBudget, workersForConnections } from './pools.ts';
+import { type Missing, missingForSeveralWorkers, type Requirement, usesPgvector } from './services.ts';
 import { planSettings } from './settings/index.ts';
-import { countWorkers, type WorkerCount } from './workers.ts';
+import { countWorkers, type OtherBounds, type WorkerCount } from './workers.ts';
 
 /**
  * Facts and wishes → plan. Pure: the same input is the same plan. Throws TuneError where not even one worker fits.
@@ -21,11 +36,18 @@ export function makePlan(input: PlanInput): Plan {
     hasPgvectorDriver: input.openWebui.drivers.pgvector ?? false,
   };
   const forecast = forecastLevel(preload, requirement);
-  const budget = makeBudget(machine.memory, preset, input.memory);
-  requireOneWorker(budget, forecast.level, preset);
+  const whole = makeBudget(machine.memory, preset, input.memory);
+  requireOneWorker(whole, forecast.level, preset);
+  const colocated = services.colocated ?? [];
+  const { budget, lacking } = setAside(whole, colocated, forecast.level, preset);
   const missing = missingForSeveralWorkers(requirement);
-  const fitting = workersThatFit(budget.budget, forecast.level, preset);
-  const count = countWorkers(machine.cpu, preset, fitting, missing.length === 0, input.workers);
+  const bounds: OtherBounds = {
+    memory: workersThatFit(budget.budget - budget.services, forecast.level, preset),
+    database: workersForConnections(connectionBudget(services.database), settings, usesPgvector(requirement)),
+    services: missing.length > 0 ? 1 : workersForRedis(services.redis),
+    cpuShare: colocated.reduce((sum, { cpuShare }) => sum + cpuShare, 0),
+  };
+  const count = countWorkers(machine.cpu, preset, bounds, input.workers);
   const memory = makeMemoryPlan(count.workers, budget, forecast, preset);
 
   const plan: Omit<Plan, 'recommendations'> = {
@@ -46,9 +68,16 @@ export function makePlan(input: PlanInput): Plan {
       ...machine.notes,
       ...explainOneWorker(missing, count, input.workers),
       ...explainWish(input, count),
+      ...explainConnections(input, requirement, count.workers),
+      ...explainLimits(machine, services),
+      ...(lacking > 0
+        ? [
+            `${colocated.map(({ name }) => name).join(', ')} on this machine may need ${formatBytes(lacking)} more than is left beside one worker`,
+          ]
+        : []),
     ],
   };
-  return { ...plan, recommendations: recommend(plan, input) };
+  return { ...plan, recommendations: recommend(plan, input, requirement) };
 }
 
 /** Why there is one worker only, and what would change it. */
@@ -70,8 +99,8 @@ function explainWish(
   { workers, limitedBy, bounds }: WorkerCount,
 ): string[] {
   if (!wish) return [];
-  if (workers < wish.value && limitedBy === 'memory') {
-    return [`${wish.from} asks for ${plural(wish.value, 'worker')}: memory allows ${workers}`];
+  if (workers < wish.value && (limitedBy === 'memory' || limitedBy === 'database')) {
+    return [`${wish.from} asks for ${plural(wish.value, 'worker')}: ${limitedBy} allows ${workers}`];
   }
   if (workers > (bounds.cores ?? workers)) {
     const cores = plural(machine.cpu.physicalCores, 'physical core');
@@ -81,7 +110,11 @@ function explainWish(
 }
 
 /** The numbers of the plan, each with its arithmetic. */
-function recommend(plan: Omit<Plan, 'recommendations'>, input: PlanInput): Recommendation[] {
+function recommend(
+  plan: Omit<Plan, 'recommendations'>,
+  input: PlanInput,
+  requirement: Requirement,
+): Recommendation[] {
   const { memory, workers, limitedBy } = plan;
   return [
     {
@@ -101,6 +134,12 @@ function recommend(plan: Omit<Plan, 'recommendations'>, input: PlanInput): Recom
       key: 'memory.predicted',
       value: formatBytes(memory.predicted),
       reason: `${formatBytes(memory.base)} for the ${memory.level} preload + ${workers} × ${formatBytes(memory.worker)}`,
+      source: 'computed',
+    },
+    {
+      key: 'memory.services',
+      value: formatBytes(memory.services),
+      reason: servicesReason(plan.services.colocated ?? []),
       source: 'computed',
     },
     {
@@ -127,6 +166,7 @@ function recommend(plan: Omit<Plan, 'recommendations'>, input: PlanInput): Recom
       reason: 'seconds that a worker may take to finish its answers when it is replaced',
       source: 'preset',
     },
+    ...boundReasons(plan, input, requirement),
     ...machineFacts(plan.machine),
   ];
 }
@@ -139,6 +179,7 @@ function workersReason(
   const cores = plural(physicalCores, 'physical core');
   switch (limitedBy) {
     case 'services':
+      if (bounds.services !== 1) return `Redis takes connections for ${bounds.services}`;
       return input.workers
         ? `more are not possible as things are (${input.workers.from})`
         : `more are not possible as things are; ${cores} would take ${bounds.cores}`;
@@ -147,9 +188,9 @@ function workersReason(
         ? `${input.workers.from} asks for it`
         : `the preset ${JSON.stringify(input.preset.name)} takes no more`;
     case 'memory':
-      return `${formatBytes(memory.budget)} hold ${formatBytes(memory.base)} + ${(bounds.memory ?? 0) + 1} × ${formatBytes(memory.worker + memory.growth)} (one of them for reloads)`;
+      return `${formatBytes(memory.budget - memory.services)} hold ${formatBytes(memory.base)} + ${(bounds.memory ?? 0) + 1} × ${formatBytes(memory.worker + memory.growth)} (one of them for reloads)`;
     case 'database':
-      return `the database takes ${bounds.database}`;
+      return `the database has connections for ${bounds.database}, and for one more while reloading`;
     case 'cores':
       if (kinds && !(quota && quota.cores < physicalCores)) {
         return `${cores}: ${kinds.performance} performance, ${kinds.efficiency} efficiency (${logicalCpus} hyper-threads)`;

@@ -1,6 +1,6 @@
 import { EXIT, TuneError } from '../errors.ts';
 import type { PreloadChoice } from '../runtime/contract.ts';
-import type { MemoryFacts, MemoryPlan, PreloadLevel, Preset } from '../types.ts';
+import type { Colocated, MemoryFacts, MemoryPlan, PreloadLevel, Preset } from '../types.ts';
 import { formatBytes, MIB } from '../units.ts';
 import type { Wish } from './input.ts';
 import { LEVELS, SUPERVISOR, workerCost, workerGrowth } from './model.ts';
@@ -13,7 +13,12 @@ export interface Budget {
   budget: number;
   from: { bytes: number; source: string };
   reserve: number;
+  /** Bytes of the budget that are for services on the same machine. */
+  services: number;
 }
+
+/** What is left for us. */
+const ours = ({ budget, services }: Budget) => budget - services;
 
 /** budget = min(what the user gave, the limit around us, what is available) − reserve. */
 export function makeBudget(
@@ -31,7 +36,27 @@ export function makeBudget(
   const from = candidates.reduce((least, next) => (next.bytes < least.bytes ? next : least));
   const share = Math.round(from.bytes * memory.reserveShare);
   const reserve = Math.min(Math.max(share, memory.reserveMin), memory.reserveMax);
-  return { budget: Math.max(0, from.bytes - reserve), from, reserve };
+  return { budget: Math.max(0, from.bytes - reserve), from, reserve, services: 0 };
+}
+
+/**
+ * Sets memory aside for the services on this machine; but one worker goes before what they may never take. Returns what
+ * they would need beyond that, in bytes.
+ */
+export function setAside(
+  budget: Budget,
+  colocated: readonly Colocated[],
+  level: PreloadLevel,
+  preset: Preset,
+): { budget: Budget; lacking: number } {
+  const wanted = colocated.reduce((sum, { bytes }) => sum + bytes, 0);
+  const services = Math.min(wanted, Math.max(0, budget.budget - neededForOne(level, preset)));
+  return { budget: { ...budget, services }, lacking: wanted - services };
+}
+
+/** Bytes of one worker, and of its successor during a reload. */
+function neededForOne(level: PreloadLevel, preset: Preset): number {
+  return LEVELS[level].base + 2 * (workerCost(level) + workerGrowth(level, preset));
 }
 
 export interface Forecast {
@@ -70,7 +95,7 @@ export function requireOneWorker(
 ): void {
   if (workersThatFit(budget, level, preset) >= 1) return;
   const each = workerCost(level) + workerGrowth(level, preset);
-  const needed = LEVELS[level].base + 2 * each;
+  const needed = neededForOne(level, preset);
   const help: string[] = [];
   const leanNeeded = LEVELS.lean.base + 2 * (workerCost('lean') + workerGrowth('lean', preset));
   if (level === 'full' && leanNeeded <= budget) {
@@ -109,7 +134,7 @@ export function makeMemoryPlan(
     worker,
     growth: workerGrowth(forecast.level, preset),
     predicted: base + workers * worker,
-    workerLimit: workerLimit(workers, budget.budget, forecast.level, preset),
+    workerLimit: workerLimit(workers, ours(budget), forecast.level, preset),
   };
 }
 

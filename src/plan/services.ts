@@ -145,6 +145,14 @@ export function choosesPgvector(requirement: Requirement): boolean {
   return database.vector === 'installed' || database.vector === 'creatable';
 }
 
+/** Whether vectors will be in PostgreSQL, by a connection pool of their own in each worker. */
+export function usesPgvector(requirement: Requirement): boolean {
+  const store = requirement.settings.get('VECTOR_DB')?.value;
+  // A database of their own has connections of its own.
+  if (requirement.settings.get('PGVECTOR_DB_URL')?.value) return false;
+  return store === 'pgvector' || choosesPgvector(requirement);
+}
+
 function unreachable(what: Missing['what'], where: string, answer: Reachability): Missing | undefined {
   if (answer.up) return undefined;
   return {

@@ -14,6 +14,7 @@ const LONGEST_VALUE = 36;
 const LABELS: Readonly<Record<string, string>> = {
   workers: 'workers',
   'memory.budget': 'memory budget',
+  'memory.services': 'for services',
   'memory.predicted': 'memory needed',
   'memory.workerLimit': 'worker limit',
   preload: 'preload',
@@ -66,7 +67,7 @@ function blocksOf(lines: readonly ReportLine[]): ReportLine[][] {
 
 /** The other numbers are for --explain and --json. */
 function isForReport({ key, value }: Recommendation): boolean {
-  return Object.hasOwn(LABELS, key) && value !== 'none';
+  return Object.hasOwn(LABELS, key) && value !== 'none' && value !== '0 MiB';
 }
 
 function numberRow({ key, value, reason, source, limitedBy }: Recommendation): ReportLine {

@@ -1,20 +1,49 @@
-import type { DatabaseFacts, ServiceFacts, Settings } from '../types.ts';
+import type { Colocated, DatabaseFacts, ServiceFacts, Settings } from '../types.ts';
 import { askChroma } from './chroma.ts';
+import { askOllama, chromaOf, isLocalHost, postgresOf, redisOf } from './colocated.ts';
 import { askPostgres } from './postgres.ts';
 import { askRedis } from './redis.ts';
-import { databaseUrl, readDatabaseUrl } from './urls.ts';
+import { databaseUrl, parseDatabaseUrl, readDatabaseUrl } from './urls.ts';
 
 /**
  * Asks everything that Open WebUI is configured to use, all at once: at most two seconds. A service that does not
  * answer is a fact, not an error; TuneError is for settings that cannot work at all.
  */
 export async function askServices(settings: Settings): Promise<ServiceFacts> {
-  const [database, redis, chroma] = await Promise.all([
+  const [database, redis, chroma, ollama] = await Promise.all([
     askDatabase(settings),
     askRedis(settings),
     askChroma(settings),
+    askOllama(settings),
   ]);
-  return { database, redis, ...(chroma && { chroma }) };
+  const colocated = [
+    ...colocatedOf(settings, { database, redis, ...(chroma && { chroma }) }),
+    ...(ollama ? [ollama] : []),
+  ];
+  return { database, redis, ...(chroma && { chroma }), ...(colocated.length > 0 && { colocated }) };
+}
+
+/** Those that answered, from this machine. */
+function colocatedOf(settings: Settings, { database, redis, chroma }: ServiceFacts): Colocated[] {
+  const found: Colocated[] = [];
+  const url = parseDatabaseUrl(databaseUrl(settings) ?? '');
+  if (
+    database.kind === 'postgresql' &&
+    database.answer.up &&
+    isLocalHost(url?.host ?? url?.query.get('host') ?? '')
+  ) {
+    found.push(postgresOf(database.where, database.sharedBuffers ?? 0, database.size ?? 0));
+  }
+  if (redis.kind === 'redis' && redis.answer.up && isLocalHost(hostOf(settings.get('REDIS_URL')?.value))) {
+    found.push(redisOf(redis.where, redis.usedMemory ?? 0, redis.maxMemory ?? 0));
+  }
+  if (chroma?.answer.up && isLocalHost(settings.get('CHROMA_HTTP_HOST')?.value))
+    found.push(chromaOf(chroma.where));
+  return found;
+}
+
+function hostOf(url: string | undefined): string {
+  return url && URL.canParse(url) ? new URL(url).hostname : '';
 }
 
 async function askDatabase(settings: Settings): Promise<DatabaseFacts> {

@@ -11,6 +11,15 @@ type PostgresFacts = Extract<DatabaseFacts, { kind: 'postgresql' }>;
 const QUESTION = `
   SELECT current_setting('server_version') AS version,
          current_setting('max_connections')::int AS max_connections,
+         current_setting('superuser_reserved_connections')::int
+           + coalesce(nullif(current_setting('reserved_connections', true), '')::int, 0) AS reserved,
+         (SELECT count(*)::int FROM pg_stat_activity
+          WHERE datname IS NOT NULL AND pid <> pg_backend_pid()
+            AND NOT (datname = current_database() AND usename = current_user)) AS others,
+         (SELECT rolconnlimit FROM pg_roles WHERE rolname = current_user) AS role_limit,
+         (SELECT datconnlimit FROM pg_database WHERE datname = current_database()) AS database_limit,
+         (SELECT setting::float8 * 8192 FROM pg_settings WHERE name = 'shared_buffers') AS shared_buffers,
+         pg_database_size(current_database())::float8 AS size,
          (SELECT installed_version FROM pg_available_extensions WHERE name = 'vector') AS installed,
          EXISTS (SELECT FROM pg_available_extensions WHERE name = 'vector') AS available,
          (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) AS superuser`;
@@ -18,6 +27,15 @@ const QUESTION = `
 interface Row {
   version: string;
   max_connections: number;
+  reserved: number;
+  /** Connections to the same database by the same user are taken for those of the cluster that is planned anew. */
+  others: number;
+  /** -1: no limit. */
+  role_limit: number | null;
+  database_limit: number | null;
+  /** Bytes. */
+  shared_buffers: number;
+  size: number;
   installed: string | null;
   available: boolean;
   superuser: boolean | null;
@@ -36,10 +54,20 @@ export async function askPostgres(url: DatabaseUrl): Promise<PostgresFacts> {
       answer: { up: true, version: row.version.split(' ', 1)[0] ?? row.version },
       vector: vectorExtension(row),
       maxConnections: row.max_connections,
+      reservedConnections: row.reserved,
+      otherConnections: row.others,
+      ...connectionLimit(row),
+      sharedBuffers: row.shared_buffers,
+      size: row.size,
     };
   } catch (error) {
     return { kind: 'postgresql', where, answer: { up: false, reason: reasonOf(error) } };
   }
+}
+
+function connectionLimit({ role_limit, database_limit }: Row): { connectionLimit?: number } {
+  const limits = [role_limit, database_limit].filter((limit) => limit !== null && limit >= 0);
+  return limits.length > 0 ? { connectionLimit: Math.min(...limits.map(Number)) } : {};
 }
 
 /** pgvector's control file is not "trusted": only a superuser may create the extension. */

@@ -29,8 +29,9 @@ export async function askRedis(settings: Settings): Promise<RedisFacts> {
   const where = target.protocol === 'unix:' ? target.pathname : target.host || 'localhost:6379';
   const redis = await loadPackage();
   try {
-    const version = await ping(redis, target, ANSWER_TIMEOUT);
-    return { kind: 'redis', where, answer: { up: true, version } };
+    const { version, ...numbers } = await ping(redis, target, ANSWER_TIMEOUT);
+    // A sentinel's numbers are its own, not those of the Redis that it names.
+    return { kind: 'redis', where, answer: { up: true, version }, ...(!sentinel && numbers) };
   } catch (error) {
     return { kind: 'redis', where, answer: { up: false, reason: reasonOf(error) } };
   }
@@ -67,8 +68,16 @@ async function loadPackage(): Promise<RedisPackage> {
   return redis;
 }
 
-/** Version of the server that answers. */
-async function ping({ createClient }: RedisPackage, url: URL, timeout: number): Promise<string> {
+interface Answer
+  extends Pick<
+    Extract<RedisFacts, { kind: 'redis' }>,
+    'maxClients' | 'clients' | 'usedMemory' | 'maxMemory'
+  > {
+  version: string;
+}
+
+/** What the server that answers says about itself; an ACL may keep INFO from us. */
+async function ping({ createClient }: RedisPackage, url: URL, timeout: number): Promise<Answer> {
   // redis-py's name for "any certificate".
   const anyCertificate = url.searchParams.get('ssl_cert_reqs') === 'none';
   const once = { connectTimeout: timeout, reconnectStrategy: false } as const;
@@ -83,8 +92,18 @@ async function ping({ createClient }: RedisPackage, url: URL, timeout: number): 
   try {
     await within(timeout, client.connect());
     await within(timeout, client.ping());
-    const info = await within(timeout, client.info('server')).catch(() => '');
-    return /^redis_version:(\S+)/m.exec(info)?.[1] ?? '?';
+    const info = await within(timeout, client.info()).catch(() => '');
+    const number = (name: string, key: string) => {
+      const text = new RegExp(`^${name}:(\\d+)`, 'm').exec(info)?.[1];
+      return text === undefined ? {} : { [key]: Number(text) };
+    };
+    return {
+      version: /^redis_version:(\S+)/m.exec(info)?.[1] ?? '?',
+      ...number('maxclients', 'maxClients'),
+      ...number('connected_clients', 'clients'),
+      ...number('used_memory', 'usedMemory'),
+      ...number('maxmemory', 'maxMemory'),
+    };
   } finally {
     if (client.isOpen) client.destroy();
   }

@@ -1,12 +1,18 @@
 import type { PlannedSetting, Setting } from '../../types.ts';
 import type { PlanInput } from '../input.ts';
+import { databaseGroup } from './database.ts';
 import type { Computed, SettingsContext, SettingsGroup } from './group.ts';
 import { redisGroup } from './redis.ts';
 import { vectorGroup } from './vector.ts';
 import { websocketGroup } from './websocket.ts';
 
 /** All groups, in the order of the report. */
-export const SETTINGS_GROUPS: readonly SettingsGroup[] = [websocketGroup, redisGroup, vectorGroup];
+export const SETTINGS_GROUPS: readonly SettingsGroup[] = [
+  websocketGroup,
+  redisGroup,
+  databaseGroup,
+  vectorGroup,
+];
 
 /** Of the interpreter, not of Open WebUI; PM2 sets it only where the interpreter's path says "python". */
 const PYTHON = { key: 'PYTHONUNBUFFERED', value: '1' };
