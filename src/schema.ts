@@ -68,6 +68,7 @@ const Services = z.object({
       connectionLimit: z.int().optional(),
       sharedBuffers: bytes.optional(),
       size: bytes.optional(),
+      stored: z.record(z.string(), z.string()).optional().describe('settings in Open WebUI’s config table'),
     }),
   ]),
   redis: z.discriminatedUnion('kind', [

@@ -115,6 +115,8 @@ export type DatabaseFacts =
       sharedBuffers?: number;
       /** Bytes of this database. */
       size?: number;
+      /** What Open WebUI's `config` table holds of the settings that plan/persisted.ts names, by key. */
+      stored?: Readonly<Record<string, string>>;
     };
 
 export type RedisFacts =

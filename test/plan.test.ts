@@ -4,6 +4,7 @@ import { TuneError } from '../src/errors.ts';
 import { makePlan } from '../src/plan/index.ts';
 import type { PlanInput } from '../src/plan/input.ts';
 import { SUPERVISOR } from '../src/plan/model.ts';
+import { SETTINGS_GROUPS } from '../src/plan/settings/index.ts';
 import { loadPreset } from '../src/presets.ts';
 import type { DatabaseFacts, Plan, RedisFacts, ServiceFacts } from '../src/types.ts';
 import { GIB, MIB } from '../src/units.ts';
@@ -503,6 +504,70 @@ describe('settings', () => {
       expect(settingOf(plan, 'VECTOR_DB')).toMatchObject({ value: 'qdrant', source });
     },
   );
+
+  it('sizes the pools to what the database has', () => {
+    const plan = makePlan(inputOf());
+    // 485 connections for 5 workers: 97 each, of which 8 for vectors; an engine never needs more than 20.
+    expect(settingOf(plan, 'DATABASE_POOL_SIZE')?.value).toBe('15');
+    expect(settingOf(plan, 'DATABASE_POOL_MAX_OVERFLOW')?.value).toBe('5');
+    expect(settingOf(plan, 'PGVECTOR_POOL_SIZE')?.value).toBe('8');
+    const theirs = makePlan(inputOf({ settings: settingsOf({ DATABASE_POOL_SIZE: '9' }) }));
+    expect(settingOf(theirs, 'DATABASE_POOL_SIZE')).toMatchObject({ value: '9', source: 'environment' });
+    expect(settingOf(theirs, 'DATABASE_POOL_MAX_OVERFLOW')).toBeUndefined();
+  });
+
+  it.each([
+    ['127.0.0.1', 'False'],
+    ['0.0.0.0', undefined],
+  ])('on %s, compression is %s', (host, value) =>
+    expect(
+      settingOf(
+        makePlan(inputOf({ host: { value: host, from: 'h', source: 'flag' } })),
+        'ENABLE_COMPRESSION_MIDDLEWARE',
+      )?.value,
+    ).toBe(value),
+  );
+
+  it('sets no more than its groups say, each key in one of them', () => {
+    const keys = SETTINGS_GROUPS.flatMap((group) => group.keys);
+    expect(new Set(keys).size).toBe(keys.length);
+    fc.assert(
+      fc.property(anyInput, (input) => {
+        const plan = planOrNothing(input);
+        fc.pre(plan !== undefined);
+        const computed = plan.settings.filter(({ source }) => source === 'computed').map(({ key }) => key);
+        expect([...keys, 'DATA_DIR', 'PYTHONUNBUFFERED']).toEqual(expect.arrayContaining(computed));
+        expect(plan.settings.every(({ reason }) => reason !== '')).toBe(true);
+      }),
+    );
+  });
+
+  describe('in Open WebUI’s database', () => {
+    const stored = (value: string, settings: Record<string, string>) =>
+      makePlan(
+        inputOf({
+          settings: settingsOf(settings, 'env file'),
+          services: {
+            ...SERVICES,
+            database: { ...SERVICES.database, stored: { 'rag.embedding_engine': value } } as DatabaseFacts,
+          },
+        }),
+      );
+
+    it('win over the environment, and the report says so', () => {
+      const plan = stored('', { RAG_EMBEDDING_ENGINE: 'openai' });
+      expect(plan.warnings.join()).toContain('RAG_EMBEDDING_ENGINE (env file) has no effect');
+      expect(plan.memory.level).toBe('full');
+    });
+
+    it('are nothing to warn of where they agree, or do not count', () => {
+      expect(stored('openai', { RAG_EMBEDDING_ENGINE: 'openai' }).warnings).toEqual([]);
+      expect(stored('openai', {}).memory.level).toBe('lean');
+      const off = stored('', { RAG_EMBEDDING_ENGINE: 'openai', ENABLE_PERSISTENT_CONFIG: 'false' });
+      expect(off.warnings).toEqual([]);
+      expect(off.memory.level).toBe('lean');
+    });
+  });
 
   it('renders only what no file brings', () => {
     const rendered = (source: 'environment' | 'env file' | 'secrets file' | 'preset') =>

@@ -18,6 +18,7 @@ import {
   workersThatFit,
 } from './memory.ts';
 import { LEVELS } from './model.ts';
+import { overruledByDatabase, withStored } from './persisted.ts';
 import { connectionBudget, workersForConnections } from './pools.ts';
 import { type Missing, missingForSeveralWorkers, type Requirement, usesPgvector } from './services.ts';
 import { planSettings } from './settings/index.ts';
@@ -35,7 +36,10 @@ export function makePlan(input: PlanInput): Plan {
     hasLocalVectors: input.hasLocalVectors,
     hasPgvectorDriver: input.openWebui.drivers.pgvector ?? false,
   };
-  const forecast = forecastLevel(preload, requirement);
+  const forecast = forecastLevel(preload, {
+    ...requirement,
+    settings: withStored(settings, services.database),
+  });
   const whole = makeBudget(machine.memory, preset, input.memory);
   requireOneWorker(whole, forecast.level, preset);
   const colocated = services.colocated ?? [];
@@ -62,7 +66,12 @@ export function makePlan(input: PlanInput): Plan {
     preload,
     drainSeconds: preset.drainSeconds,
     places,
-    settings: planSettings(input, { ...requirement, workers: count.workers }),
+    settings: planSettings(input, {
+      ...requirement,
+      workers: count.workers,
+      isLoopback: isLoopback(input.host.value),
+      workerLimit: memory.workerLimit,
+    }),
     warnings: [
       ...(input.warnings ?? []),
       ...machine.notes,
@@ -70,6 +79,7 @@ export function makePlan(input: PlanInput): Plan {
       ...explainWish(input, count),
       ...explainConnections(input, requirement, count.workers),
       ...explainLimits(machine, services),
+      ...overruledByDatabase(settings, services.database),
       ...(lacking > 0
         ? [
             `${colocated.map(({ name }) => name).join(', ')} on this machine may need ${formatBytes(lacking)} more than is left beside one worker`,

@@ -52,7 +52,7 @@ async function askDatabase(settings: Settings): Promise<DatabaseFacts> {
   const url = readDatabaseUrl('DATABASE_URL', text);
   if (url.scheme === 'sqlite') return { kind: 'sqlite' };
   if (url.scheme !== 'postgresql') return { kind: 'other', scheme: url.scheme };
-  const facts = await askPostgres(url);
+  const facts = await askPostgres(url, settings.get('DATABASE_SCHEMA')?.value || undefined);
   const vectors = settings.get('PGVECTOR_DB_URL')?.value;
   if (!vectors) return facts;
   // Vectors live in a database of their own: that is the one that needs the extension.

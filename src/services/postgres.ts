@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import type { ConnectionOptions } from 'node:tls';
-import type { ClientConfig } from 'pg';
+import type { Client, ClientConfig } from 'pg';
+import { PERSISTED } from '../plan/persisted.ts';
 import type { DatabaseFacts, VectorExtension } from '../types.ts';
 import { ANSWER_TIMEOUT, reasonOf, within } from './timeout.ts';
 import { type DatabaseUrl, whereOf } from './urls.ts';
@@ -36,18 +37,19 @@ interface Row {
   /** Bytes. */
   shared_buffers: number;
   size: number;
+  stored?: Readonly<Record<string, string>> | undefined;
   installed: string | null;
   available: boolean;
   superuser: boolean | null;
 }
 
 /** Asks a PostgreSQL for its version, its connections and the pgvector extension. */
-export async function askPostgres(url: DatabaseUrl): Promise<PostgresFacts> {
+export async function askPostgres(url: DatabaseUrl, schema?: string): Promise<PostgresFacts> {
   const where = whereOf(url);
   // Outside of the `try`: a package that does not load is no PostgreSQL that does not answer.
   const { default: pg } = await import('pg');
   try {
-    const row = await within(ANSWER_TIMEOUT, query(pg, url));
+    const row = await within(ANSWER_TIMEOUT, query(pg, url, schema));
     return {
       kind: 'postgresql',
       where,
@@ -59,6 +61,7 @@ export async function askPostgres(url: DatabaseUrl): Promise<PostgresFacts> {
       ...connectionLimit(row),
       sharedBuffers: row.shared_buffers,
       size: row.size,
+      ...(row.stored && { stored: row.stored }),
     };
   } catch (error) {
     return { kind: 'postgresql', where, answer: { up: false, reason: reasonOf(error) } };
@@ -77,22 +80,41 @@ function vectorExtension({ installed, available, superuser }: Row): VectorExtens
   return superuser ? 'creatable' : 'superuser-only';
 }
 
-async function query(pg: PgPackage, url: DatabaseUrl): Promise<Row> {
+async function query(pg: PgPackage, url: DatabaseUrl, schema: string | undefined): Promise<Row> {
   const mode = url.query.get('sslmode') ?? url.query.get('ssl') ?? 'prefer';
-  if (mode === 'disable' || mode === 'false') return queryWith(pg, url, false);
-  if (mode !== 'prefer' && mode !== 'allow') return queryWith(pg, url, tlsOptions(url, mode));
+  if (mode === 'disable' || mode === 'false') return queryWith(pg, url, false, schema);
+  if (mode !== 'prefer' && mode !== 'allow') return queryWith(pg, url, tlsOptions(url, mode), schema);
   try {
-    return await queryWith(pg, url, false);
+    return await queryWith(pg, url, false, schema);
   } catch (error) {
     // What a server says that takes encrypted connections only; libpq's default tries both.
     if (/no encryption|SSL off|requires? (?:SSL|encryption)/i.test(reasonOf(error))) {
-      return queryWith(pg, url, tlsOptions(url, 'require'));
+      return queryWith(pg, url, tlsOptions(url, 'require'), schema);
     }
     throw error;
   }
 }
 
-async function queryWith(pg: PgPackage, url: DatabaseUrl, ssl: false | ConnectionOptions): Promise<Row> {
+/** The rows of Open WebUI's `config` table that matter here; undefined where there is no such table yet. */
+async function storedSettings(client: Client, schema: string | undefined): Promise<Row['stored']> {
+  const table = schema ? `${client.escapeIdentifier(schema)}.config` : 'config';
+  try {
+    const { rows } = await client.query<{ key: string; value: string | null }>(
+      `SELECT key, value #>> '{}' AS value FROM (SELECT key, value::jsonb AS value FROM ${table} WHERE key = ANY($1)) AS stored`,
+      [Object.values(PERSISTED)],
+    );
+    return Object.fromEntries(rows.map(({ key, value }) => [key, value ?? '']));
+  } catch {
+    return undefined; // a new database, an older layout, or no right to read it
+  }
+}
+
+async function queryWith(
+  pg: PgPackage,
+  url: DatabaseUrl,
+  ssl: false | ConnectionOptions,
+  schema?: string,
+): Promise<Row> {
   const config: ClientConfig = {
     host: url.host ?? url.query.get('host') ?? 'localhost',
     port: url.port ?? Number(url.query.get('port') ?? 5432),
@@ -111,7 +133,7 @@ async function queryWith(pg: PgPackage, url: DatabaseUrl, ssl: false | Connectio
   try {
     const { rows } = await client.query<Row>(QUESTION);
     if (!rows[0]) throw new Error('an empty answer');
-    return rows[0];
+    return { ...rows[0], stored: await storedSettings(client, schema) };
   } finally {
     await client.end();
   }

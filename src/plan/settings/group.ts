@@ -3,6 +3,10 @@ import type { Requirement } from '../services.ts';
 /** What the groups of settings decide by. */
 export interface SettingsContext extends Requirement {
   workers: number;
+  /** Whether only this machine, or a proxy on it, can reach the workers. */
+  isLoopback: boolean;
+  /** Bytes of private memory at which a worker is replaced. */
+  workerLimit: number;
 }
 
 /** A setting that we would set, and why; whatever the user has set is left alone by the caller. */

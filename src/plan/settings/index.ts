@@ -2,7 +2,14 @@ import type { PlannedSetting, Setting } from '../../types.ts';
 import type { PlanInput } from '../input.ts';
 import { databaseGroup } from './database.ts';
 import type { Computed, SettingsContext, SettingsGroup } from './group.ts';
+import { httpGroup } from './http.ts';
+import { loggingGroup } from './logging.ts';
+import { modelsGroup } from './models.ts';
+import { pluginsGroup } from './plugins.ts';
 import { redisGroup } from './redis.ts';
+import { streamingGroup } from './streaming.ts';
+import { threadsGroup } from './threads.ts';
+import { timeoutsGroup } from './timeouts.ts';
 import { vectorGroup } from './vector.ts';
 import { websocketGroup } from './websocket.ts';
 
@@ -12,6 +19,13 @@ export const SETTINGS_GROUPS: readonly SettingsGroup[] = [
   redisGroup,
   databaseGroup,
   vectorGroup,
+  threadsGroup,
+  httpGroup,
+  modelsGroup,
+  streamingGroup,
+  loggingGroup,
+  timeoutsGroup,
+  pluginsGroup,
 ];
 
 /** Of the interpreter, not of Open WebUI; PM2 sets it only where the interpreter's path says "python". */
