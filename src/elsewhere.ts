@@ -55,6 +55,7 @@ export async function planElsewhere(options: TuneOptions, root: string): Promise
     host: wishOr(options.host, '--host', DEFAULT_HOST),
     port: wishOr(options.port, '--port', DEFAULT_PORT),
     ...(options.preload && { preload: options.preload }),
+    ...(options.runtime && { runtime: options.runtime }),
     warnings: [
       `planned for the machine in ${root}: its paths are examples, and nobody has asked for its PostgreSQL, Redis and ` +
         'vector store, without which it can have one worker only',

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { PRELOAD_CHOICES } from './runtime/contract.ts';
-import { LIMITS, type Plan, SOURCES } from './types.ts';
+import { LIMITS, type Plan, RUNTIMES, SOURCES } from './types.ts';
 
 /*
  * What `webui-tune --json` prints, for programs that read it. Bytes are bytes and counts are counts; where something is
@@ -104,7 +104,7 @@ const Memory = z.object({
   from: z.object({ bytes, source: z.string() }).describe('what the budget was cut from'),
   reserve: bytes.describe('bytes kept free'),
   services: bytes.describe('bytes of the budget set aside for services on the same machine'),
-  level: z.enum(['full', 'lean', 'libraries', 'none']),
+  level: z.enum(['full', 'lean', 'libraries', 'none', 'uvicorn']),
   levelReason: z.string(),
   base: bytes.describe('bytes of the preload process, shared by all workers'),
   worker: bytes.describe('bytes that one more worker adds, its supervisor included'),
@@ -133,6 +133,7 @@ export const PlanSchema = z.object({
   preset: z.string(),
   host: z.string(),
   port: z.int(),
+  runtime: z.enum(RUNTIMES),
   preload: z.enum(PRELOAD_CHOICES),
   drainSeconds: z.int(),
   places: z.object({

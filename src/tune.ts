@@ -19,7 +19,7 @@ import { findEnvFile, valuesOf } from './settings/env-file.ts';
 import { chooseSecretsToKeep, type Keeping } from './settings/keep.ts';
 import { SECRETS_NAME } from './settings/secrets-file.ts';
 import { shellEnvironment } from './settings/shell-environment.ts';
-import type { Environment, Plan } from './types.ts';
+import type { Environment, Plan, RuntimeChoice } from './types.ts';
 import { DEFAULT_HOST, DEFAULT_PORT, describedMachine, memoryWish, wishOr, workersWish } from './wishes.ts';
 
 /** What the flags say; undefined: nothing. */
@@ -37,6 +37,7 @@ export interface TuneOptions {
   envFile?: string;
   preset?: string;
   preload?: PreloadChoice;
+  runtime?: RuntimeChoice;
   /** Where the ecosystem file will be; its folder is where the env file is looked for. */
   out?: string;
   /** For tests; by default those of this process. */
@@ -117,6 +118,7 @@ export async function tune(options: TuneOptions): Promise<Tuned> {
     host: wishOr(options.host, '--host', DEFAULT_HOST),
     port: wishOr(options.port, '--port', DEFAULT_PORT),
     ...(options.preload && { preload: options.preload }),
+    ...(options.runtime && { runtime: options.runtime }),
     warnings: [
       ...openWebui.warnings,
       ...dataDir.warnings,

@@ -227,8 +227,15 @@ export interface PlannedSetting {
   rendered: boolean;
 }
 
-/** What of Open WebUI the preload process has imported when it forks; `full` and `lean` are both level `app`. */
-export type PreloadLevel = 'full' | 'lean' | 'libraries' | 'none';
+/**
+ * What of Open WebUI the preload process has imported when it forks; `full` and `lean` are both level `app`. `uvicorn`:
+ * there is none, each worker and their parent import all of it.
+ */
+export type PreloadLevel = 'full' | 'lean' | 'libraries' | 'none' | 'uvicorn';
+
+/** How workers come about: forked from the preload process, or spawned by Open WebUI's own server. */
+export const RUNTIMES = ['preload', 'uvicorn'] as const;
+export type RuntimeChoice = (typeof RUNTIMES)[number];
 
 export interface MemoryPlan {
   /** Bytes that the whole tree may use. */
@@ -280,6 +287,7 @@ export interface Plan {
   preset: string;
   host: string;
   port: number;
+  runtime: RuntimeChoice;
   preload: PreloadChoice;
   drainSeconds: number;
   places: Places;

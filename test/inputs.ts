@@ -108,6 +108,7 @@ export const anyInput: fc.Arbitrary<PlanInput> = fc
     hasServices: fc.boolean(),
     isRemote: fc.boolean(),
     preload: fc.constantFrom('auto', 'app', 'lean', 'libraries', 'none'),
+    runtime: fc.constantFrom('preload', 'preload', 'preload', 'uvicorn'),
     settings: fc.dictionary(
       fc.constantFrom('WEBUI_NAME', 'A', '__proto__', 'ENABLE_ORJSON', 'WEBUI_URL'),
       value,
@@ -141,5 +142,6 @@ export const anyInput: fc.Arbitrary<PlanInput> = fc
       ...(parts.workers && { workers: { value: parts.workers, from: parts.hostile, source: 'flag' } }),
       ...(parts.memory && { memory: { value: parts.memory, from: parts.hostile, source: 'flag' } }),
       preload: parts.preload,
+      runtime: parts.runtime,
     });
   });

@@ -33,7 +33,8 @@ describe('whatever the machine and the wishes', () => {
         const plan = planOrNothing(input);
         fc.pre(plan !== undefined);
         const { budget, base, worker, growth, from, reserve, services } = plan.memory;
-        expect(base + services + (plan.workers + 1) * (worker + growth)).toBeLessThanOrEqual(budget);
+        const surge = plan.runtime === 'uvicorn' ? 0 : 1;
+        expect(base + services + (plan.workers + surge) * (worker + growth)).toBeLessThanOrEqual(budget);
         expect(budget + reserve).toBe(from.bytes);
         expect(from.bytes).toBeLessThanOrEqual(input.machine.memory.availableBytes);
         expect(from.bytes).toBeLessThanOrEqual(input.memory?.value ?? from.bytes);
@@ -45,7 +46,7 @@ describe('whatever the machine and the wishes', () => {
     fc.assert(
       fc.property(anyInput, (input) => {
         const plan = planOrNothing(input);
-        fc.pre(plan !== undefined);
+        fc.pre(plan?.runtime === 'preload');
         const { budget, base, worker, growth, workerLimit } = plan.memory;
         const starting = worker + growth;
         expect(base + starting + plan.workers * (workerLimit + SUPERVISOR)).toBeLessThanOrEqual(budget);
@@ -462,6 +463,34 @@ describe('memory', () => {
       expect(workerLimit).toBeGreaterThanOrEqual(1.25 * (worker - SUPERVISOR));
     }
   });
+});
+
+describe('--runtime uvicorn', () => {
+  it.each([
+    // 188 for one worker, which is the server itself; the parent's 620 more for several.
+    [1, (188 + 620) * MIB],
+    [2, (808 + 2 * 620) * MIB],
+    [4, (808 + 4 * 620) * MIB],
+  ])('%d workers: sized at their full memory and their parent’s', (workers, predicted) => {
+    const plan = makePlan(
+      inputOf({ runtime: 'uvicorn', workers: { value: workers, from: 'w', source: 'flag' } }),
+    );
+    expect(plan).toMatchObject({ runtime: 'uvicorn', workers, memory: { level: 'uvicorn', predicted } });
+  });
+
+  it('is within 15 % of what four workers were measured at', () => {
+    const { predicted } = makePlan(inputOf({ runtime: 'uvicorn' })).memory;
+    expect(Math.abs(predicted / (3202 * MIB) - 1)).toBeLessThan(0.15);
+  });
+
+  it('says what it cannot do', () => {
+    expect(makePlan(inputOf({ runtime: 'uvicorn' })).warnings.join()).toContain('reload without an outage');
+    expect(makePlan(inputOf()).warnings).toEqual([]);
+  });
+
+  it.each(['darwin', 'win32'])('is the default on %s', (platform) =>
+    expect(makePlan(inputOf({ machine: { ...machineOf(4, 16 * GIB), platform } })).runtime).toBe('uvicorn'),
+  );
 });
 
 describe('the address', () => {

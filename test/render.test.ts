@@ -148,6 +148,26 @@ describe('the apps', () => {
   });
 });
 
+describe('the app of --runtime uvicorn', () => {
+  const plan = makePlan(inputOf({ runtime: 'uvicorn' }));
+  const [app, ...others] = appsOf(plan);
+
+  it('is one, in fork mode, with the workers of Open WebUI’s own server', () => {
+    expect(others).toEqual([]);
+    expect(app).toMatchObject({
+      name: 'open-webui',
+      script: '/package/dist/runtime/preload/serve.py',
+      interpreter: '/venv/bin/python',
+      exec_mode: 'fork',
+      env: { WEBUI_TUNE_UVICORN_WORKERS: '4', [ENV.secretsFile]: '/data/.webui-tune.env' },
+    });
+    expect(app).not.toHaveProperty('instances');
+    expect(faultsOf([app ?? {}])).toEqual([]);
+  });
+
+  it('does not promise what it cannot do', () => expect(renderEcosystem(plan)).not.toContain('pm2 reload'));
+});
+
 describe('faultsOf', () => {
   const app = { name: 'a', script: 's' };
 

@@ -5,6 +5,7 @@ import type { Terminal } from '../io/terminal.ts';
 import { presetNames } from '../presets.ts';
 import { FORMATS } from '../render/formats.ts';
 import { PRELOAD_CHOICES } from '../runtime/contract.ts';
+import { RUNTIMES } from '../types.ts';
 import { parsePercent, parseSize } from '../units.ts';
 import { type EcosystemOptions, printEcosystem } from './ecosystem.ts';
 
@@ -84,6 +85,12 @@ export function addPlanOptions(command: Command): Command {
     .option('--python <path>', 'interpreter or virtual environment of Open WebUI')
     .option('--env-file <file>', 'settings of Open WebUI (default: open-webui.env)')
     .option('--preset <name|file>', `${presetNames().join(', ')}, or a YAML file (default: default)`)
+    .addOption(
+      new Option(
+        '--runtime <how>',
+        'preload: workers forked from one process; uvicorn: Open WebUI’s own (default: preload on Linux)',
+      ).choices(RUNTIMES),
+    )
     .addOption(
       new Option('--preload <what>', 'what the workers share; auto: all that is safe').choices(
         PRELOAD_CHOICES,

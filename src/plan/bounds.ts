@@ -1,6 +1,7 @@
 import type { Colocated, MachineFacts, Plan, Recommendation, RedisFacts, ServiceFacts } from '../types.ts';
 import { formatBytes } from '../units.ts';
 import type { PlanInput } from './input.ts';
+import { surge } from './model.ts';
 import { connectionBudget, connectionsOf, leastPools } from './pools.ts';
 import { type Requirement, usesPgvector } from './services.ts';
 
@@ -32,7 +33,7 @@ export function boundReasons(
   const each = connectionsOf(leastPools(settings, usesPgvector(requirement)));
   const reasons: Readonly<Record<keyof Plan['bounds'], string>> = {
     cores: `${cores} cores × ${input.preset.workers.perCore} a core${share > 0 ? `, less ${Math.round(share * 100)} % for ${namesOf(services)}` : ''}`,
-    memory: `(${formatBytes(memory.budget)} − ${formatBytes(memory.services)} for services − ${formatBytes(memory.base)}) ÷ ${formatBytes(memory.worker + memory.growth)}, less one for reloads`,
+    memory: `(${formatBytes(memory.budget)} − ${formatBytes(memory.services)} for services − ${formatBytes(memory.base)}) ÷ ${formatBytes(memory.worker + memory.growth)}${surge(memory.level) > 0 ? ', less one for reloads' : ''}`,
     database: `(${connectionBudget(services.database)?.reason ?? ''}) ÷ ${each} connections a worker, less one for reloads`,
     services:
       bounds.services === 1

@@ -17,9 +17,10 @@ import {
   setAside,
   workersThatFit,
 } from './memory.ts';
-import { LEVELS } from './model.ts';
+import { LEVELS, surge } from './model.ts';
 import { overruledByDatabase, withStored } from './persisted.ts';
 import { connectionBudget, workersForConnections } from './pools.ts';
+import { chooseRuntime, runtimeRecommendation, runtimeWarnings } from './runtime.ts';
 import { type Missing, missingForSeveralWorkers, type Requirement, usesPgvector } from './services.ts';
 import { planSettings } from './settings/index.ts';
 import { countWorkers, type OtherBounds, type WorkerCount } from './workers.ts';
@@ -30,16 +31,21 @@ import { countWorkers, type OtherBounds, type WorkerCount } from './workers.ts';
 export function makePlan(input: PlanInput): Plan {
   const { machine, preset, services, settings, places } = input;
   const preload = input.preload ?? preset.preload;
+  const runtime = chooseRuntime(input);
   const requirement: Requirement = {
     settings,
     services,
     hasLocalVectors: input.hasLocalVectors,
     hasPgvectorDriver: input.openWebui.drivers.pgvector ?? false,
   };
-  const forecast = forecastLevel(preload, {
-    ...requirement,
-    settings: withStored(settings, services.database),
-  });
+  const forecast = forecastLevel(
+    preload,
+    {
+      ...requirement,
+      settings: withStored(settings, services.database),
+    },
+    runtime,
+  );
   const whole = makeBudget(machine.memory, preset, input.memory);
   requireOneWorker(whole, forecast.level, preset);
   const colocated = services.colocated ?? [];
@@ -63,6 +69,7 @@ export function makePlan(input: PlanInput): Plan {
     preset: preset.name,
     host: input.host.value,
     port: input.port.value,
+    runtime,
     preload,
     drainSeconds: preset.drainSeconds,
     places,
@@ -79,6 +86,7 @@ export function makePlan(input: PlanInput): Plan {
       ...explainWish(input, count),
       ...explainConnections(input, requirement, count.workers),
       ...explainLimits(machine, services),
+      ...runtimeWarnings({ runtime, workers: count.workers }),
       ...overruledByDatabase(settings, services.database),
       ...(lacking > 0
         ? [
@@ -143,7 +151,7 @@ function recommend(
     {
       key: 'memory.predicted',
       value: formatBytes(memory.predicted),
-      reason: `${formatBytes(memory.base)} for the ${memory.level} preload + ${workers} × ${formatBytes(memory.worker)}`,
+      reason: `${formatBytes(memory.base)} for ${plan.runtime === 'uvicorn' ? 'their parent and what they share' : `the ${memory.level} preload`} + ${workers} × ${formatBytes(memory.worker)}`,
       source: 'computed',
     },
     {
@@ -152,18 +160,8 @@ function recommend(
       reason: servicesReason(plan.services.colocated ?? []),
       source: 'computed',
     },
-    {
-      key: 'memory.workerLimit',
-      value: formatBytes(memory.workerLimit),
-      reason: 'private memory at which a worker is replaced by a new one',
-      source: 'computed',
-    },
-    {
-      key: 'preload',
-      value: plan.preload === 'auto' ? `auto (${memory.level})` : plan.preload,
-      reason: `${memory.levelReason}; ${LEVELS[memory.level].source}`,
-      source: input.preload === undefined ? 'preset' : 'flag',
-    },
+    ...(plan.runtime === 'preload' ? preloadNumbers(plan, input) : []),
+    runtimeRecommendation(input),
     {
       key: 'address',
       value: `${input.host.value}:${input.port.value}`,
@@ -178,6 +176,25 @@ function recommend(
     },
     ...boundReasons(plan, input, requirement),
     ...machineFacts(plan.machine),
+  ];
+}
+
+/** Numbers that only forked workers have. */
+function preloadNumbers(plan: Omit<Plan, 'recommendations'>, input: PlanInput): Recommendation[] {
+  const { memory } = plan;
+  return [
+    {
+      key: 'memory.workerLimit',
+      value: formatBytes(memory.workerLimit),
+      reason: 'private memory at which a worker is replaced by a new one',
+      source: 'computed',
+    },
+    {
+      key: 'preload',
+      value: plan.preload === 'auto' ? `auto (${memory.level})` : plan.preload,
+      reason: `${memory.levelReason}; ${LEVELS[memory.level].source}`,
+      source: input.preload === undefined ? 'preset' : 'flag',
+    },
   ];
 }
 
@@ -198,7 +215,7 @@ function workersReason(
         ? `${input.workers.from} asks for it`
         : `the preset ${JSON.stringify(input.preset.name)} takes no more`;
     case 'memory':
-      return `${formatBytes(memory.budget - memory.services)} hold ${formatBytes(memory.base)} + ${(bounds.memory ?? 0) + 1} × ${formatBytes(memory.worker + memory.growth)} (one of them for reloads)`;
+      return `${formatBytes(memory.budget - memory.services)} hold ${formatBytes(memory.base)} + ${(bounds.memory ?? 0) + surge(memory.level)} × ${formatBytes(memory.worker + memory.growth)}${surge(memory.level) > 0 ? ' (one of them for reloads)' : ''}`;
     case 'database':
       return `the database has connections for ${bounds.database}, and for one more while reloading`;
     case 'cores':

@@ -1,5 +1,13 @@
 import type { PreloadChoice } from '../runtime/contract.ts';
-import type { MachineFacts, Places, Preset, ServiceFacts, Settings, Source } from '../types.ts';
+import type {
+  MachineFacts,
+  Places,
+  Preset,
+  RuntimeChoice,
+  ServiceFacts,
+  Settings,
+  Source,
+} from '../types.ts';
 
 /** What the user asked for, or the default in its place. */
 export interface Wish<T> {
@@ -26,6 +34,8 @@ export interface PlanInput {
   host: Wish<string>;
   port: Wish<number>;
   preload?: PreloadChoice;
+  /** Undefined: what the platform can do. */
+  runtime?: RuntimeChoice;
   /** What was noticed while reading: printed with the plan's own. */
   warnings?: readonly string[];
 }

@@ -1,9 +1,9 @@
 import { EXIT, TuneError } from '../errors.ts';
 import type { PreloadChoice } from '../runtime/contract.ts';
-import type { Colocated, MemoryFacts, MemoryPlan, PreloadLevel, Preset } from '../types.ts';
+import type { Colocated, MemoryFacts, MemoryPlan, PreloadLevel, Preset, RuntimeChoice } from '../types.ts';
 import { formatBytes, MIB } from '../units.ts';
 import type { Wish } from './input.ts';
-import { LEVELS, SUPERVISOR, workerCost, workerGrowth } from './model.ts';
+import { baseCost, LEVELS, SUPERVISOR, surge, workerCost, workerGrowth } from './model.ts';
 import { type Requirement, usesLocalChroma } from './services.ts';
 
 /** Worker limits are whole multiples of this, so that a plan does not change with every megabyte that is free. */
@@ -56,7 +56,7 @@ export function setAside(
 
 /** Bytes of one worker, and of its successor during a reload. */
 function neededForOne(level: PreloadLevel, preset: Preset): number {
-  return LEVELS[level].base + 2 * (workerCost(level) + workerGrowth(level, preset));
+  return baseCost(level, 1) + (1 + surge(level)) * (workerCost(level) + workerGrowth(level, preset));
 }
 
 export interface Forecast {
@@ -68,7 +68,17 @@ export interface Forecast {
  * What the preload process will have imported: a forecast, because it decides itself, by its safety checks and by the
  * engines in Open WebUI's database, which win over the environment after the first boot.
  */
-export function forecastLevel(choice: PreloadChoice, requirement: Requirement): Forecast {
+export function forecastLevel(
+  choice: PreloadChoice,
+  requirement: Requirement,
+  runtime: RuntimeChoice = 'preload',
+): Forecast {
+  if (runtime === 'uvicorn') {
+    return {
+      level: 'uvicorn',
+      levelReason: 'each worker imports Open WebUI for itself, and so does their parent',
+    };
+  }
   if (choice === 'libraries' || choice === 'none')
     return { level: choice, levelReason: `--preload ${choice}` };
   if (usesLocalChroma(requirement)) {
@@ -84,7 +94,8 @@ export function forecastLevel(choice: PreloadChoice, requirement: Requirement): 
 /** Workers that fit, with room for one more while a reload replaces them. Zero: not even one does. */
 export function workersThatFit(budget: number, level: PreloadLevel, preset: Preset): number {
   const each = workerCost(level) + workerGrowth(level, preset);
-  return Math.max(0, Math.floor((budget - LEVELS[level].base) / each) - 1);
+  const several = Math.floor((budget - LEVELS[level].base) / each) - surge(level);
+  return Math.max(several, budget >= neededForOne(level, preset) ? 1 : 0);
 }
 
 /** Throws TuneError where not even one worker fits: by how much, and what would help. */
@@ -110,8 +121,8 @@ export function requireOneWorker(
   }
   throw new TuneError(
     `too little memory for one worker: ${formatBytes(needed - budget)} are missing.\n` +
-      `  needed: ${formatBytes(needed)} = ${formatBytes(LEVELS[level].base)} for the ${level} preload ` +
-      `+ 2 × ${formatBytes(each)} (one worker, and its successor during a reload)\n` +
+      `  needed: ${formatBytes(needed)} = ${formatBytes(baseCost(level, 1))} for the ${level} preload ` +
+      `+ ${surge(level) + 1} × ${formatBytes(each)} (one worker${surge(level) > 0 ? ', and its successor during a reload' : ''})\n` +
       `  budget: ${formatBytes(budget)} = ${formatBytes(from.bytes)} (${from.source}) − ${formatBytes(reserve)} reserve`,
     EXIT.machine,
     help,
@@ -125,7 +136,7 @@ export function makeMemoryPlan(
   forecast: Forecast,
   preset: Preset,
 ): MemoryPlan {
-  const { base } = LEVELS[forecast.level];
+  const base = baseCost(forecast.level, workers);
   const worker = workerCost(forecast.level);
   return {
     ...budget,
@@ -144,6 +155,7 @@ export function makeMemoryPlan(
  */
 function workerLimit(workers: number, budget: number, level: PreloadLevel, preset: Preset): number {
   const growth = workerGrowth(level, preset);
+  if (level === 'uvicorn') return LEVELS.uvicorn.worker + growth; // shown to nobody: PM2 cannot enforce it
   const starting = workerCost(level) + growth;
   const share = (budget - LEVELS[level].base - starting) / workers - SUPERVISOR;
   const stepped = Math.floor(share / LIMIT_STEP) * LIMIT_STEP;

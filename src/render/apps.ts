@@ -38,8 +38,16 @@ const PRELOAD_MAX_RESTARTS = 10;
  */
 const WORKER_RESTART_DELAY = 100;
 
-/** The two apps, the preload process first: PM2 starts them in this order. */
+/** Launcher of Open WebUI's own server, in the runtime folder, and the variable that tells it how many workers. */
+const SERVE = 'preload/serve.py';
+const SERVE_WORKERS = 'WEBUI_TUNE_UVICORN_WORKERS';
+
+/** Milliseconds until the first restart of a server that imports for 20 s anyway; PM2 raises it while starts fail. */
+const SERVE_RESTART_DELAY = 1_000;
+
+/** The two apps, the preload process first: PM2 starts them in this order. With `--runtime uvicorn` there is one. */
 export function appsOf(plan: Plan): App[] {
+  if (plan.runtime === 'uvicorn') return [uvicornApp(plan)];
   return [preloadApp(plan), clusterApp(plan)];
 }
 
@@ -81,6 +89,26 @@ function clusterApp(plan: Plan): App {
       [ENV.drainSeconds]: String(plan.drainSeconds),
       [ENV.memoryLimit]: String(workerLimitMib(plan)),
     },
+  };
+}
+
+/** PM2 knows one process of it: it can be stopped and started, and that is all (plan/runtime.ts). */
+function uvicornApp(plan: Plan): App {
+  const { places } = plan;
+  return {
+    name: APPS.cluster,
+    ...scriptAt(`${places.runtime}/${SERVE}`),
+    interpreter: places.python,
+    exec_mode: 'fork',
+    autorestart: true,
+    min_uptime: PRELOAD_MIN_UPTIME,
+    max_restarts: PRELOAD_MAX_RESTARTS,
+    exp_backoff_restart_delay: SERVE_RESTART_DELAY,
+    stop_exit_codes: [EXIT_CANNOT_BOOT],
+    kill_timeout: plan.drainSeconds * 1000 + KILL_MARGIN,
+    pmx: false,
+    vizion: false,
+    env: { ...preloadEnvironment(plan), [SERVE_WORKERS]: String(plan.workers) },
   };
 }
 

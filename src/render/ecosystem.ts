@@ -17,6 +17,16 @@ const INTRODUCTION = `${HEADER}
 // webui-tune again: it overwrites this file.
 `;
 
+const UVICORN_INTRODUCTION = `${HEADER}
+//
+//   pm2 start FILE           starts it; reads this file anew
+//   pm2 restart open-webui   stops all workers and starts them again: after a change of the env file
+//
+// Open WebUI's own server with its own workers (--runtime uvicorn). Settings belong into the env file (open-webui.env
+// beside this file, or --env-file), which is read at every start; secrets belong nowhere else. What is computed here
+// gives way to a line there. To size it anew, run webui-tune again: it overwrites this file.
+`;
+
 /** Why there are so many workers, in words that stay the same as long as the plan does. */
 const WORKERS_BECAUSE: Readonly<Record<LimitedBy, string>> = {
   cores: 'one for each core that may be used',
@@ -45,6 +55,14 @@ function commentsOn(name: AppValue | undefined, plan: Plan): Readonly<Record<str
       kill_timeout: 'ms; it serves nobody, but may be in the middle of a migration',
     };
   }
+  if (plan.runtime === 'uvicorn') {
+    return {
+      ...COMMENTS,
+      min_uptime: 'ms; an earlier death is a failed start',
+      max_restarts: 'failed starts in a row',
+      kill_timeout: 'ms; uvicorn waits for open answers as long as it is let',
+    };
+  }
   return {
     ...COMMENTS,
     instances: WORKERS_BECAUSE[plan.limitedBy],
@@ -57,7 +75,8 @@ function commentsOn(name: AppValue | undefined, plan: Plan): Readonly<Record<str
 /** The text of the file. The same plan is the same text. */
 export function renderEcosystem(plan: Plan): string {
   const apps = appsOf(plan).map((app) => renderApp(app, commentsOn(app.name, plan)));
-  return `${INTRODUCTION}module.exports = {\n  apps: [\n${apps.join('')}  ],\n};\n`;
+  const introduction = plan.runtime === 'uvicorn' ? UVICORN_INTRODUCTION : INTRODUCTION;
+  return `${introduction}module.exports = {\n  apps: [\n${apps.join('')}  ],\n};\n`;
 }
 
 function renderApp(app: App, comments: Readonly<Record<string, string>>): string {

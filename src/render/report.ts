@@ -18,6 +18,7 @@ const LABELS: Readonly<Record<string, string>> = {
   'memory.predicted': 'memory needed',
   'memory.workerLimit': 'worker limit',
   preload: 'preload',
+  runtime: 'runtime',
   address: 'address',
   drainSeconds: 'drain time',
   'machine.cores': 'physical cores',

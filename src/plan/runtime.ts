@@ -1,0 +1,40 @@
+import type { Plan, Recommendation, RuntimeChoice } from '../types.ts';
+import type { PlanInput } from './input.ts';
+
+/**
+ * Forking is measured and trusted on Linux; macOS's system libraries are not safe after a fork, and Windows has none.
+ */
+export function chooseRuntime({ runtime, machine }: Pick<PlanInput, 'runtime' | 'machine'>): RuntimeChoice {
+  return runtime ?? (machine.platform === 'linux' ? 'preload' : 'uvicorn');
+}
+
+export function runtimeReason({ runtime, machine }: PlanInput): string {
+  if (runtime !== undefined) return `--runtime ${runtime}`;
+  if (machine.platform === 'linux') return 'workers are forked from one process that has imported Open WebUI';
+  return `${machine.platform} cannot fork it safely: Open WebUI’s own server, and its own workers`;
+}
+
+/** What the report has to say about it: nothing of it is to be found out on the day of the first reload. */
+export function runtimeWarnings({ runtime, workers }: Pick<Plan, 'runtime' | 'workers'>): string[] {
+  if (runtime === 'preload') return [];
+  return [
+    '--runtime uvicorn cannot: reload without an outage (all workers stop, and are back after some 30 s), let answers ' +
+      'finish, replace a worker that grows (PM2 sees the memory of the parent only), or share memory between workers',
+    ...(workers > 1
+      ? [
+          '--runtime uvicorn on an empty database: its workers fill one table at once, and the first start may end with ' +
+            '"config_pkey1"; PM2 starts it again, and then it stays',
+        ]
+      : []),
+  ];
+}
+
+/** The row of the report. */
+export function runtimeRecommendation(input: PlanInput): Recommendation {
+  return {
+    key: 'runtime',
+    value: chooseRuntime(input),
+    reason: runtimeReason(input),
+    source: input.runtime === undefined ? 'computed' : 'flag',
+  };
+}
