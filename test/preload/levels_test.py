@@ -5,6 +5,7 @@ import os
 import sys
 import tempfile
 import textwrap
+import types
 import unittest
 from collections.abc import Callable
 from pathlib import Path
@@ -22,6 +23,7 @@ class PreloadTest(unittest.TestCase):
         self.package = Path(folder.name) / "open_webui"
         self.package.mkdir()
         (self.package / "__init__.py").touch()
+        (self.package / "env.py").touch()
         sys.path.insert(0, folder.name)
         self.addCleanup(sys.path.remove, folder.name)
         for name in [name for name in sys.modules if name.startswith("open_webui")]:
@@ -91,6 +93,28 @@ class PreloadTest(unittest.TestCase):
             return f"hidden {hidden}, then {Path(str(torch.__file__)).name}"
 
         self.assertEqual(self.in_child(check), "hidden True, then torch.py")
+
+    def test_parsed_markup_is_forgotten_and_all_else_kept(self) -> None:
+        from bs4 import BeautifulSoup
+
+        module = types.ModuleType("env")
+        vars(module).update(
+            soup=BeautifulSoup("<p>1</p>", "html.parser"), CHANGELOG={"0.12.4": {}}, parse=BeautifulSoup
+        )
+        levels.drop_markup(module)
+        self.assertEqual({name for name in vars(module) if not name.startswith("__")}, {"CHANGELOG", "parse"})
+
+    def test_a_child_puts_its_objects_on_pages_of_its_own(self) -> None:
+        def check() -> str:
+            # Holes: every second object of many goes.
+            kept = [bytes(100) for _ in range(20_000)][::2]
+            levels.fill_free_blocks()
+            pools = {id(value) // 16384 for value in kept}
+            own = [bytes(100) for _ in range(1_000)]
+            inside = sum(id(value) // 16384 in pools for value in own)
+            return f"{inside} of {len(own)}"
+
+        self.assertEqual(self.in_child(check), "0 of 1000")
 
     def test_every_level_but_the_last_has_a_next_one(self) -> None:
         self.assertEqual(levels.NEXT_LEVEL[levels.APP], levels.LIBRARIES)

@@ -96,8 +96,9 @@ class Identities:
     def redraw(self) -> None:
         """Give this process values of its own; for the child, right after the fork."""
         random.seed()
-        if numpy := sys.modules.get("numpy"):
-            numpy.random.seed()
+        # By its own name: numpy imports this part on demand, which would cost each worker 10 MiB.
+        if generator := sys.modules.get("numpy.random"):
+            generator.seed()
         fresh = Fresh()
         for write in self._writers:
             write(fresh)

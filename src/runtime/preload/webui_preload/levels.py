@@ -1,6 +1,7 @@
 """How much of Open WebUI is imported ahead of the forks: the app (whole or lean), its libraries, or nothing."""
 
 import ast
+import ctypes
 import gc
 import importlib
 import importlib.metadata
@@ -25,12 +26,27 @@ HEAVY_LIBRARIES = frozenset({"torch", "transformers", "sentence_transformers"})
 APP, LEAN, LIBRARIES, NONE = "app", "lean", "libraries", "none"
 NEXT_LEVEL = {APP: LIBRARIES, LEAN: LIBRARIES, LIBRARIES: NONE}
 
-#: uvicorn picks its parts when a server starts; every worker would import them for itself.
+#: Picked by uvicorn, anyio and the compression middleware when a server starts or a first request comes; every
+#: worker would import them for itself.
 _SERVER_PARTS = (
     "uvicorn.protocols.http.auto",
     "uvicorn.protocols.websockets.auto",
+    "uvicorn.loops.auto",
+    "uvicorn.loops.uvloop",
     "uvicorn.lifespan.on",
-    "uvloop",
+    "anyio._backends._asyncio",
+    "starlette_compress._brotli",
+    "starlette_compress._gzip",
+    "starlette_compress._zstd_legacy",
+)
+
+#: Imported by Open WebUI inside of functions: at start-up (socket.apps, subagents, timers) and for the first
+#: upload (loaders.main).
+_APP_PARTS = (
+    "open_webui.socket.apps",
+    "open_webui.utils.subagents",
+    "open_webui.utils.timers",
+    "open_webui.retrieval.loaders.main",
 )
 
 
@@ -75,12 +91,11 @@ def preload(level: str, reason: str, version: str) -> Preload:
     with EntropyRecorder() as recorder:
         if level in (APP, LEAN):
             with _HiddenModules(HEAVY_LIBRARIES if level == LEAN else ()):
+                drop_markup(importlib.import_module("open_webui.env"))
                 importlib.import_module("open_webui.main")
         elif level == LIBRARIES:
             _import_libraries(third_party_modules(_package_folder()))
-        for name in _SERVER_PARTS:
-            if importlib.util.find_spec(name):
-                importlib.import_module(name)
+        _import_where_found(_SERVER_PARTS + (_APP_PARTS if level in (APP, LEAN) else ()))
     descriptors = inspect_descriptors(before)
     obstacles = unsafe_threads() + descriptors.unsafe
     if obstacles:
@@ -93,8 +108,46 @@ def preload(level: str, reason: str, version: str) -> Preload:
     if identities.unreachable:
         raise Unsafe("ids that cannot be renewed: " + _in_words(identities.unreachable))
     gc.collect()
+    give_back_free_memory()
+    fill_free_blocks()
     gc.freeze()
     return Preload(level, reason, version, identities, descriptors)
+
+
+#: Bytes of the largest object that pymalloc serves, the step between its size classes, and its pool
+#: (Objects/obmalloc.c: SMALL_REQUEST_THRESHOLD, ALIGNMENT, POOL_SIZE; 3.10 and later).
+_LARGEST_SMALL, _SIZE_STEP, _POOL = 512, 16, 16 * 1024
+_BYTES_OVERHEAD = sys.getsizeof(b"")
+
+#: Keeps what fill_free_blocks() made.
+_fillers: list[object] = []
+
+
+def fill_free_blocks() -> None:
+    """Occupy the free blocks that the import left between its objects.
+
+    Python takes a new object's memory from pages that are partly in use first. In a forked child each such page
+    is shared, and one small object copies all of it; with no free block left, a child's objects lie close
+    together on pages of their own.
+    """
+    for size in range(_SIZE_STEP, _LARGEST_SMALL + 1, _SIZE_STEP):
+        taken: dict[int, int] = {}
+        pool = 0
+        # A pool that gives nearly all of its blocks was a fresh one: those in partial use are full now.
+        while taken.get(pool, 0) < 0.9 * _POOL / size:
+            filler = _object_of(size)
+            pool = id(filler) // _POOL
+            taken[pool] = taken.get(pool, 0) + 1
+            _fillers.append(filler)
+
+
+def _object_of(size: int) -> object:
+    """An object that takes a block of ``size`` bytes and is not tracked by the collector."""
+    if size == _SIZE_STEP:
+        return object()
+    if size == 2 * _SIZE_STEP:
+        return 0.5 + id(size)  # a float: 24 bytes
+    return bytes(size - _BYTES_OVERHEAD)
 
 
 class _HiddenModules:
@@ -145,6 +198,34 @@ def _import_libraries(names: list[str]) -> None:
             importlib.import_module(name)
         except Exception:
             continue
+
+
+def _import_where_found(names: tuple[str, ...]) -> None:
+    for name in names:
+        try:
+            importlib.import_module(name)
+        except ImportError:
+            continue  # of another version; a worker imports what it needs
+
+
+def drop_markup(module: ModuleType) -> None:
+    """Forget the HTML trees that ``module`` has parsed and keeps for no further use.
+
+    open_webui/env.py makes its list of changes from the whole changelog, and leaves the tree behind in its
+    globals: some 50 MiB of the 62 MiB that importing it takes (0.12.4). Given back at once, they hold the rest
+    of the import.
+    """
+    for name, value in list(vars(module).items()):
+        if type(value).__module__.partition(".")[0] == "bs4":
+            delattr(module, name)
+    gc.collect()
+
+
+def give_back_free_memory() -> None:
+    """Return the C library's free pages to the system; a child would copy them to use them."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc's alone
+    if trim:
+        trim(0)
 
 
 def _package_folder() -> Path:
