@@ -417,7 +417,7 @@ describe('memory', () => {
     expect([help(1100), help(500), help(2000)]).toEqual([true, false, undefined]);
   });
 
-  it('fits two workers into a VPS with 1 GiB, with remote embeddings', () => {
+  it('fits two workers into a VPS with 1 GiB by the preset small', () => {
     const machine = machineOf(2, 1024 * MIB);
     // What a fresh Debian leaves.
     machine.memory.availableBytes = 850 * MIB;
@@ -425,7 +425,6 @@ describe('memory', () => {
       inputOf({
         machine,
         preset: loadPreset('small', '/'),
-        settings: settingsOf({ RAG_EMBEDDING_ENGINE: 'openai' }),
       }),
     );
     expect(plan.workers).toBe(2);

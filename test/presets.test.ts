@@ -25,6 +25,8 @@ describe('the presets of the package', () => {
       workerLimit: 256 * MIB,
     });
     expect(small.drainSeconds).toBe(standard.drainSeconds);
+    expect(small.preload).toBe('lean');
+    expect(small.settings).toEqual({ RAG_EMBEDDING_ENGINE: 'openai' });
   });
 });
 

@@ -80,12 +80,12 @@ export function forecastLevel(
     };
   }
   if (choice === 'libraries' || choice === 'none')
-    return { level: choice, levelReason: `--preload ${choice}` };
+    return { level: choice, levelReason: `${choice} is asked for` };
   if (usesLocalChroma(requirement)) {
     return { level: 'libraries', levelReason: 'local Chroma runs threads, and those cannot be forked' };
   }
-  if (choice === 'lean') return { level: 'lean', levelReason: '--preload lean' };
-  if (choice === 'app') return { level: 'full', levelReason: '--preload app' };
+  if (choice === 'lean') return { level: 'lean', levelReason: 'lean is asked for' };
+  if (choice === 'app') return { level: 'full', levelReason: 'app is asked for' };
   return requirement.settings.get('RAG_EMBEDDING_ENGINE')?.value
     ? { level: 'lean', levelReason: 'embeddings are remote (RAG_EMBEDDING_ENGINE)' }
     : { level: 'full', levelReason: 'embeddings are local (RAG_EMBEDDING_ENGINE is empty)' };
