@@ -448,6 +448,13 @@ describe('memory', () => {
     expect(makePlan(inputOf({ preload })).memory.level).toBe(level),
   );
 
+  it('warns of a lean preload where workers embed themselves', () => {
+    const warnings = (engine: string) =>
+      makePlan(inputOf({ preload: 'lean', settings: settingsOf({ RAG_EMBEDDING_ENGINE: engine }) })).warnings;
+    expect(warnings('').join()).toContain('loads torch for itself');
+    expect(warnings('openai')).toEqual([]);
+  });
+
   it.each(['auto', 'app', 'lean'] as const)('--preload %s is less where Chroma is local', (preload) => {
     const settings = settingsOf({ VECTOR_DB: 'chroma', RAG_EMBEDDING_ENGINE: 'openai' });
     expect(makePlan(inputOf({ preload, settings })).memory.level).toBe('libraries');

@@ -10,6 +10,7 @@ import {
 import { machineFacts } from './facts.ts';
 import type { PlanInput } from './input.ts';
 import {
+  explainLean,
   forecastLevel,
   makeBudget,
   makeMemoryPlan,
@@ -86,6 +87,7 @@ export function makePlan(input: PlanInput): Plan {
       ...explainWish(input, count),
       ...explainConnections(input, requirement, count.workers),
       ...explainLimits(machine, services),
+      ...explainLean(forecast.level, withStored(settings, services.database)),
       ...runtimeWarnings({ runtime, workers: count.workers }),
       ...overruledByDatabase(settings, services.database),
       ...(lacking > 0

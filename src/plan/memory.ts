@@ -1,6 +1,14 @@
 import { EXIT, TuneError } from '../errors.ts';
 import type { PreloadChoice } from '../runtime/contract.ts';
-import type { Colocated, MemoryFacts, MemoryPlan, PreloadLevel, Preset, RuntimeChoice } from '../types.ts';
+import type {
+  Colocated,
+  MemoryFacts,
+  MemoryPlan,
+  PreloadLevel,
+  Preset,
+  RuntimeChoice,
+  Settings,
+} from '../types.ts';
 import { formatBytes, MIB } from '../units.ts';
 import type { Wish } from './input.ts';
 import { baseCost, LEVELS, SUPERVISOR, surge, workerCost, workerGrowth } from './model.ts';
@@ -89,6 +97,18 @@ export function forecastLevel(
   return requirement.settings.get('RAG_EMBEDDING_ENGINE')?.value
     ? { level: 'lean', levelReason: 'embeddings are remote (RAG_EMBEDDING_ENGINE)' }
     : { level: 'full', levelReason: 'embeddings are local (RAG_EMBEDDING_ENGINE is empty)' };
+}
+
+/**
+ * A lean preload beside local embeddings: the plan counts 76 MiB a worker, but each one that embeds imports torch for
+ * itself (302 instead of 600 MiB private without it, measured).
+ */
+export function explainLean(level: PreloadLevel, settings: Settings): string[] {
+  if (level !== 'lean' || settings.get('RAG_EMBEDDING_ENGINE')?.value) return [];
+  return [
+    'a lean preload with local embeddings: each worker that embeds loads torch for itself, some 300 MiB that are not ' +
+      'planned for. Set RAG_EMBEDDING_ENGINE (openai, ollama), or take --preload auto',
+  ];
 }
 
 /** Workers that fit, with room for one more while a reload replaces them. Zero: not even one does. */
