@@ -7,6 +7,7 @@ import { request } from '../kit/http.ts';
 import { OpenWebui } from '../kit/openwebui.ts';
 import { untilGone } from '../kit/processes.ts';
 import { useScope } from '../kit/vitest.ts';
+import { until } from '../kit/wait.ts';
 
 const WORKERS = 2;
 /** The preload process, and two processes a worker. */
@@ -28,6 +29,13 @@ async function openPage(): Promise<void> {
   await ui.connectSocket(scope);
 }
 
+async function isRefused(): Promise<boolean> {
+  return request(`${cluster.url}/health`, { timeoutMs: 1_000 }).then(
+    () => false,
+    (error: unknown) => String(error).includes('ECONNREFUSED'),
+  );
+}
+
 async function expectRefused(): Promise<void> {
   await expect(request(`${cluster.url}/health`)).rejects.toThrow('ECONNREFUSED');
 }
@@ -41,6 +49,7 @@ describe.sequential('nothing is left', () => {
     await untilGone(workers, GONE_TIMEOUT_MS);
     // The preload process was not stopped: the next start is a fork.
     expect(cluster.processes().map(({ pid }) => pid)).toEqual([(await cluster.preload()).pid]);
+    await until(() => isRefused(), { what: 'clients are refused', timeoutMs: GONE_TIMEOUT_MS });
     await cluster.pm2.start(APPS.cluster);
     await cluster.untilServing(WORKERS, 10_000);
   });

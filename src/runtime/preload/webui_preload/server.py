@@ -4,6 +4,7 @@ import os
 import selectors
 import signal
 import socket
+import time
 from collections.abc import Callable
 from types import FrameType
 from typing import NoReturn
@@ -21,6 +22,10 @@ from .worker import Job, run_worker
 
 #: Seconds between two attempts to bind a port that a live worker ought to have handed over.
 BIND_INTERVAL = 0.5
+
+#: Seconds without any supervisor after which the port is let go: a restart by PM2 takes far less, and its clients
+#: wait in the queue meanwhile; after a stop they are to be refused.
+ABANDONED_AFTER = 5.0
 
 STREAMS = ("control", "stdout", "stderr")
 
@@ -53,6 +58,7 @@ class ForkServer:
         self._workers: dict[int, tuple[str, Connection | None]] = {}
         self._stopping = False
         self._port_missed = False
+        self._abandoned_at: float | None = None
 
     def run(self) -> None:
         """Serve until PM2 says stop, or is gone. The workers live on: their supervisors end them."""
@@ -68,11 +74,31 @@ class ForkServer:
             self._watch(self._pm2, self._read_pm2)
         self._pm2.send_ready()
         while not self._stopping:
-            waiting_for_port = self._listener is None and bool(self._requests)
-            for key, _ in self._selector.select(BIND_INTERVAL if waiting_for_port else None):
+            for key, _ in self._selector.select(self._patience()):
                 callback: Callable[[], None] = key.data
                 callback()
             self._fork_what_may()
+            self._let_go_of_abandoned_port()
+
+    def _patience(self) -> float | None:
+        """Seconds until something is to be done though nothing happens."""
+        if self._listener is None and self._requests:
+            return BIND_INTERVAL
+        if self._abandoned_at is not None:
+            return max(0.0, self._abandoned_at + ABANDONED_AFTER - time.monotonic())
+        return None
+
+    def _let_go_of_abandoned_port(self) -> None:
+        if self._listener is None or not self._roster.has_been_ready or self._workers or self._has_supervisor():
+            self._abandoned_at = None
+        elif self._abandoned_at is None:
+            self._abandoned_at = time.monotonic()
+        elif time.monotonic() >= self._abandoned_at + ABANDONED_AFTER:
+            self._listener.close()
+            self._listener = self._abandoned_at = None
+
+    def _has_supervisor(self) -> bool:
+        return any(connection.role == "supervisor" for connection in self._connections)
 
     # --- events ---------------------------------------------------------------------------------
 
