@@ -22,7 +22,8 @@ let cluster: Cluster;
 let answersDuringBoot: string[];
 
 beforeAll(async () => {
-  cluster = await planCluster(scope, { workers: WORKERS });
+  // Open WebUI says at this level that it seeds its database.
+  cluster = await planCluster(scope, { workers: WORKERS, settings: { GLOBAL_LOG_LEVEL: 'INFO' } });
   const plan = readFileSync(cluster.ecosystemFile, 'utf8');
   const limited = plan.replace(new RegExp(`(${ENV.memoryLimit}: )"\\d+"`), `$1"${MEMORY_LIMIT}"`);
   expect(limited).not.toBe(plan);

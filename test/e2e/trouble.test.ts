@@ -99,7 +99,7 @@ describe('a Redis server that another installation uses', () => {
     await neighbour.connect();
     scope.defer('the neighbour', () => neighbour.destroy());
     await neighbour.subscribe('socketio', () => undefined);
-    const cluster = await planCluster(scope, { workers: 1, services });
+    const cluster = await planCluster(scope, { workers: 2, services });
     await startWithoutWaiting(cluster);
     await untilLogged(cluster, /another installation uses this Redis server \(processes that listen: 1\)/);
     await cluster.pm2.kill();
