@@ -1,5 +1,4 @@
 /** How much is preloaded: chosen by what is safe and what is used, and nothing is lost by any of it. */
-import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { type Cluster, type ClusterOptions, startCluster } from '../kit/cluster.ts';
 import { OpenWebui } from '../kit/openwebui.ts';
@@ -18,11 +17,6 @@ async function expectDocumentFound(cluster: Cluster): Promise<void> {
   const found = await ui.query(collection, 'Who built the lighthouse?');
   expect(found.length).toBeGreaterThan(0);
   expect(found.join('\n')).toContain('Mara Quill');
-}
-
-async function preloadLog(cluster: Cluster): Promise<string> {
-  const { pm2_env } = await cluster.preload();
-  return readFileSync(pm2_env.pm_out_log_path, 'utf8') + readFileSync(pm2_env.pm_err_log_path, 'utf8');
 }
 
 async function shownLevel(cluster: Cluster): Promise<unknown> {
@@ -71,8 +65,8 @@ const cases: Case[] = [
 describe.each(cases)('$what', ({ level, reason, what: _, ...options }) => {
   it('is logged and shown, and a document is embedded and found', async () => {
     const cluster = await startCluster(scope, options);
-    expect(await preloadLog(cluster)).toMatch(reason);
-    expect(await shownLevel(cluster), await preloadLog(cluster)).toBe(level);
+    expect(await cluster.preloadLog()).toMatch(reason);
+    expect(await shownLevel(cluster), await cluster.preloadLog()).toBe(level);
     await expectDocumentFound(cluster);
     await cluster.pm2.kill();
   });

@@ -18,15 +18,10 @@ beforeAll(async () => {
   services = await startServices(scope);
 });
 
-async function preloadLog(cluster: Cluster): Promise<string> {
-  const { pm2_env } = await cluster.preload();
-  return readFileSync(pm2_env.pm_out_log_path, 'utf8') + readFileSync(pm2_env.pm_err_log_path, 'utf8');
-}
-
 async function untilLogged(cluster: Cluster, text: RegExp, timeoutMs = 60_000): Promise<string> {
   return until(
     async () => {
-      const log = await preloadLog(cluster);
+      const log = await cluster.preloadLog();
       return text.test(log) ? log : false;
     },
     { what: `the log says ${text}`, timeoutMs },
@@ -135,6 +130,6 @@ describe('a service that is down at the start', () => {
     await cluster.untilServing(2);
     expect((await cluster.preload()).pm2_env.restart_time).toBe(0);
     // One line a service, however often it was tried.
-    expect((await preloadLog(cluster)).match(/waiting for/g)).toHaveLength(2);
+    expect((await cluster.preloadLog()).match(/waiting for/g)).toHaveLength(2);
   });
 });

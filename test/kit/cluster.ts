@@ -1,4 +1,5 @@
 /** The whole of it, as a user gets it: the CLI writes the ecosystem file, PM2 starts it, the workers serve. */
+import { readFileSync } from 'node:fs';
 import { chmod, mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { execa } from 'execa';
@@ -57,6 +58,12 @@ export class Cluster {
     const found = (await this.pm2.list()).find(({ name }) => name === APPS.preload);
     if (!found) throw new Error(`PM2 does not run ${APPS.preload}`);
     return found;
+  }
+
+  /** All that the preload process has logged. */
+  async preloadLog(): Promise<string> {
+    const { pm_out_log_path, pm_err_log_path } = (await this.preload()).pm2_env;
+    return readFileSync(pm_out_log_path, 'utf8') + readFileSync(pm_err_log_path, 'utf8');
   }
 
   /** The Python worker of each instance, by the instance's number in PM2. */

@@ -13,6 +13,10 @@ const emergencies = new Set<() => void>();
 process.on('exit', () => {
   for (const end of emergencies) end();
 });
+// A signal's default is to end the process without 'exit'.
+for (const [name, number] of Object.entries({ SIGHUP: 1, SIGINT: 2, SIGTERM: 15 })) {
+  process.once(name, () => process.exit(128 + number));
+}
 
 /** Registers a last resort; the returned function takes it back. */
 export function onEmergency(end: () => void): () => void {
