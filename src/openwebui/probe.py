@@ -13,7 +13,6 @@ import json
 import os
 import re
 import sys
-from io import StringIO
 from typing import Any
 
 #: os.getenv('X'), os.environ.get('X'), os.environ['X'], environ.get('X')
@@ -76,25 +75,23 @@ def find_variables(folder: str) -> list[str]:
 
 
 def parse_env_file(path: str, *, interpolate: bool) -> dict[str, Any]:
-    """Settings of an env file as Open WebUI reads it (python-dotenv): {"values": …} or {"error": …, "line": …}."""
-    from dotenv import dotenv_values
-    from dotenv.parser import parse_stream
+    """Settings of an env file, read as the runtime will read it: {"values": …} or {"error": …, "line": …}."""
+    from pathlib import Path
+
+    from webui_preload.envfile import EnvFileError, read_env_file
 
     try:
-        with open(path, encoding="utf-8") as source:
-            text = source.read()
-    except OSError as error:
-        return {"error": error.strerror or "it cannot be read"}
-    except UnicodeDecodeError:
-        return {"error": "it is not UTF-8"}
-    for binding in parse_stream(StringIO(text)):
-        if binding.error:
-            # White space before the faulty line belongs to it for the parser, but not for the reader.
-            faulty = binding.original.string
-            blank = faulty[: len(faulty) - len(faulty.lstrip())]
-            return {"error": "not of the form NAME=value", "line": binding.original.line + blank.count("\n")}
-    values = dotenv_values(stream=StringIO(text), interpolate=interpolate)
-    return {"values": {name: value for name, value in values.items() if value is not None}}
+        return {"values": read_env_file(Path(path), interpolate=interpolate)}
+    except EnvFileError as error:
+        return {"error": error.reason} if error.line is None else {"error": error.reason, "line": error.line}
+
+
+def make_runtime_importable() -> None:
+    """The runtime's Python lies beside this file in a package, and beside its folder in a checkout."""
+    here = os.path.dirname(os.path.abspath(__file__))
+    sys.path += [os.path.join(folder, "runtime", "preload") for folder in (here, os.path.dirname(here))]
+    # The folder is copied by its content, of which bytecode is no part.
+    sys.dont_write_bytecode = True
 
 
 def describe_data(folder: str, secrets_name: str) -> dict[str, Any]:
@@ -137,6 +134,7 @@ def data_folders(question: dict[str, Any], package_data: str, in_env_file: str |
 
 
 def main() -> None:
+    make_runtime_importable()
     question = json.load(sys.stdin)
     package = describe_package()
     answer: dict[str, Any] = {"python": PYTHON_VERSION, "executable": sys.executable, "package": package}

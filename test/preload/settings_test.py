@@ -90,6 +90,11 @@ class ApplyEnvironmentTest(unittest.TestCase):
         self.assertIn("line 2", str(caught.exception))
         self.assertNotIn("secret", str(caught.exception).replace("secrets.env", ""))
 
+    def test_blank_lines_before_the_faulty_one_are_counted(self) -> None:
+        self.env_file.write_text("A=1\n\n\nPASSWORD='half\n")
+        with self.assertRaisesRegex(SettingsError, "line 4: not of the form NAME=value"):
+            self.applied({})
+
     def test_a_file_that_is_gone_is_an_error(self) -> None:
         with self.assertRaisesRegex(SettingsError, "open-webui.env cannot be read: No such file"):
             self.applied({})

@@ -11,10 +11,7 @@ from typing import NoReturn
 from webui_preload.generation import make_run_folder
 from webui_preload.log import complain, say, set_role
 from webui_preload.services import wait_for_services
-from webui_preload.settings import SettingsError, apply_environment, read_settings
-
-#: sysexits.h, EX_CONFIG: trying again will not help (contract.ts, EXIT_CANNOT_BOOT).
-EXIT_CANNOT_BOOT = 78
+from webui_preload.settings import EXIT_CANNOT_BOOT, SettingsError, apply_environment, read_settings
 
 #: Workers that uvicorn starts; UVICORN_WORKERS itself may be the user's wish, which the tuner has weighed already.
 WORKERS = "WEBUI_TUNE_UVICORN_WORKERS"

@@ -23,10 +23,8 @@ from .log import complain, say
 from .pm2 import Pm2Channel
 from .server import ForkServer
 from .services import ask_engines, count_neighbours, wait_for_services
-from .settings import Settings, SettingsError, apply_environment, read_settings
+from .settings import EXIT_CANNOT_BOOT, Settings, SettingsError, apply_environment, read_settings
 
-#: sysexits.h, EX_CONFIG: trying again will not help (contract.ts, EXIT_CANNOT_BOOT).
-EXIT_CANNOT_BOOT = 78
 #: sysexits.h, EX_TEMPFAIL: PM2 tries again, with back-off.
 EXIT_TRY_AGAIN = 75
 

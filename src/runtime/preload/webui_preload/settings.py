@@ -10,6 +10,9 @@ from pathlib import Path
 
 from .envfile import EnvFileError, read_env_file
 
+#: Exit code of "trying again will not help" (sysexits.h, EX_CONFIG; contract.ts, EXIT_CANNOT_BOOT).
+EXIT_CANNOT_BOOT = 78
+
 CHOICES = ("auto", "app", "lean", "libraries", "none")
 
 #: How many workers there are is PM2's to say: a worker that reads one of these would start more of its own.
