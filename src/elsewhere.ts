@@ -9,7 +9,7 @@ import { loadPreset } from './presets.ts';
 import { collectSettings, workerWish } from './settings/collect.ts';
 import type { Tuned, TuneOptions } from './tune.ts';
 import type { Places, ServiceFacts } from './types.ts';
-import { cpuWish, DEFAULT_HOST, DEFAULT_PORT, memoryWish, wishOr, workersWish } from './wishes.ts';
+import { cpuWish, wishesOf } from './wishes.ts';
 
 /** Paths of an ordinary installation: on the other machine nobody can be asked. */
 const EXAMPLE_PLACES: Places = {
@@ -39,8 +39,6 @@ export async function planElsewhere(options: TuneOptions, root: string): Promise
     secretsFile: {},
     preset: preset.settings,
   });
-  const workers = workersWish(options.workers, workerWish({}, envFile));
-  const memory = memoryWish(options.memory, machine);
   const input: PlanInput = {
     machine,
     preset,
@@ -50,12 +48,7 @@ export async function planElsewhere(options: TuneOptions, root: string): Promise
     places: { ...EXAMPLE_PLACES, ...(options.python !== undefined && { python: options.python }) },
     dataDir: { reason: 'an example', source: 'computed' },
     hasLocalVectors: false,
-    ...(workers && { workers }),
-    ...(memory && { memory }),
-    host: wishOr(options.host, '--host', DEFAULT_HOST),
-    port: wishOr(options.port, '--port', DEFAULT_PORT),
-    ...(options.preload && { preload: options.preload }),
-    ...(options.runtime && { runtime: options.runtime }),
+    ...wishesOf(options, machine, workerWish({}, envFile)),
     warnings: [
       `planned for the machine in ${root}: its paths are examples, and nobody has asked for its PostgreSQL, Redis and ` +
         'vector store, without which it can have one worker only',

@@ -20,7 +20,7 @@ import { chooseSecretsToKeep, type Keeping } from './settings/keep.ts';
 import { SECRETS_NAME } from './settings/secrets-file.ts';
 import { shellEnvironment } from './settings/shell-environment.ts';
 import type { Environment, Plan, RuntimeChoice } from './types.ts';
-import { DEFAULT_HOST, DEFAULT_PORT, describedMachine, memoryWish, wishOr, workersWish } from './wishes.ts';
+import { describedMachine, wishesOf } from './wishes.ts';
 
 /** What the flags say; undefined: nothing. */
 export interface TuneOptions {
@@ -92,11 +92,9 @@ export async function tune(options: TuneOptions): Promise<Tuned> {
 
   const socket = controlSocket(dataDir.path, env, home);
   const running = processesWith('/', socket);
-  const port = options.port ?? DEFAULT_PORT;
   const runtime = stableRuntime(env);
   const secrets = chooseSecretsToKeep(settings, envFile, [cwd, dataDir.path], secretsFile);
-  const workers = workersWish(options.workers, workerWish(env, envFile));
-  const memory = memoryWish(options.memory, machine);
+  const wishes = wishesOf(options, machine, workerWish(env, envFile));
   const input: PlanInput = {
     machine: { ...machine, memory: { ...machine.memory, ownBytes: memoryOf('/', running) } },
     preset,
@@ -113,18 +111,13 @@ export async function tune(options: TuneOptions): Promise<Tuned> {
     },
     dataDir: dataDir.decision,
     hasLocalVectors: (data?.chroma_rows ?? 0) > 0,
-    ...(workers && { workers }),
-    ...(memory && { memory }),
-    host: wishOr(options.host, '--host', DEFAULT_HOST),
-    port: wishOr(options.port, '--port', DEFAULT_PORT),
-    ...(options.preload && { preload: options.preload }),
-    ...(options.runtime && { runtime: options.runtime }),
+    ...wishes,
     warnings: [
       ...openWebui.warnings,
       ...dataDir.warnings,
       ...secrets.warnings,
       ...openEnvFile(envFilePath),
-      ...portInUse(port, running),
+      ...portInUse(wishes.port.value, running),
       ...unreachableChroma(services.chroma),
       ...tooLittleHere(machine, found),
     ],

@@ -1,6 +1,7 @@
 import { EXIT, TuneError } from './errors.ts';
-import type { Wish } from './plan/input.ts';
+import type { PlanInput, Wish } from './plan/input.ts';
 import type { WorkerVariable } from './settings/collect.ts';
+import type { TuneOptions } from './tune.ts';
 import type { MachineFacts } from './types.ts';
 import { parsePercent, parseSize } from './units.ts';
 
@@ -8,16 +9,34 @@ import { parsePercent, parseSize } from './units.ts';
  * This machine only, unlike `open-webui serve` (0.0.0.0): whoever opens the first account is the administrator, and
  * passwords over plain HTTP are for everybody on the way. The report says how to serve other machines.
  */
-export const DEFAULT_HOST = '127.0.0.1';
+const DEFAULT_HOST = '127.0.0.1';
 
 /** Open WebUI's own (`open-webui serve`). */
-export const DEFAULT_PORT = 8080;
+const DEFAULT_PORT = 8080;
 
 /** What a flag says, or the default in its place. */
-export function wishOr<T>(value: T | undefined, flag: string, fallback: T): Wish<T> {
+function wishOr<T>(value: T | undefined, flag: string, fallback: T): Wish<T> {
   return value === undefined
     ? { value: fallback, from: 'by default', source: 'computed' }
     : { value, from: flag, source: 'flag' };
+}
+
+/** The part of a plan's input that flags and variables alone decide. */
+export function wishesOf(
+  options: TuneOptions,
+  machine: MachineFacts,
+  variable: WorkerVariable | undefined,
+): Pick<PlanInput, 'workers' | 'memory' | 'host' | 'port' | 'preload' | 'runtime'> {
+  const workers = workersWish(options.workers, variable);
+  const memory = memoryWish(options.memory, machine);
+  return {
+    ...(workers && { workers }),
+    ...(memory && { memory }),
+    host: wishOr(options.host, '--host', DEFAULT_HOST),
+    port: wishOr(options.port, '--port', DEFAULT_PORT),
+    ...(options.preload && { preload: options.preload }),
+    ...(options.runtime && { runtime: options.runtime }),
+  };
 }
 
 /** `--workers` wins over the variables that uvicorn would read; `auto` takes both away. */
