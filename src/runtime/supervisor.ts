@@ -113,7 +113,7 @@ function react(state: State, event: Event): [State, Action[]] {
         [],
       ];
     case 'forked':
-      return onForked(state, event.token);
+      return [update(state, event.token, 'requested', (w) => ({ ...w, phase: 'booting' })), []];
     case 'ready':
       return onReady(state, event.token);
     case 'exited':
@@ -125,12 +125,6 @@ function react(state: State, event: Event): [State, Action[]] {
     case 'stop':
       return onStop(state);
   }
-}
-
-function onForked(state: State, token: string): [State, Action[]] {
-  const worker = find(state, token);
-  if (!worker && state.stopping) return [state, []];
-  return [update(state, token, 'requested', (w) => ({ ...w, phase: 'booting' })), []];
 }
 
 function onReady(state: State, token: string): [State, Action[]] {

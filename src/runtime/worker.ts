@@ -8,7 +8,7 @@
 import { APPS, ENV } from './contract.ts';
 import { PreloadLink, type WorkerLink } from './links.ts';
 import { readMemory } from './memory.ts';
-import { type Action, type Event, initialState, step } from './supervisor.ts';
+import { type Action, type Event, initialState, step, type Worker } from './supervisor.ts';
 
 /** Seconds between two looks at the worker's memory. To read it takes the kernel some 5 ms. */
 const MEMORY_INTERVAL = 10;
@@ -25,18 +25,20 @@ const memoryLimit = Number(process.env[ENV.memoryLimit] ?? Number.POSITIVE_INFIN
 
 let state = initialState;
 let limitDoubted = false;
+/** What the preload process shares with its workers, in its own words. */
+let level = '';
 const workers = new Map<string, WorkerLink>();
 
 const preload = new PreloadLink(required(ENV.controlSocket), instance, {
   isServing: () => serving() !== undefined,
   onWelcome: (welcome) => {
     say(`connected to generation ${welcome.name} (Open WebUI ${welcome.version}, preload ${welcome.level})`);
-    facts.set('preload', welcome.level);
+    level = welcome.level;
     dispatch({ type: 'linked', generation: { name: welcome.name, version: welcome.version } });
   },
   onGone: () => dispatch({ type: 'unlinked' }),
   onWaiting: (reason) => say(`waiting for ${APPS.preload} (${reason}); its log says what it is doing`),
-  onOffer: () => serving()?.send({ type: 'offer' }),
+  onOffer: () => serving()?.link.send({ type: 'offer' }),
   onForked: (token, pid) => {
     workers.get(token)?.forked(pid);
     dispatch({ type: 'forked', token });
@@ -114,14 +116,14 @@ function drain(token: string): void {
   ).unref();
 }
 
-function serving(): WorkerLink | undefined {
+/** The worker that accepts connections: what is decided about it, and its connections. */
+function serving(): { worker: Worker; link: WorkerLink } | undefined {
   const worker = state.workers.find((w) => w.phase === 'serving');
-  return worker && workers.get(worker.token);
+  const link = worker && workers.get(worker.token);
+  return worker && link && { worker, link };
 }
 
 // --- what PM2 shows -----------------------------------------------------------------------------
-
-const facts = new Map<string, string>();
 
 /** `pm2 list` then shows the Python worker's CPU and memory (RSS, shared pages included). */
 function showPid(pid: number | undefined): void {
@@ -130,24 +132,24 @@ function showPid(pid: number | undefined): void {
 
 /** `pm2 describe` and `pm2 monit` show these. */
 function publish(): void {
-  const link = serving();
-  const memory = link?.pid === undefined ? undefined : readMemory(link.pid);
-  if (!link || !memory) return;
+  const current = serving();
+  const memory = current?.link.pid === undefined ? undefined : readMemory(current.link.pid);
+  if (!current || !memory) return;
   process.send?.({
     type: 'axm:monitor',
     data: {
-      'Worker pid': { value: String(link.pid) },
+      'Worker pid': { value: String(current.link.pid) },
       'Private memory': { value: memory.private.toFixed(0), unit: 'MiB' },
       'Shared memory': { value: memory.shared.toFixed(0), unit: 'MiB' },
-      'Preload level': { value: facts.get('preload') ?? '' },
-      Generation: { value: state.workers.find((w) => w.phase === 'serving')?.generation.name ?? '' },
+      'Preload level': { value: level },
+      Generation: { value: current.worker.generation.name },
     },
   });
-  enforceMemoryLimit(link, memory.private);
+  enforceMemoryLimit(current.worker, current.link, memory.private);
 }
 
 /** PM2's max_memory_restart would look at RSS, which counts the shared pages in every worker. */
-function enforceMemoryLimit(link: WorkerLink, privateMemory: number): void {
+function enforceMemoryLimit({ token }: Worker, link: WorkerLink, privateMemory: number): void {
   link.firstMemory ??= privateMemory;
   if (privateMemory <= memoryLimit) return;
   // A successor of the same size would be replaced at once, and so for ever.
@@ -161,9 +163,8 @@ function enforceMemoryLimit(link: WorkerLink, privateMemory: number): void {
     limitDoubted = true;
     return;
   }
-  const token = state.workers.find((w) => w.phase === 'serving')?.token;
   const reason = `its private memory is ${privateMemory.toFixed(0)} MiB, its limit ${memoryLimit} MiB`;
-  if (token) dispatch({ type: 'unfit', token, reason });
+  dispatch({ type: 'unfit', token, reason });
 }
 
 setInterval(publish, MEMORY_INTERVAL * 1000).unref();
