@@ -40,6 +40,13 @@ export function connectionsByWorker(serverPort: number, workers: ProcessInfo[]):
   );
 }
 
+/** The clients' ports of the connections that the worker has accepted. */
+export function clientPortsOf(pid: number, serverPort: number): Set<number> {
+  const held = socketInodes(pid);
+  const ends = serverEnds(serverPort).filter(({ inode }) => held.has(inode));
+  return new Set(ends.map(({ clientPort }) => clientPort));
+}
+
 /** The pid of the worker that has accepted the connection. */
 export async function ownerOf(
   connection: { localPort: number },

@@ -22,6 +22,8 @@ export interface RequestOptions {
 /** One keep-alive connection at a time, which can be asked for its local port. */
 export class OneConnection extends http.Agent {
   opened = 0;
+  /** Local port of the newest connection, also when it is closed by now. */
+  lastPort: number | undefined;
   #socket: Socket | undefined;
 
   constructor() {
@@ -32,6 +34,10 @@ export class OneConnection extends http.Agent {
     const socket = super.createConnection(...args);
     this.opened += 1;
     this.#socket = socket as Socket;
+    this.lastPort = undefined;
+    this.#socket.once('connect', () => {
+      this.lastPort = (socket as Socket).localPort;
+    });
     return socket;
   }
 

@@ -10,6 +10,9 @@ import { until } from './wait.ts';
 const REQUEST_TIMEOUT_MS = 10_000;
 const SHOWN_FAILURES = 10;
 
+/** A client that failed does not try again at once, or a refused one would fail some thousand times a second. */
+const PAUSE_AFTER_FAILURE_MS = 100;
+
 export interface LoadOptions {
   url: string;
   headers: Record<string, string>;
@@ -20,9 +23,18 @@ export interface LoadOptions {
   pauseMs?: number;
 }
 
+export interface Failure {
+  atMs: number;
+  problem: string;
+  /** Local port of the connection; undefined where none came about. */
+  port: number | undefined;
+}
+
 export interface LoadReport {
   answered: number;
   failed: number;
+  /** All failures. */
+  failedRequests: Failure[];
   /** The first failures, with their time since the start. */
   failures: string[];
   worstMs: number;
@@ -39,9 +51,8 @@ export interface Load {
 
 export function startLoad({ url, headers, connections, reconnect = false, pauseMs = 0 }: LoadOptions): Load {
   const started = performance.now();
-  const failures: string[] = [];
+  const failedRequests: Failure[] = [];
   const latencies: number[] = [];
-  let failed = 0;
   let connectionsOpened = 0;
   let isStopping = false;
 
@@ -57,8 +68,8 @@ export function startLoad({ url, headers, connections, reconnect = false, pauseM
     const now = performance.now();
     latencies.push(now - from);
     if (problem === undefined) return;
-    failed += 1;
-    if (failures.length < SHOWN_FAILURES) failures.push(`${Math.round(now - started)} ms: ${problem}`);
+    failedRequests.push({ atMs: Math.round(now - started), problem, port: agent.lastPort });
+    await sleep(PAUSE_AFTER_FAILURE_MS);
   }
 
   async function client(): Promise<void> {
@@ -78,19 +89,25 @@ export function startLoad({ url, headers, connections, reconnect = false, pauseM
   const clients = Array.from({ length: connections }, client);
   return {
     async proceed(answers, timeoutMs = 30_000) {
-      const goal = latencies.length - failed + answers;
-      await until(() => latencies.length - failed >= goal, { what: `${answers} more answers`, timeoutMs });
+      const goal = latencies.length - failedRequests.length + answers;
+      await until(() => latencies.length - failedRequests.length >= goal, {
+        what: `${answers} more answers`,
+        timeoutMs,
+      });
     },
     async stop() {
       isStopping = true;
       await Promise.all(clients);
       const seconds = (performance.now() - started) / 1000;
-      const answered = latencies.length - failed;
+      const answered = latencies.length - failedRequests.length;
       latencies.sort((a, b) => a - b);
       return {
         answered,
-        failed,
-        failures,
+        failed: failedRequests.length,
+        failedRequests,
+        failures: failedRequests
+          .slice(0, SHOWN_FAILURES)
+          .map(({ atMs, problem }) => `${atMs} ms: ${problem}`),
         worstMs: latencies.at(-1) ?? 0,
         p99Ms: latencies[Math.floor(latencies.length * 0.99)] ?? 0,
         perSecond: answered / seconds,

@@ -28,6 +28,11 @@ export interface ChatAnswer {
   deltas: number;
 }
 
+/** What the server has to know of a page that asks: the id of its socket. */
+interface Asking {
+  socket: { id?: string | undefined };
+}
+
 export interface PageSocket {
   socket: Socket;
   /** The connection that carries the WebSocket. */
@@ -71,6 +76,13 @@ export class OpenWebui {
     return JSON.parse(answer.body) as T;
   }
 
+  /** Makes a further user, as the administrator that this one has to be, and signs in as that. */
+  async addUser(name: string): Promise<OpenWebui> {
+    const credentials = { email: `${name}@example.org`, password: `password-of-${randomUUID()}` };
+    await this.call('POST', '/api/v1/auths/add', { name, role: 'user', ...credentials });
+    return OpenWebui.signIn(this.url, credentials);
+  }
+
   /** Opens the WebSocket that a page holds, and joins it to the user's room. */
   async connectSocket(scope: Scope): Promise<PageSocket> {
     const connection = new OneConnection();
@@ -98,7 +110,7 @@ export class OpenWebui {
 
   /** Asks in a new chat, and returns as soon as the question is accepted. */
   async post(
-    page: PageSocket,
+    page: Asking,
     prompt: string,
     { messageId = randomUUID(), agent }: { messageId?: string; agent?: Agent | undefined } = {},
   ): Promise<{ chatId: string; messageId: string }> {
@@ -148,8 +160,11 @@ export class OpenWebui {
   }
 
   /** The text of an answer as it was saved. */
-  async savedAnswer({ chatId, messageId }: { chatId: string; messageId: string }): Promise<string> {
-    const { chat } = await this.call<SavedChat>('GET', `/api/v1/chats/${chatId}`);
+  async savedAnswer(
+    { chatId, messageId }: { chatId: string; messageId: string },
+    agent?: Agent,
+  ): Promise<string> {
+    const { chat } = await this.call<SavedChat>('GET', `/api/v1/chats/${chatId}`, undefined, agent);
     const message = chat.history.messages[messageId];
     const texts = (message?.output ?? []).flatMap((item) => item.content.map((part) => part.text));
     return texts.join('') || (message?.content ?? '');

@@ -1,0 +1,56 @@
+/**
+ * `npm run chaos [-- event… --short --json --workers N]`, after `npm run build`: what a bad day brings, against the
+ * real Open WebUI under PM2 and under load. Prints a table; ends with 1 when something does not hold.
+ */
+import { parseArgs } from 'node:util';
+import { EVENTS } from './events/index.ts';
+import { runEvents } from './run.ts';
+import { renderTable } from './table.ts';
+
+const started = performance.now();
+
+function say(text: string): void {
+  console.error(`${((performance.now() - started) / 1000).toFixed(0).padStart(5)} s  ${text}`);
+}
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    short: { type: 'boolean', default: false },
+    json: { type: 'boolean', default: false },
+    workers: { type: 'string', default: '4' },
+    help: { type: 'boolean', short: 'h', default: false },
+  },
+});
+
+const USAGE = `npm run chaos [-- EVENT… --short --json --workers N]
+
+  npm run chaos                        every event, in its long form
+  npm run chaos reload kill-worker     these two
+  npm run chaos -- --short --json      every event, in its short form; the results as JSON
+
+${EVENTS.map(({ name, title, runs }) => `  ${name.padEnd(20)} ${title} (× ${runs.long}, short × ${runs.short})`).join('\n')}
+`;
+
+const unknown = positionals.filter((name) => !EVENTS.some((event) => event.name === name));
+const workers = Number(values.workers);
+if (values.help) {
+  process.stdout.write(USAGE);
+} else if (unknown.length > 0 || !Number.isInteger(workers) || workers < 2) {
+  console.error(
+    unknown.length > 0
+      ? `there is no event ${unknown.join(', ')}; there are: ${EVENTS.map(({ name }) => name).join(', ')}`
+      : `--workers takes a number from 2 up, not ${values.workers}`,
+  );
+  process.exitCode = 2;
+} else {
+  const chosen = EVENTS.filter(({ name }) => positionals.length === 0 || positionals.includes(name));
+  const results = await runEvents(chosen, { form: values.short ? 'short' : 'long', workers, say });
+  console.log(values.json ? JSON.stringify(results, null, 2) : renderTable(results));
+  const broken = results.filter(({ violations }) => violations.length > 0);
+  for (const { title, holds, violations } of broken) {
+    console.error(`\n${title}: must hold: ${holds}`);
+    for (const violation of violations) console.error(`  ${violation}`);
+  }
+  if (broken.length > 0) process.exitCode = 1;
+}
