@@ -30,9 +30,13 @@ export async function runEvents(events: readonly ChaosEvent[], options: RunOptio
       options.say(`${event.name}: ${event.title}`);
       const own = new Scope();
       try {
-        const { cluster } = event.cluster
-          ? { cluster: await startIn(own, await event.cluster(own, options.form), options) }
-          : (shared ??= await openShared(options));
+        let cluster: Cluster;
+        if (event.cluster) {
+          cluster = await startIn(own, await event.cluster(own, options.form), options);
+        } else {
+          shared ??= await openShared(options);
+          cluster = shared.cluster;
+        }
         results.push(await runOn(cluster, own, event, options));
       } catch (error) {
         results.push({ ...headOf(event, options.form), ...nothingMeasured(String(error)) });
