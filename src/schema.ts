@@ -82,6 +82,17 @@ const Services = z.object({
       clients: z.int().optional(),
       usedMemory: bytes.optional(),
       maxMemory: bytes.optional(),
+      sentinel: z
+        .object({
+          master: z.string(),
+          sentinels: z.int(),
+          quorum: z.int(),
+          replicas: z.int(),
+          downAfterMs: z.number(),
+          unreachable: z.array(z.string()).readonly(),
+        })
+        .optional()
+        .describe('what the sentinels know of the master'),
     }),
   ]),
   chroma: z.object({ where: z.string(), answer: Answer }).optional(),

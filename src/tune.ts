@@ -5,7 +5,7 @@ import { controlSocket, defaultDataDir } from './io/folders.ts';
 import { stableRuntime } from './io/runtime-folder.ts';
 import { readMachine } from './machine/index.ts';
 import { memoryOf, processesWith } from './machine/processes.ts';
-import { openEnvFile, portInUse, tooLittleHere, unreachableChroma } from './notices.ts';
+import { openEnvFile, portInUse, sentinelNotices, tooLittleHere, unreachableChroma } from './notices.ts';
 import { findOpenWebui } from './openwebui/find.ts';
 import { makePlan } from './plan/index.ts';
 import type { PlanInput } from './plan/input.ts';
@@ -119,6 +119,7 @@ export async function tune(options: TuneOptions): Promise<Tuned> {
       ...openEnvFile(envFilePath),
       ...portInUse(wishes.port.value, running),
       ...unreachableChroma(services.chroma),
+      ...sentinelNotices(services.redis, settings),
       ...tooLittleHere(machine, found),
     ],
   };

@@ -133,7 +133,22 @@ export type RedisFacts =
       usedMemory?: number;
       /** Bytes; 0: no limit. */
       maxMemory?: number;
+      /** The sentinels that named this server; undefined: none are configured, or none answered. */
+      sentinel?: SentinelFacts;
     };
+
+/** What the first sentinel that answered knows of the master. */
+export interface SentinelFacts {
+  master: string;
+  /** Sentinels that watch the master, and how many must agree that it is dead. */
+  sentinels: number;
+  quorum: number;
+  replicas: number;
+  /** Milliseconds of silence until a sentinel takes the master for dead. */
+  downAfterMs: number;
+  /** Those of the configured ones that did not answer, with the reason. */
+  unreachable: readonly string[];
+}
 
 /** A service on this machine, for which memory and a share of the cores are set aside. */
 export interface Colocated {

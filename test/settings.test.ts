@@ -289,6 +289,16 @@ describe('chooseSecretKey', () => {
 });
 
 describe('chooseSecretsToKeep', () => {
+  it('tells of a key file that others can read', () => {
+    const folder = temporaryFolder({ '.webui_secret_key': 'key' });
+    const path = join(folder, '.webui_secret_key');
+    const warnings = () => chooseSecretsToKeep(settingsOf({}), {}, [folder], '/secrets').warnings;
+    chmodSync(path, 0o644);
+    expect(warnings()).toEqual([expect.stringContaining(`chmod 600 ${path}`)]);
+    chmodSync(path, 0o600);
+    expect(warnings()).toEqual([]);
+  });
+
   const secret = (value: string, source: 'environment' | 'env file') => ({ value, source, secret: true });
 
   it('keeps what only the shell has, and names it without its value', () => {

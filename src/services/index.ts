@@ -1,4 +1,4 @@
-import type { Colocated, DatabaseFacts, ServiceFacts, Settings } from '../types.ts';
+import type { Colocated, DatabaseFacts, RedisFacts, ServiceFacts, Settings } from '../types.ts';
 import { askChroma } from './chroma.ts';
 import { askOllama, chromaOf, isLocalHost, postgresOf, redisOf } from './colocated.ts';
 import { askPostgres } from './postgres.ts';
@@ -34,12 +34,18 @@ function colocatedOf(settings: Settings, { database, redis, chroma }: ServiceFac
   ) {
     found.push(postgresOf(database.where, database.sharedBuffers ?? 0, database.size ?? 0));
   }
-  if (redis.kind === 'redis' && redis.answer.up && isLocalHost(hostOf(settings.get('REDIS_URL')?.value))) {
+  if (redis.kind === 'redis' && redis.answer.up && isLocalHost(redisHost(redis, settings))) {
     found.push(redisOf(redis.where, redis.usedMemory ?? 0, redis.maxMemory ?? 0));
   }
   if (chroma?.answer.up && isLocalHost(settings.get('CHROMA_HTTP_HOST')?.value))
     found.push(chromaOf(chroma.where));
   return found;
+}
+
+/** With Sentinel, REDIS_URL has a name in the place of the host. */
+function redisHost(redis: Extract<RedisFacts, { kind: 'redis' }>, settings: Settings): string {
+  if (redis.sentinel) return redis.where.slice(0, redis.where.lastIndexOf(':'));
+  return hostOf(settings.get('REDIS_URL')?.value);
 }
 
 function hostOf(url: string | undefined): string {

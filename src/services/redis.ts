@@ -1,5 +1,6 @@
 import { EXIT, TuneError } from '../errors.ts';
 import type { RedisFacts, Settings } from '../types.ts';
+import { findMaster, readSentinelSettings, type SentinelSettings } from './sentinel.ts';
 import { ANSWER_TIMEOUT, reasonOf, within } from './timeout.ts';
 
 /** Where Redis listens if nobody says otherwise. */
@@ -11,8 +12,8 @@ const SEARCH_TIMEOUT = 200;
 const SCHEMES = ['redis:', 'rediss:', 'unix:'];
 
 /**
- * Asks the configured Redis (with Sentinel: the first sentinel) with PING. Without one, looks for a Redis at the usual
- * address, only so that the report can name it. Throws TuneError for a URL that Open WebUI would die of.
+ * Asks the configured Redis with PING; with Sentinel, the master that the sentinels name. Without one, looks for a Redis
+ * at the usual address, only so that the report can name it. Throws TuneError for settings that Open WebUI would die of.
  */
 export async function askRedis(settings: Settings): Promise<RedisFacts> {
   const url = settings.get('REDIS_URL')?.value;
@@ -20,18 +21,36 @@ export async function askRedis(settings: Settings): Promise<RedisFacts> {
   if (websockets) parseRedisUrl('WEBSOCKET_REDIS_URL', websockets);
   if (!url) return searchRedis();
   const target = parseRedisUrl('REDIS_URL', url);
-  const sentinel = settings.get('REDIS_SENTINEL_HOSTS')?.value.split(',')[0]?.trim();
-  if (sentinel) {
-    target.protocol = 'redis:';
-    target.host = `${sentinel}:${settings.get('REDIS_SENTINEL_PORT')?.value || 26379}`;
-    target.username = target.password = '';
-  }
-  const where = target.protocol === 'unix:' ? target.pathname : target.host || 'localhost:6379';
+  const sentinels = readSentinelSettings(settings, url);
   const redis = await loadPackage();
+  if (sentinels) return askThroughSentinel(redis, sentinels);
+  const where = target.protocol === 'unix:' ? target.pathname : target.host || 'localhost:6379';
   try {
     const { version, ...numbers } = await ping(redis, target, ANSWER_TIMEOUT);
-    // A sentinel's numbers are its own, not those of the Redis that it names.
-    return { kind: 'redis', where, answer: { up: true, version }, ...(!sentinel && numbers) };
+    return { kind: 'redis', where, answer: { up: true, version }, ...numbers };
+  } catch (error) {
+    return { kind: 'redis', where, answer: { up: false, reason: reasonOf(error) } };
+  }
+}
+
+async function askThroughSentinel(redis: RedisPackage, sentinels: SentinelSettings): Promise<RedisFacts> {
+  const { username, password, database, hosts, port, master } = sentinels;
+  const credentials = { ...(username && { username }), ...(password && { password }) };
+  const optionsOf = (host: string, onPort: number) => ({
+    ...credentials,
+    socket: { host, port: onPort, connectTimeout: ANSWER_TIMEOUT, reconnectStrategy: false as const },
+  });
+  let where = `the master ${master} of the sentinels ${hosts.join(', ')} (port ${port})`;
+  try {
+    const found = await findMaster(sentinels, (host, onPort, command) =>
+      connected(redis.createClient(optionsOf(host, onPort)), ANSWER_TIMEOUT, (client) =>
+        client.sendCommand(command),
+      ),
+    );
+    where = `${found.host}:${found.port}`;
+    const client = redis.createClient({ ...optionsOf(found.host, found.port), database });
+    const { version, ...numbers } = await connected(client, ANSWER_TIMEOUT, inquire);
+    return { kind: 'redis', where, answer: { up: true, version }, ...numbers, sentinel: found.facts };
   } catch (error) {
     return { kind: 'redis', where, answer: { up: false, reason: reasonOf(error) } };
   }
@@ -87,24 +106,44 @@ async function ping({ createClient }: RedisPackage, url: URL, timeout: number): 
       : url.protocol === 'rediss:'
         ? createClient({ url: url.href, socket: { tls: true, rejectUnauthorized: !anyCertificate, ...once } })
         : createClient({ url: url.href, socket: { ...once } });
+  return connected(client, timeout, inquire);
+}
+
+interface Client {
+  on(event: 'error', listener: () => void): unknown;
+  connect(): Promise<unknown>;
+  destroy(): void;
+  readonly isOpen: boolean;
+}
+
+/** Connects, asks and disconnects; each step within `timeout` milliseconds. */
+async function connected<C extends Client, T>(
+  client: C,
+  timeout: number,
+  ask: (client: C) => Promise<T>,
+): Promise<T> {
   // Errors also come as events; the promise below tells the same.
   client.on('error', () => {});
   try {
     await within(timeout, client.connect());
-    await within(timeout, client.ping());
-    const info = await within(timeout, client.info()).catch(() => '');
-    const number = (name: string, key: string) => {
-      const text = new RegExp(`^${name}:(\\d+)`, 'm').exec(info)?.[1];
-      return text === undefined ? {} : { [key]: Number(text) };
-    };
-    return {
-      version: /^redis_version:(\S+)/m.exec(info)?.[1] ?? '?',
-      ...number('maxclients', 'maxClients'),
-      ...number('connected_clients', 'clients'),
-      ...number('used_memory', 'usedMemory'),
-      ...number('maxmemory', 'maxMemory'),
-    };
+    return await within(timeout, ask(client));
   } finally {
     if (client.isOpen) client.destroy();
   }
+}
+
+async function inquire(client: { ping(): Promise<unknown>; info(): Promise<string> }): Promise<Answer> {
+  await client.ping();
+  const info = await within(ANSWER_TIMEOUT, client.info()).catch(() => '');
+  const number = (name: string, key: string) => {
+    const text = new RegExp(`^${name}:(\\d+)`, 'm').exec(info)?.[1];
+    return text === undefined ? {} : { [key]: Number(text) };
+  };
+  return {
+    version: /^redis_version:(\S+)/m.exec(info)?.[1] ?? '?',
+    ...number('maxclients', 'maxClients'),
+    ...number('connected_clients', 'clients'),
+    ...number('used_memory', 'usedMemory'),
+    ...number('maxmemory', 'maxMemory'),
+  };
 }

@@ -1,6 +1,6 @@
 import type { Settings } from '../types.ts';
 import { chooseSecretKey } from './secret-key.ts';
-import type { SecretsToKeep } from './secrets-file.ts';
+import { isOpenToOthers, type SecretsToKeep } from './secrets-file.ts';
 
 export interface Keeping extends SecretsToKeep {
   /** What to tell, by name only. */
@@ -31,10 +31,15 @@ export function chooseSecretsToKeep(
         : []),
       ...(key ? [`WEBUI_SECRET_KEY is kept in ${secretsFile}: ${key.reason}`] : []),
     ],
-    warnings: differing.map(
-      ([name]) =>
-        `${name} is not the same in your shell and in the env file: the env file’s is used ` +
-        'unless PM2 is started from a shell that has the other',
-    ),
+    warnings: [
+      ...differing.map(
+        ([name]) =>
+          `${name} is not the same in your shell and in the env file: the env file’s is used ` +
+          'unless PM2 is started from a shell that has the other',
+      ),
+      ...(key?.path !== undefined && isOpenToOthers(key.path)
+        ? [`others can read ${key.path}, with which they can sign in as anybody: chmod 600 ${key.path}`]
+        : []),
+    ],
   };
 }

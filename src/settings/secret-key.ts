@@ -14,6 +14,8 @@ export interface SecretKey {
   value: string;
   /** How it was come by, for the report. */
   reason: string;
+  /** The file that it was read from. */
+  path?: string;
 }
 
 /**
@@ -35,7 +37,8 @@ export function chooseSecretKey(settings: Settings, folders: readonly string[]):
   for (const folder of folders) {
     const path = join(folder, OPEN_WEBUI_KEY_FILE);
     const value = readKey(path);
-    if (value) return { value, reason: `the key that Open WebUI keeps in ${path}: nobody is signed out` };
+    if (value)
+      return { value, reason: `the key that Open WebUI keeps in ${path}: nobody is signed out`, path };
   }
   return { value: randomBytes(KEY_BYTES).toString('base64url'), reason: 'drawn once, kept for ever' };
 }

@@ -16,6 +16,8 @@ import { useScope } from '../kit/vitest.ts';
 import { until } from '../kit/wait.ts';
 
 const WORKERS = 2;
+/** The reverse proxy that the user names. */
+const PROXY = '127.0.0.3';
 
 const scope = useScope();
 let cluster: Cluster;
@@ -23,7 +25,10 @@ let ui: OpenWebui;
 
 beforeAll(async () => {
   // An access log line a request tells below which worker answered it.
-  cluster = await startCluster(scope, { workers: WORKERS, settings: { GLOBAL_LOG_LEVEL: 'INFO' } });
+  cluster = await startCluster(scope, {
+    workers: WORKERS,
+    settings: { GLOBAL_LOG_LEVEL: 'INFO', FORWARDED_ALLOW_IPS: PROXY },
+  });
   ui = await OpenWebui.signIn(cluster.url, cluster.services.admin);
 });
 
@@ -126,6 +131,31 @@ describe('PM2 shows', () => {
     const levels = instances.map(({ pm2_env }) => pm2_env.axm_monitor['Preload level']?.value);
     expect(levels).toEqual(['lean', 'lean']);
   });
+});
+
+describe('the address that a client claims to have', () => {
+  const CLAIMED = '203.0.113.9';
+
+  /** The address in the access log's line about the request. */
+  async function addressOf(localAddress: string): Promise<string> {
+    const marker = `/api/version?from=${localAddress}-${process.pid}`;
+    const headers = { 'x-forwarded-for': CLAIMED, 'x-forwarded-proto': 'https' };
+    expect((await request(`${cluster.url}${marker}`, { headers, localAddress })).status).toBe(200);
+    const logs = (await cluster.instances()).map(({ pm2_env }) => pm2_env.pm_out_log_path);
+    const line = await until(
+      () =>
+        logs.flatMap((log) => readFileSync(log, 'utf8').split('\n')).find((text) => text.includes(marker)),
+      { what: `${marker} is logged`, timeoutMs: 5_000 },
+    );
+    return /(\d+\.\d+\.\d+\.\d+):\d+ - "GET/.exec(line)?.[1] ?? line;
+  }
+
+  it('is believed from the proxy that the user names', async () =>
+    expect(await addressOf(PROXY)).toBe(CLAIMED));
+
+  it.each(['127.0.0.1', '127.0.0.2'])('is not believed from %s', async (address) =>
+    expect(await addressOf(address)).toBe(address),
+  );
 });
 
 describe('no secret', () => {

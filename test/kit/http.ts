@@ -16,6 +16,8 @@ export interface RequestOptions {
   headers?: Record<string, string>;
   body?: string | Buffer | undefined;
   agent?: http.Agent | undefined;
+  /** The address that the request comes from; all of 127.0.0.0/8 is this machine's. */
+  localAddress?: string;
   timeoutMs?: number;
 }
 
@@ -49,10 +51,17 @@ export class OneConnection extends http.Agent {
 
 export function request(
   url: string,
-  { method = 'GET', headers = {}, body, agent, timeoutMs = DEFAULT_TIMEOUT_MS }: RequestOptions = {},
+  {
+    method = 'GET',
+    headers = {},
+    body,
+    agent,
+    localAddress,
+    timeoutMs = DEFAULT_TIMEOUT_MS,
+  }: RequestOptions = {},
 ): Promise<Answer> {
   return new Promise((resolve, reject) => {
-    const outgoing = http.request(url, { method, headers, agent: agent ?? false });
+    const outgoing = http.request(url, { method, headers, agent: agent ?? false, localAddress });
     // Node's own time-out is for silence only.
     const timer = setTimeout(() => outgoing.destroy(new Error(`no answer in ${timeoutMs} ms`)), timeoutMs);
     const fail = (error: Error) => {

@@ -8,6 +8,7 @@ from webui_preload.settings import (
     SettingsError,
     apply_environment,
     database_url,
+    protect_files,
     read_settings,
 )
 
@@ -72,6 +73,12 @@ class ApplyEnvironmentTest(unittest.TestCase):
         self.env_file.write_text("WEBUI_SECRET_KEY=k\n")
         self.assertEqual(self.applied({})["FROM_INIT_PY"], "true")
 
+    def test_no_client_can_forge_its_address_unless_the_user_says_so(self) -> None:
+        self.env_file.write_text("WEBUI_SECRET_KEY=k\n")
+        self.assertEqual(self.applied({})["FORWARDED_ALLOW_IPS"], "127.0.0.1,::1")
+        self.env_file.write_text("WEBUI_SECRET_KEY=k\nFORWARDED_ALLOW_IPS=10.0.0.7\n")
+        self.assertEqual(self.applied({})["FORWARDED_ALLOW_IPS"], "10.0.0.7")
+
     def test_secrets_are_taken_to_the_letter(self) -> None:
         self.env_file.write_text("WEBUI_SECRET_KEY=k\n")
         self.secrets_file.write_text("PASSWORD='a${HOME}b'\n")
@@ -98,6 +105,47 @@ class ApplyEnvironmentTest(unittest.TestCase):
     def test_a_file_that_is_gone_is_an_error(self) -> None:
         with self.assertRaisesRegex(SettingsError, "open-webui.env cannot be read: No such file"):
             self.applied({})
+
+
+class ProtectFilesTest(unittest.TestCase):
+    def setUp(self) -> None:
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.env_file = Path(folder.name) / "open-webui.env"
+        self.secrets_file = Path(folder.name) / "secrets.env"
+        self.env_file.write_text("A=1\n")
+        self.secrets_file.write_text("K=1\n")
+
+    def protect(self, env_file: int, secrets_file: int) -> list[str]:
+        self.env_file.chmod(env_file)
+        self.secrets_file.chmod(secrets_file)
+        files = {
+            "WEBUI_TUNE_ENV_FILE": str(self.env_file),
+            "WEBUI_TUNE_SECRETS_FILE": str(self.secrets_file),
+        }
+        return protect_files(read_settings({**BASE, **files}))
+
+    def test_private_files_need_no_word(self) -> None:
+        self.assertEqual(self.protect(0o600, 0o600), [])
+        self.env_file.unlink()
+        self.secrets_file.unlink()
+        self.assertEqual(protect_files(read_settings(BASE)), [])
+
+    def test_our_own_file_is_mended_with_a_word(self) -> None:
+        for mode in (0o640, 0o604, 0o666):
+            [word] = self.protect(0o600, mode)
+            self.assertIn("secrets.env: not any more", word)
+            self.assertEqual(self.secrets_file.stat().st_mode & 0o777, 0o600)
+
+    def test_the_users_file_is_told_of_and_left_alone(self) -> None:
+        for mode in (0o640, 0o604, 0o664):
+            [word] = self.protect(mode, 0o600)
+            self.assertIn(f"chmod 600 {self.env_file}", word)
+            self.assertEqual(self.env_file.stat().st_mode & 0o777, mode)
+
+    def test_a_file_that_everybody_can_write_is_refused(self) -> None:
+        with self.assertRaisesRegex(SettingsError, "everybody can write .*: chmod 600"):
+            self.protect(0o602, 0o600)
 
 
 class DatabaseUrlTest(unittest.TestCase):

@@ -7,6 +7,7 @@ import { loggingGroup } from './logging.ts';
 import { modelsGroup } from './models.ts';
 import { pluginsGroup } from './plugins.ts';
 import { redisGroup } from './redis.ts';
+import { sentinelGroup } from './sentinel.ts';
 import { streamingGroup } from './streaming.ts';
 import { threadsGroup } from './threads.ts';
 import { timeoutsGroup } from './timeouts.ts';
@@ -17,6 +18,7 @@ import { websocketGroup } from './websocket.ts';
 export const SETTINGS_GROUPS: readonly SettingsGroup[] = [
   websocketGroup,
   redisGroup,
+  sentinelGroup,
   databaseGroup,
   vectorGroup,
   threadsGroup,

@@ -1,7 +1,7 @@
 """The preload process: imports Open WebUI once and forks its workers.
 
     settings, envfile     what the ecosystem file and the user's files say
-    services              waits for the database and Redis, asks which engines are local
+    services, broker      waits for the database and Redis, asks which engines are local
     generation            folder and lock of this start; never two versions on one database
     levels                how much can be imported ahead of the forks, and what was
     identities, descriptors, threads

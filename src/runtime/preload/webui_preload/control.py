@@ -55,6 +55,8 @@ class Connection:
         except OSError:
             return None
         self.passed += descriptors
+        if len(self.passed) > 1:
+            raise ProtocolError("more than one descriptor came with it")
         return self._decoder.feed(data) if data else None
 
     def send(self, frame: Frame) -> bool:

@@ -36,6 +36,22 @@ def bind(host: str, port: int) -> socket.socket:
     return listener
 
 
+def adopt(descriptor: int) -> socket.socket | None:
+    """The listening socket that ``descriptor`` is; None, and the descriptor closed, where it is anything else."""
+    try:
+        handed = socket.socket(fileno=descriptor)
+    except OSError:
+        os.close(descriptor)
+        return None
+    try:
+        if handed.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+            return handed
+    except OSError:
+        pass
+    handed.close()
+    return None
+
+
 def is_at(listener: socket.socket, host: str, port: int) -> bool:
     """Whether ``listener`` is bound to the address that the settings name."""
     try:

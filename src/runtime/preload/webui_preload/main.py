@@ -23,7 +23,14 @@ from .log import complain, say
 from .pm2 import Pm2Channel
 from .server import ForkServer
 from .services import ask_engines, count_neighbours, wait_for_services
-from .settings import EXIT_CANNOT_BOOT, Settings, SettingsError, apply_environment, read_settings
+from .settings import (
+    EXIT_CANNOT_BOOT,
+    Settings,
+    SettingsError,
+    apply_environment,
+    protect_files,
+    read_settings,
+)
 
 #: sysexits.h, EX_TEMPFAIL: PM2 tries again, with back-off.
 EXIT_TRY_AGAIN = 75
@@ -39,6 +46,8 @@ def main() -> NoReturn:
         pm2 = Pm2Channel(os.environ)
         fallback = os.environ.pop(FALLBACK, "")
         settings = read_settings(os.environ)
+        for word in protect_files(settings):
+            complain(word)
         apply_environment(settings, os.environ)
         version = levels.open_webui_version()
         make_run_folder(settings.run_folder)

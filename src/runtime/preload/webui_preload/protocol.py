@@ -59,9 +59,12 @@ def _parse(line: bytes) -> Frame:
 
 
 def text(frame: Frame, key: str, limit: int = 200) -> str:
-    """The string under ``key``; raises ProtocolError where it is missing, no string, or over ``limit``."""
+    """The string under ``key``; raises ProtocolError where it is missing, too long, not printable or no string.
+
+    Names go into the log, where a line break would pass for a line of ours.
+    """
     value = frame.get(key)
-    if not isinstance(value, str) or not 0 < len(value) <= limit:
+    if not isinstance(value, str) or not 0 < len(value) <= limit or not value.isprintable():
         raise ProtocolError(f"no usable {key!r}")
     return value
 

@@ -219,7 +219,9 @@ class ForkServer:
             raise ProtocolError(f"there is no frame {kind!r}")
 
     def _take_over(self, connection: Connection) -> None:
-        handed = socket.socket(fileno=connection.take_passed())
+        handed = tcp.adopt(connection.take_passed())
+        if handed is None:
+            raise ProtocolError("what came with it is no socket that listens")
         if self._listener is None and tcp.is_at(handed, self._settings.host, self._settings.port):
             self._listener = handed
             say(f"took over the listening socket of port {self._settings.port} from a live worker")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
+from . import broker
 from .log import say
 from .settings import SettingsError, database_url
 
@@ -40,10 +41,8 @@ def wait_for_services(environ: Mapping[str, str], pause: Callable[[float], None]
     url = database_url(environ)
     if not url.startswith("sqlite"):
         _retry("the database", _where(url), lambda: _connect_database(url), pause)
-    redis = environ.get("REDIS_URL")
-    # With Sentinel the URL's host is the name of a master, which only the sentinels can resolve.
-    if redis and not environ.get("REDIS_SENTINEL_HOSTS"):
-        _retry("Redis", _where(redis), lambda: _connect_redis(redis), pause)
+    if environ.get("REDIS_URL"):
+        _retry("Redis", broker.where(environ), lambda: _connect_redis(environ), pause)
 
 
 def count_neighbours(environ: Mapping[str, str]) -> int:
@@ -52,19 +51,16 @@ def count_neighbours(environ: Mapping[str, str]) -> int:
     Neither ``REDIS_KEY_PREFIX`` nor a database number keeps them apart: socket.io's channel has no prefix, and
     Pub/Sub ignores the number. Only meaningful while no worker of this installation runs.
     """
-    url = environ.get("REDIS_URL")
-    if not url or environ.get("REDIS_SENTINEL_HOSTS") or environ.get("WEBSOCKET_MANAGER") != "redis":
+    if not environ.get("REDIS_URL") or environ.get("WEBSOCKET_MANAGER") != "redis":
         return 0
     import redis
 
-    client = redis.Redis.from_url(url, socket_connect_timeout=CONNECT_TIMEOUT, socket_timeout=CONNECT_TIMEOUT)
     try:
-        [(_, listeners)] = client.pubsub_numsub("socketio")
-        return int(listeners)
+        with broker.connected(environ) as client:
+            [(_, listeners)] = client.pubsub_numsub("socketio")
+            return int(listeners)
     except redis.RedisError:
         return 0  # a user who may not ask
-    finally:
-        client.close()
 
 
 def ask_engines(environ: Mapping[str, str]) -> Engines:
@@ -142,15 +138,12 @@ def _connect_database(url: str) -> None:
         raise _NotYet(text) from None
 
 
-def _connect_redis(url: str) -> None:
+def _connect_redis(environ: Mapping[str, str]) -> None:
     import redis
 
     try:
-        client = redis.Redis.from_url(url, socket_connect_timeout=CONNECT_TIMEOUT, socket_timeout=CONNECT_TIMEOUT)
-        try:
+        with broker.connected(environ) as client:
             client.ping()
-        finally:
-            client.close()
     except ValueError as error:
         raise SettingsError(f"REDIS_URL cannot be used: {error}") from None
     except redis.AuthenticationError as error:

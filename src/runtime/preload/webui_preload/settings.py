@@ -4,6 +4,7 @@ The names of the variables are those of ``contract.ts``.
 """
 
 import os
+import stat
 from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,10 @@ CHOICES = ("auto", "app", "lean", "libraries", "none")
 
 #: How many workers there are is PM2's to say: a worker that reads one of these would start more of its own.
 WORKER_COUNT_NAMES = ("WEB_CONCURRENCY", "UVICORN_WORKERS")
+
+#: Proxies whose X-Forwarded-For is believed unless the user names others (FORWARDED_ALLOW_IPS): uvicorn's default.
+#: Open WebUI's own is "*", with which any client can forge its address.
+TRUSTED_PROXIES = "127.0.0.1,::1"
 
 
 class SettingsError(Exception):
@@ -83,6 +88,7 @@ def apply_environment(settings: Settings, environ: MutableMapping[str, str]) -> 
         environ.setdefault(name, value)
     for name in WORKER_COUNT_NAMES:
         environ.pop(name, None)
+    environ.setdefault("FORWARDED_ALLOW_IPS", TRUSTED_PROXIES)
     # Without it the pip-installed package looks for its static files and version in a source checkout.
     environ["FROM_INIT_PY"] = "true"
     if not environ.get("WEBUI_SECRET_KEY") and environ.get("WEBUI_AUTH", "true").lower() == "true":
@@ -91,6 +97,33 @@ def apply_environment(settings: Settings, environ: MutableMapping[str, str]) -> 
             f"{' nor '.join(str(p) for p in (settings.env_file, settings.secrets_file) if p)}. "
             "Run webui-tune again: it draws one and keeps it. Every user has to sign in anew if it changes."
         )
+
+
+def protect_files(settings: Settings) -> list[str]:
+    """Take others' rights to our own file away, and say what is wrong with the user's: words for the log.
+
+    Raises SettingsError where everybody may write the env file: who can, decides what runs here.
+    """
+    words = []
+    if settings.env_file and settings.env_file.exists():
+        mode = settings.env_file.stat().st_mode
+        if mode & stat.S_IWOTH:
+            raise SettingsError(
+                f"everybody can write {settings.env_file}, and with it what runs here: chmod 600 {settings.env_file}"
+            )
+        if mode & (stat.S_IRWXG | stat.S_IRWXO):
+            words.append(
+                f"others can read {settings.env_file}, which may hold secrets: chmod 600 {settings.env_file}"
+            )
+    if settings.secrets_file and settings.secrets_file.exists():
+        path = settings.secrets_file
+        if path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+            try:
+                path.chmod(0o600)
+                words.append(f"others could read {path}: not any more")
+            except OSError as error:
+                words.append(f"others can read {path}, which holds secrets ({error.strerror}): chmod 600 {path}")
+    return words
 
 
 def database_url(environ: Mapping[str, str]) -> str:

@@ -91,8 +91,7 @@ def _serve(job: Job) -> int:
         _end_in_time,
         backlog=_backlog(),
         ws_per_message_deflate=environment.UVICORN_WS_PER_MESSAGE_DEFLATE,
-        # Open WebUI's own default is "*", with which any client can forge its address.
-        forwarded_allow_ips=os.environ.get("FORWARDED_ALLOW_IPS", "127.0.0.1,::1"),
+        forwarded_allow_ips=os.environ["FORWARDED_ALLOW_IPS"],
     )
     # Not server.run(): that ends by cancelling the app's background tasks and waiting for them, and now and then
     # one of Open WebUI's swallows its cancellation (1 of 80 workers that left under load). The app has been shut
