@@ -24,9 +24,9 @@ class WhereTest(unittest.TestCase):
 
 class ConnectedTest(unittest.TestCase):
     def test_sentinels_that_do_not_answer_are_each_named(self) -> None:
-        with self.assertRaisesRegex(redis.ConnectionError, "no sentinel names .*MyMaster") as caught:
-            with broker.connected(SENTINEL):
-                pass
+        refused = self.assertRaisesRegex(redis.ConnectionError, "no sentinel names .*MyMaster")
+        with refused as caught, broker.connected(SENTINEL):
+            pass
         for host in ("127.0.0.1: ", "127.0.0.2: "):
             self.assertIn(host, str(caught.exception))
         self.assertNotIn("hunter2", str(caught.exception))
