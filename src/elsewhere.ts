@@ -12,7 +12,7 @@ import type { Places, ServiceFacts } from './types.ts';
 import { cpuWish, wishesOf } from './wishes.ts';
 
 /** Paths of an ordinary installation: on the other machine nobody can be asked. */
-const EXAMPLE_PLACES: Places = {
+export const EXAMPLE_PLACES: Places = {
   python: '/opt/open-webui/bin/python',
   runtime: '/usr/lib/node_modules/webui-tune/dist/runtime',
   dataDir: '/var/lib/open-webui',
@@ -21,7 +21,7 @@ const EXAMPLE_PLACES: Places = {
 };
 
 /** Neither there nor missing: the plan does not count on what nobody has asked. */
-const UNASKED: ServiceFacts = { database: { kind: 'unknown' }, redis: { kind: 'unknown' } };
+export const UNASKED: ServiceFacts = { database: { kind: 'unknown' }, redis: { kind: 'unknown' } };
 
 /**
  * Plans for the machine whose /proc and /sys are below `options.root`. Nothing is asked of this one: no service, no
@@ -62,7 +62,7 @@ export async function planElsewhere(options: TuneOptions, root: string): Promise
 }
 
 /** Node's parser is close to python-dotenv's, and close is enough where nothing is started. */
-function readEnvFile(path: string): Record<string, string> {
+export function readEnvFile(path: string): Record<string, string> {
   try {
     return { ...parseEnv(readFileSync(path, 'utf8')) } as Record<string, string>;
   } catch (error) {

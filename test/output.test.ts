@@ -9,7 +9,7 @@ import { checkOutput } from '../src/io/output.ts';
 import { makePlan } from '../src/plan/index.ts';
 import { appsOf } from '../src/render/apps.ts';
 import { explainableKeys, explanationOf, similarKeys } from '../src/render/explain.ts';
-import { FORMATS, formatOf, isConfigName, renderAs, USUAL_NAMES } from '../src/render/formats.ts';
+import { formatOf, isConfigName, PM2_FORMATS, renderAs, USUAL_NAMES } from '../src/render/formats.ts';
 import { PlanSchema } from '../src/schema.ts';
 import { cpuWish, describedMachine } from '../src/wishes.ts';
 import { anyInput, inputOf, machineOf } from './inputs.ts';
@@ -146,7 +146,7 @@ describe('--format', () => {
     );
   });
 
-  it.each(FORMATS)('%s has a name that PM2 takes for a configuration', (format) => {
+  it.each(PM2_FORMATS)('%s has a name that PM2 takes for a configuration', (format) => {
     expect(isConfigName(USUAL_NAMES[format])).toBe(true);
     expect(formatOf(USUAL_NAMES[format])).toBe(format);
     const Common: unknown = createRequire(import.meta.url)('pm2/lib/Common.js');

@@ -6,16 +6,29 @@ import type { Terminal } from '../io/terminal.ts';
 import { quoteForShell } from '../openwebui/versions.ts';
 import { appsOf } from '../render/apps.ts';
 import { explanationOf, similarKeys } from '../render/explain.ts';
-import { type Format, formatOf, isConfigName, renderAs, USUAL_NAMES } from '../render/formats.ts';
+import {
+  type Format,
+  formatOf,
+  isConfigName,
+  isForPm2,
+  type Pm2Format,
+  renderAs,
+  USUAL_NAMES,
+} from '../render/formats.ts';
 import { reportOf } from '../render/report.ts';
 import { keepSecrets, makePrivate } from '../settings/secrets-file.ts';
 import { type TuneOptions, tune } from '../tune.ts';
 import type { Plan } from '../types.ts';
+import { plural } from '../units.ts';
+import { printDeployment, requireNoHelmOptions } from './deployment.ts';
 import { printReport } from './report.ts';
 
 export interface EcosystemOptions extends TuneOptions {
   force?: boolean;
   format?: Format;
+  /** For Kubernetes only. */
+  replicas?: number;
+  storageClass?: string;
   /** The plan instead of the file. */
   json?: boolean;
   /** One number or setting instead of the file. */
@@ -29,6 +42,8 @@ export interface EcosystemOptions extends TuneOptions {
 export async function printEcosystem(options: EcosystemOptions, terminal: Terminal): Promise<ExitCode> {
   const out = options.out === undefined ? undefined : resolve(options.out);
   const format = chooseFormat(options.format, out);
+  if (!isForPm2(format)) return printDeployment(format, options, terminal);
+  requireNoHelmOptions(options);
   if (out !== undefined && options.root !== undefined) {
     throw new TuneError('--root plans for another machine, and writes nothing here', EXIT.usage, [
       'leave --out away: the file is printed',
@@ -49,7 +64,7 @@ export async function printEcosystem(options: EcosystemOptions, terminal: Termin
   }
   if (out !== undefined) writeOutput(out, text);
   else terminal.out(text);
-  if (options.root === undefined) notes.push(...nextSteps(out, format));
+  if (options.root === undefined) notes.push(...nextSteps(out, format), ...pastThisMachine(plan));
   printReport(reportOf(plan, notes), terminal);
   return EXIT.ok;
 }
@@ -90,7 +105,7 @@ async function checkForPm2(plan: Plan): Promise<void> {
   if (faults.length > 0) throw new Error(`PM2 would not take this file:\n${faults.join('\n')}`);
 }
 
-function nextSteps(out: string | undefined, format: Format): string[] {
+function nextSteps(out: string | undefined, format: Pm2Format): string[] {
   const name = out ?? resolve(USUAL_NAMES[format]);
   const steps = out === undefined ? [] : [`written: ${out}`];
   if (format === 'js' && isModuleFolder(dirname(name))) {
@@ -108,4 +123,13 @@ function nextSteps(out: string | undefined, format: Format): string[] {
     ];
   }
   return [...steps, `start it: pm2 start ${out === undefined ? USUAL_NAMES[format] : quoteForShell(out)}`];
+}
+
+/** Where the machine is what holds the number of workers: what to do when it is too small. */
+function pastThisMachine({ limitedBy, workers }: Plan): string[] {
+  if (limitedBy !== 'cores' && limitedBy !== 'memory') return [];
+  return [
+    `this machine’s ${limitedBy} hold it at ${plural(workers, 'worker')}; past one machine: webui-tune --format helm ` +
+      '--replicas N --storage-class C --host H',
+  ];
 }

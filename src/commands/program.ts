@@ -24,6 +24,7 @@ Examples:
   $ webui-tune --explain memory.budget
   $ webui-tune --cpus 16 --memory 64GiB > ecosystem.config.js
   $ webui-tune --preset small --env-file /etc/open-webui.env > ecosystem.config.js
+  $ webui-tune --format helm --replicas 6 --storage-class nfs --host chat.example.com > values.yaml
 
 Settings of Open WebUI (DATABASE_URL, REDIS_URL, …) are taken from the environment and from open-webui.env beside the
 file or in this folder. More than one worker needs PostgreSQL, Redis and a vector store that processes can share.
@@ -53,9 +54,15 @@ export function makeProgram(terminal: Terminal, done: (code: ExitCode) => void):
     .addOption(
       new Option(
         '--format <format>',
-        'cjs where a package.json says "type": "module" (default: by --out, or js)',
+        'cjs where a package.json says "type": "module"; helm for Kubernetes (default: by --out, or js)',
       ).choices(FORMATS),
     )
+    .option(
+      '--replicas <n>',
+      'with --format helm: number of pods (default: the workers planned here)',
+      parseReplicas,
+    )
+    .option('--storage-class <name>', 'with --format helm: storage class that several nodes can mount')
     .addOption(
       new Option('--json', 'print the whole plan as JSON (zod schema: PlanSchema), write nothing').conflicts([
         'out',
@@ -101,6 +108,10 @@ export function addPlanOptions(command: Command): Command {
 function parseWorkers(text: string): number | 'auto' {
   if (text === 'auto') return text;
   return wholeNumber(text, MOST_WORKERS, `auto or a number from 1 to ${MOST_WORKERS}`);
+}
+
+function parseReplicas(text: string): number {
+  return wholeNumber(text, MOST_WORKERS, `a number from 1 to ${MOST_WORKERS}`);
 }
 
 function parseCpus(text: string): number {

@@ -2,12 +2,16 @@ import { readFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { EXIT, systemCode, TuneError } from '../errors.ts';
 import { HEADER } from '../render/ecosystem.ts';
+import { HELM_HEADER } from '../render/helm/index.ts';
 import { ENV } from '../runtime/contract.ts';
 import { statOrUndefined } from './stat.ts';
 import { writeAtomically } from './write.ts';
 
 /** For everyone to read: there is no secret in it. */
 const MODE = 0o644;
+
+/** By these we know a file of ours. */
+const FIRST_LINES = [HEADER, HELM_HEADER];
 
 /** What people read instead of a system error's code. */
 const REASONS: Readonly<Record<string, string>> = {
@@ -52,7 +56,7 @@ export function writeOutput(path: string, text: string): void {
 function isOurs(path: string): boolean {
   try {
     const text = readFileSync(path, 'utf8');
-    return text.startsWith(HEADER) || isOurJson(text);
+    return FIRST_LINES.some((line) => text.startsWith(line)) || isOurJson(text);
   } catch (error) {
     throw cannot(path, reasonOf(error));
   }

@@ -1,0 +1,74 @@
+import { resolve } from 'node:path';
+import { planDeployment } from '../deployment.ts';
+import { EXIT, type ExitCode, TuneError } from '../errors.ts';
+import { checkOutput, writeOutput } from '../io/output.ts';
+import type { Terminal } from '../io/terminal.ts';
+import { quoteForShell } from '../openwebui/versions.ts';
+import { type OtherFormat, USUAL_NAMES } from '../render/formats.ts';
+import { renderHelm } from '../render/helm/index.ts';
+import { SECRET } from '../render/helm/values.ts';
+import type { ReportLine } from '../render/report.ts';
+import type { EcosystemOptions } from './ecosystem.ts';
+import { printReport } from './report.ts';
+
+/** What a format gives: the file, and what is said about it. */
+interface Deployment {
+  text: string;
+  lines: ReportLine[];
+}
+
+/**
+ * Prints the file for a host other than PM2, or writes it to `--out`; what to do with it goes to stderr. Nothing is
+ * started, and no secret is read into it. Throws TuneError.
+ */
+export async function printDeployment(
+  format: OtherFormat,
+  options: EcosystemOptions,
+  terminal: Terminal,
+): Promise<ExitCode> {
+  const out = options.out === undefined ? undefined : resolve(options.out);
+  if (out !== undefined) checkOutput(out, options.force ?? false);
+  const { text, lines } = await RENDERERS[format](options, quoteForShell(out ?? USUAL_NAMES[format]));
+  if (out === undefined) terminal.out(text);
+  else writeOutput(out, text);
+  printReport([...lines, ...(out === undefined ? [] : [note(`written: ${out}`)])], terminal);
+  return EXIT.ok;
+}
+
+/** Throws TuneError for options of Kubernetes with a file for PM2. */
+export function requireNoHelmOptions({ replicas, storageClass }: EcosystemOptions): void {
+  const flag =
+    replicas !== undefined ? '--replicas' : storageClass !== undefined ? '--storage-class' : undefined;
+  if (flag === undefined) return;
+  throw new TuneError(`${flag} is for --format helm`, EXIT.usage, [
+    flag === '--replicas' ? 'on this machine: --workers N' : 'leave it away',
+  ]);
+}
+
+const RENDERERS: Readonly<
+  Record<OtherFormat, (options: EcosystemOptions, file: string) => Promise<Deployment>>
+> = {
+  async helm({ host, ...options }, file) {
+    const plan = await planDeployment(options);
+    const { text, summary, steps, secretKeys, warnings } = renderHelm(
+      plan,
+      { ...options, ...(host !== undefined && { host }) },
+      file,
+    );
+    return {
+      text,
+      lines: [
+        { kind: 'title', cells: [summary] },
+        ...warnings.map((warning): ReportLine => ({ kind: 'warning', cells: [warning] })),
+        note(`the Secret ${SECRET} needs the keys ${secretKeys.join(', ')}`),
+        note(`one pod migrates: ${steps[0]}`),
+        note(`then all of them:  ${steps[1]}`),
+        note('rendered and schema-checked, never applied to a cluster'),
+      ],
+    };
+  },
+};
+
+function note(text: string): ReportLine {
+  return { kind: 'note', cells: [text] };
+}

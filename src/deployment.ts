@@ -1,0 +1,51 @@
+import { EXAMPLE_PLACES, readEnvFile, UNASKED } from './elsewhere.ts';
+import { readMachine } from './machine/index.ts';
+import { makePlan } from './plan/index.ts';
+import { loadPreset } from './presets.ts';
+import { OPEN_WEBUI_IMAGE } from './render/image.ts';
+import { askServices } from './services/index.ts';
+import { collectSettings, workerWish } from './settings/collect.ts';
+import { findEnvFile } from './settings/env-file.ts';
+import type { TuneOptions } from './tune.ts';
+import type { Plan, ServiceFacts } from './types.ts';
+import { describedMachine, wishesOf } from './wishes.ts';
+
+/** Settings that are taken from the environment too; all others come from the env file. */
+const FROM_ENVIRONMENT = [
+  ...['TYPE', 'USER', 'PASSWORD', 'HOST', 'PORT', 'NAME', 'URL'].map((part) => `DATABASE_${part}`),
+  'PGVECTOR_DB_URL',
+  'RAG_EMBEDDING_ENGINE',
+  'REDIS_URL',
+  'VECTOR_DB',
+];
+
+/**
+ * Plans containers: they bring their own Open WebUI, so that none is looked for here. `services`: those that the
+ * containers will have; undefined: the database and Redis of the settings are asked. Writes nothing. Throws TuneError.
+ */
+export async function planDeployment(options: TuneOptions, services?: ServiceFacts): Promise<Plan> {
+  const { cwd = process.cwd(), env = process.env } = options;
+  const preset = loadPreset(options.preset ?? 'default', cwd);
+  const found = await readMachine(options.root);
+  const machine = describedMachine(options, found);
+  const path = findEnvFile(options.envFile, options.out, cwd);
+  const envFile = path === undefined ? {} : readEnvFile(path);
+  const settings = collectSettings({
+    known: FROM_ENVIRONMENT,
+    environment: env,
+    envFile,
+    secretsFile: {},
+    preset: preset.settings,
+  });
+  return makePlan({
+    machine,
+    preset,
+    services: services ?? (options.root === undefined ? await askServices(settings) : UNASKED),
+    settings,
+    openWebui: { version: OPEN_WEBUI_IMAGE.tag, python: '3.11', drivers: { psycopg2: true, pgvector: true } },
+    places: EXAMPLE_PLACES,
+    dataDir: { reason: 'of the image', source: 'computed' },
+    hasLocalVectors: false,
+    ...wishesOf(options, machine, workerWish({}, envFile)),
+  });
+}

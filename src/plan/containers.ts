@@ -1,0 +1,91 @@
+import type { DatabaseFacts, Plan, ServiceFacts, Settings } from '../types.ts';
+import { isLoopback } from './index.ts';
+import { type Requirement, usesPgvector } from './services.ts';
+import { SETTINGS_GROUPS } from './settings/index.ts';
+
+/** A setting of Open WebUI for a container; a secret has no value here, only a name. */
+export interface ContainerSetting {
+  key: string;
+  value?: string;
+  reason: string;
+}
+
+export interface ContainerSettings {
+  settings: ContainerSetting[];
+  /** Names of settings left out because their value is an address of this machine, which a container does not have. */
+  local: string[];
+}
+
+/** What the containers are planned with, instead of this machine's. */
+export interface ContainerContext {
+  /** All of them, wherever they run. */
+  workers: number;
+  database: DatabaseFacts;
+  isLoopback: boolean;
+  /** Bytes of private memory that a worker may take. */
+  workerLimit: number;
+}
+
+/** Of one machine, one process or one start: the container's file says these itself. */
+const OWN =
+  /^(?:DATA_DIR|STATIC_DIR|HOST|PORT|PYTHONUNBUFFERED|DATABASE_(?:URL|TYPE|USER|PASSWORD|HOST|PORT|NAME))$/;
+
+/** Whoever reads the file may have another database than the one that was asked. */
+const VECTORS =
+  'in that PostgreSQL, for all of them; where its user may not: CREATE EXTENSION vector, as a superuser';
+
+const REDIS = /^(?:WEBSOCKET_)?REDIS_URL$/;
+
+/**
+ * Open WebUI's settings for several containers with PostgreSQL and Redis: the user's own, then what the groups of
+ * settings recommend for so many workers. Pure. In the order of their names.
+ */
+export function containerSettings(plan: Plan, context: ContainerContext): ContainerSettings {
+  const given = plan.settings.filter(
+    ({ source, key }) => source !== 'computed' && !OWN.test(key) && !REDIS.test(key),
+  );
+  const isLocal = ({ value }: { value?: string }) => value !== undefined && namesThisMachine(value);
+  const settings = new Map<string, ContainerSetting>();
+  for (const { key, value, reason } of given.filter((setting) => !isLocal(setting))) {
+    settings.set(key, { key, ...(value !== undefined && { value }), reason });
+  }
+  const requirement = containerRequirement(plan, context.database);
+  for (const { key, value, reason } of SETTINGS_GROUPS.flatMap((group) =>
+    group.recommend({ ...requirement, ...context }),
+  )) {
+    if (!settings.has(key)) settings.set(key, { key, value, reason: key === 'VECTOR_DB' ? VECTORS : reason });
+  }
+  return {
+    settings: [...settings.values()].sort((a, b) => (a.key < b.key ? -1 : 1)),
+    local: given.filter(isLocal).map(({ key }) => key),
+  };
+}
+
+/** The user's settings beside a database that all containers share. */
+export function containerRequirement(plan: Plan, database: DatabaseFacts): Requirement {
+  const settings: Settings = new Map(
+    plan.settings.flatMap(({ key, value = '', secret, source }) =>
+      source === 'computed' || source === 'flag' ? [] : [[key, { value, secret, source }] as const],
+    ),
+  );
+  const services: ServiceFacts = { database, redis: { kind: 'unknown' } };
+  return { settings, services, hasLocalVectors: false, hasPgvectorDriver: true };
+}
+
+/** Whether vectors will be in that database. */
+export function containersUsePgvector(plan: Plan, database: DatabaseFacts): boolean {
+  return usesPgvector(containerRequirement(plan, database));
+}
+
+/** Whether documents are embedded in each process, by a model that it loads. */
+export function embedsLocally(settings: readonly ContainerSetting[]): boolean {
+  return !settings.find(({ key }) => key === 'RAG_EMBEDDING_ENGINE')?.value;
+}
+
+/** Whether a URL in it is of this machine alone. */
+export function namesThisMachine(value: string): boolean {
+  return value.split(/[;,\s]+/).some((part) => {
+    const host = /^[a-z][a-z0-9+.-]*:\/\/(?:[^/@]*@)?(\[[^\]]*\]|[^/:?#]*)/i.exec(part)?.[1];
+    return host !== undefined && isLoopback(host);
+  });
+}

@@ -1,0 +1,181 @@
+import type { ContainerSetting } from '../../plan/containers.ts';
+import { OPEN_WEBUI_IMAGE } from '../image.ts';
+import { block, type YamlValue } from '../yaml.ts';
+import type { HelmOptions } from './options.ts';
+import { type Pods, REDIS_CLIENTS, STARTUP_PERIOD } from './pods.ts';
+
+/** Name of the Secret that the user makes; its keys are the names of the settings. */
+export const SECRET = 'open-webui-env';
+
+/** The chart's fixed label on its pods (its templates/_helpers.tpl, selectorLabels). */
+const COMPONENT = { 'app.kubernetes.io/component': 'open-webui' };
+
+/** Settings that the chart renders from keys of its own: in extraEnvVars they would be there twice. */
+const OF_THE_CHART: ReadonlySet<string> = new Set([
+  'ENABLE_WEBSOCKET_SUPPORT',
+  'OPENAI_API_BASE_URL',
+  'OPENAI_API_KEY',
+  'WEBSOCKET_MANAGER',
+]);
+
+const OLLAMA = /^(?:OLLAMA_BASE_URLS?|ENABLE_OLLAMA_API)$/;
+
+/** Settings that every pod takes from the Secret, beside the user's own secrets. */
+export const SECRET_KEYS = ['WEBUI_SECRET_KEY', 'DATABASE_URL', 'OPENAI_API_KEY'] as const;
+
+export interface ValuesInput {
+  replicas: number;
+  options: Required<Pick<HelmOptions, 'storageClass' | 'host'>>;
+  pods: Pods;
+  settings: readonly ContainerSetting[];
+  /** Whether a Redis of the user's own takes the place of the chart's. */
+  ownRedis: boolean;
+}
+
+/** All of values.yaml, as data. */
+export function helmValues({
+  replicas,
+  options,
+  pods,
+  settings,
+  ownRedis,
+}: ValuesInput): Record<string, YamlValue> {
+  const openai = settings.find(({ key }) => key === 'OPENAI_API_BASE_URL')?.value;
+  return {
+    replicaCount: replicas,
+    workload: { kind: 'Deployment' },
+    strategy: { type: 'Recreate' },
+    image: { repository: OPEN_WEBUI_IMAGE.repository, tag: OPEN_WEBUI_IMAGE.tag },
+    ollama: { enabled: false },
+    // Else the chart sets ENABLE_OLLAMA_API itself.
+    ...(settings.some(({ key }) => OLLAMA.test(key)) && { ollamaUrlsFromExtraEnv: true }),
+    pipelines: { enabled: false },
+    ...(openai && { openaiBaseApiUrl: openai }),
+    openaiApiKeyExistingSecret: SECRET,
+    openaiApiKeyExistingSecretKey: 'OPENAI_API_KEY',
+    resources: {
+      requests: { cpu: '500m', memory: mebibytes(pods.request) },
+      limits: { memory: mebibytes(pods.limit) },
+    },
+    copyAppData: {
+      resources: { requests: { cpu: '50m', memory: '64Mi' }, limits: { memory: '128Mi' } },
+    },
+    startupProbe: {
+      ...httpProbe('/health'),
+      periodSeconds: STARTUP_PERIOD,
+      timeoutSeconds: 5,
+      failureThreshold: pods.startupChecks,
+    },
+    readinessProbe: { ...httpProbe('/health/db'), periodSeconds: 5, timeoutSeconds: 5, failureThreshold: 3 },
+    livenessProbe: { ...httpProbe('/health'), periodSeconds: 10, timeoutSeconds: 5, failureThreshold: 6 },
+    persistence: { size: '20Gi', storageClass: options.storageClass, accessModes: ['ReadWriteMany'] },
+    websocket: websocket(ownRedis),
+    topologySpreadConstraints: [
+      {
+        maxSkew: 1,
+        topologyKey: 'kubernetes.io/hostname',
+        whenUnsatisfiable: 'ScheduleAnyway',
+        labelSelector: { matchLabels: { ...COMPONENT } },
+      },
+    ],
+    ingress: {
+      enabled: true,
+      class: 'nginx',
+      host: options.host,
+      tls: true,
+      annotations: {
+        'nginx.ingress.kubernetes.io/affinity': 'cookie',
+        'nginx.ingress.kubernetes.io/proxy-read-timeout': '3600',
+        'nginx.ingress.kubernetes.io/proxy-body-size': '0',
+      },
+    },
+    extraEnvVars: environment(settings, options.host),
+    extraResources: [block(disruptionBudget(replicas))],
+  };
+}
+
+/** Pods that may be missing at once: a third of them, at least one. */
+export function mayBeMissing(replicas: number): number {
+  return Math.max(1, Math.floor(replicas / 3));
+}
+
+function httpProbe(path: string): { httpGet: { path: string; port: string } } {
+  return { httpGet: { path, port: 'http' } };
+}
+
+function websocket(ownRedis: boolean): Record<string, YamlValue> {
+  const manager = { enabled: true, manager: 'redis' };
+  if (ownRedis) {
+    return { ...manager, existingSecret: SECRET, existingSecretKey: 'REDIS_URL', redis: { enabled: false } };
+  }
+  return {
+    ...manager,
+    redis: {
+      enabled: true,
+      args: [
+        '--timeout',
+        '1800',
+        '--maxclients',
+        String(REDIS_CLIENTS),
+        '--client-output-buffer-limit',
+        'pubsub 1gb 256mb 180',
+      ],
+      resources: { requests: { cpu: '100m', memory: '128Mi' }, limits: { memory: '1536Mi' } },
+    },
+  };
+}
+
+/** Every value is a string: Kubernetes refuses a number or a boolean. */
+function environment(settings: readonly ContainerSetting[], host: string): Record<string, YamlValue> {
+  const own: Record<string, YamlValue> = {
+    WEBUI_SECRET_KEY: secretRef('WEBUI_SECRET_KEY'),
+    DATABASE_URL: secretRef('DATABASE_URL'),
+    ENABLE_DB_MIGRATIONS: 'False',
+    UVICORN_WORKERS: '1',
+    CORS_ALLOW_ORIGIN: `https://${host}`,
+  };
+  const named = settings.filter(
+    ({ key }) => !OF_THE_CHART.has(key) && (key === 'CORS_ALLOW_ORIGIN' || !(key in own)),
+  );
+  const theirs = named.map(
+    ({ key, value }) => [key, value === undefined ? secretRef(key) : literal(value)] as const,
+  );
+  return { ...own, ...Object.fromEntries(theirs) };
+}
+
+/** Names of the Secret's keys, in the order in which they are asked for. */
+export function secretKeys(settings: readonly ContainerSetting[], ownRedis: boolean): string[] {
+  const theirs = settings.filter(({ key, value }) => value === undefined && !OF_THE_CHART.has(key));
+  return [...new Set([...SECRET_KEYS, ...(ownRedis ? ['REDIS_URL'] : []), ...theirs.map(({ key }) => key)])];
+}
+
+function secretRef(key: string): YamlValue {
+  return { valueFrom: { secretKeyRef: { name: SECRET, key } } };
+}
+
+/** The chart passes values through its template engine, and Kubernetes expands $(NAME): both are to leave it alone. */
+function literal(value: string): string {
+  return value.replaceAll('{{', '{{ "{{" }}').replaceAll('$(', '$$$$(');
+}
+
+/** A string that opens with a blank line: the chart puts `---` directly before it, and lints objects wrongly. */
+function disruptionBudget(replicas: number): string {
+  return `
+apiVersion: policy/v1
+kind: PodDisruptionBudget
+metadata:
+  name: {{ include "open-webui.fullname" . }}
+  namespace: {{ include "open-webui.namespace" . }}
+spec:
+  maxUnavailable: ${mayBeMissing(replicas)}
+  selector:
+    matchLabels:
+      app.kubernetes.io/instance: {{ .Release.Name }}
+      app.kubernetes.io/component: open-webui
+`;
+}
+
+/** Bytes as Kubernetes writes them. */
+export function mebibytes(bytes: number): string {
+  return `${Math.round(bytes / 2 ** 20)}Mi`;
+}
