@@ -13,6 +13,8 @@ export const EXIT = {
   machine: 5,
   /** The result cannot be written where it was asked for. */
   output: 6,
+  /** Something could not be installed, started, reached or stopped, or does not serve. */
+  service: 7,
 } as const;
 
 export type ExitCode = (typeof EXIT)[keyof typeof EXIT];
@@ -26,6 +28,7 @@ export const EXIT_MEANINGS: readonly (readonly [ExitCode, string])[] = [
   [EXIT.settings, 'a setting, the env file or a preset is wrong'],
   [EXIT.machine, 'too little memory for one worker'],
   [EXIT.output, 'the result could not be written'],
+  [EXIT.service, 'something could not be installed, started or stopped, or does not serve'],
 ];
 
 /**

@@ -155,6 +155,18 @@ export const PlanSchema = z.object({
     secretsFile: z.string(),
     envFile: z.string().optional(),
   }),
+  embedded: z
+    .array(
+      z.object({
+        name: z.string(),
+        program: z.string(),
+        args: z.array(z.string()),
+        cwd: z.string(),
+        account: z.object({ user: z.string(), group: z.string() }).optional(),
+      }),
+    )
+    .optional()
+    .describe('services that run as apps of the ecosystem file'),
   settings: z.array(
     z.object({
       key: z.string(),

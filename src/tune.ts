@@ -1,6 +1,7 @@
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { planElsewhere } from './elsewhere.ts';
+import { embeddedServices } from './embedded/installed.ts';
 import { controlSocket, defaultDataDir } from './io/folders.ts';
 import { stableRuntime } from './io/runtime-folder.ts';
 import { readMachine } from './machine/index.ts';
@@ -110,6 +111,7 @@ export async function tune(options: TuneOptions): Promise<Tuned> {
       ...(envFilePath !== undefined && { envFile: envFilePath }),
     },
     dataDir: dataDir.decision,
+    embedded: embeddedServices(settings, env, home),
     hasLocalVectors: (data?.chroma_rows ?? 0) > 0,
     ...wishes,
     warnings: [

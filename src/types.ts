@@ -278,6 +278,18 @@ export interface MemoryPlan {
 /** Workers that each bound allows; null where there is none. */
 export type Bounds = Record<LimitedBy, number | null>;
 
+/** A service that comes from a package and runs as an app of the ecosystem file itself. */
+export interface EmbeddedService {
+  /** Of the PM2 app. */
+  name: string;
+  /** Absolute path. */
+  program: string;
+  args: readonly string[];
+  cwd: string;
+  /** As root: the ordinary account that it runs as. */
+  account?: { user: string; group: string } | undefined;
+}
+
 /** Where the pieces are; every path is absolute. */
 export interface Places {
   /** Interpreter that Open WebUI is installed for. */
@@ -307,6 +319,8 @@ export interface Plan {
   drainSeconds: number;
   places: Places;
   settings: PlannedSetting[];
+  /** Services that are started before Open WebUI; undefined: none. */
+  embedded?: readonly EmbeddedService[];
   /** Every number with its reason, in the order of the report. */
   recommendations: Recommendation[];
   warnings: string[];

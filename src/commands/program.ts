@@ -8,6 +8,7 @@ import { PRELOAD_CHOICES } from '../runtime/contract.ts';
 import { RUNTIMES } from '../types.ts';
 import { parsePercent, parseSize } from '../units.ts';
 import { type EcosystemOptions, printEcosystem } from './ecosystem.ts';
+import { addSetupCommands } from './setup-commands.ts';
 
 /** More workers than this are a slip of the finger. */
 const MOST_WORKERS = 1024;
@@ -77,6 +78,7 @@ export function makeProgram(terminal: Terminal, done: (code: ExitCode) => void):
       ]),
     )
     .action(async (options: EcosystemOptions) => done(await printEcosystem(options, terminal)));
+  addSetupCommands(program, addPlanOptions, terminal, done);
   return program;
 }
 

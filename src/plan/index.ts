@@ -74,6 +74,7 @@ export function makePlan(input: PlanInput): Plan {
     preload,
     drainSeconds: preset.drainSeconds,
     places,
+    ...(input.embedded && input.embedded.length > 0 && { embedded: input.embedded }),
     settings: planSettings(input, {
       ...requirement,
       workers: count.workers,

@@ -1,5 +1,6 @@
 import type { PreloadChoice } from '../runtime/contract.ts';
 import type {
+  EmbeddedService,
   MachineFacts,
   Places,
   Preset,
@@ -36,6 +37,8 @@ export interface PlanInput {
   preload?: PreloadChoice;
   /** Undefined: what the platform can do. */
   runtime?: RuntimeChoice;
+  /** Services that run as apps of the same file. */
+  embedded?: readonly EmbeddedService[];
   /** What was noticed while reading: printed with the plan's own. */
   warnings?: readonly string[];
 }

@@ -1,6 +1,6 @@
 import { workerLimitMib } from '../plan/index.ts';
 import { APPS, ENV, EXIT_CANNOT_BOOT, RUNTIME_FILES } from '../runtime/contract.ts';
-import type { Plan } from '../types.ts';
+import type { EmbeddedService, Plan } from '../types.ts';
 
 export type AppValue =
   | string
@@ -45,10 +45,43 @@ const SERVE_WORKERS = 'WEBUI_TUNE_UVICORN_WORKERS';
 /** Milliseconds until the first restart of a server that imports for 20 s anyway; PM2 raises it while starts fail. */
 const SERVE_RESTART_DELAY = 1_000;
 
-/** The two apps, the preload process first: PM2 starts them in this order. With `--runtime uvicorn` there is one. */
+/**
+ * The apps in the order in which PM2 starts them: embedded services, the preload process, the cluster. With `--runtime
+ * uvicorn` the last two are one.
+ */
 export function appsOf(plan: Plan): App[] {
-  if (plan.runtime === 'uvicorn') return [uvicornApp(plan)];
-  return [preloadApp(plan), clusterApp(plan)];
+  const services = (plan.embedded ?? []).map(embeddedApp);
+  if (plan.runtime === 'uvicorn') return [...services, uvicornApp(plan)];
+  return [...services, preloadApp(plan), clusterApp(plan)];
+}
+
+/** Milliseconds that a service gets for its last checkpoint: PM2's own 1.6 s end in a SIGKILL. */
+const SERVICE_KILL_TIMEOUT = 60_000;
+
+/** Milliseconds: right after a SIGKILL, PostgreSQL may find its shared memory still in use. */
+const SERVICE_RESTART_DELAY = 500;
+
+/**
+ * PM2's treekill would send a signal to every child of PostgreSQL, and its checkpointer panics on that (8 of 15 stops
+ * under load).
+ */
+export function embeddedApp({ name, program, args, cwd, account }: EmbeddedService): App {
+  const { cwd: folder, ...script } = scriptAt(program);
+  return {
+    name,
+    ...script,
+    args,
+    cwd: folder ?? cwd,
+    interpreter: 'none',
+    exec_mode: 'fork',
+    ...(account && { uid: account.user, gid: account.group }),
+    treekill: false,
+    autorestart: true,
+    kill_timeout: SERVICE_KILL_TIMEOUT,
+    restart_delay: SERVICE_RESTART_DELAY,
+    pmx: false,
+    vizion: false,
+  };
 }
 
 function preloadApp(plan: Plan): App {

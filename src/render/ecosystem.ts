@@ -55,6 +55,15 @@ function commentsOn(name: AppValue | undefined, plan: Plan): Readonly<Record<str
       kill_timeout: 'ms; it serves nobody, but may be in the middle of a migration',
     };
   }
+  if (plan.embedded?.some((service) => service.name === name)) {
+    return {
+      ...COMMENTS,
+      treekill: 'a signal to each process of it would make its last checkpoint panic',
+      kill_timeout: 'ms; time for that checkpoint',
+      restart_delay: 'ms; after a SIGKILL the kernel still holds its memory for a moment',
+      uid: 'neither runs as root',
+    };
+  }
   if (plan.runtime === 'uvicorn') {
     return {
       ...COMMENTS,

@@ -1,0 +1,65 @@
+import type { Command } from 'commander';
+import type { ExitCode } from '../errors.ts';
+import type { Terminal } from '../io/terminal.ts';
+import type { UpOptions } from './up.ts';
+
+/**
+ * The commands of a whole installation. Their code is loaded when one of them runs: the others start in the time that
+ * they always did. `addPlanOptions` adds the options of every plan.
+ */
+export function addSetupCommands(
+  program: Command,
+  addPlanOptions: (command: Command) => Command,
+  terminal: Terminal,
+  done: (code: ExitCode) => void,
+): void {
+  addPlanOptions(
+    program
+      .command('up')
+      .description(
+        'install what is missing, start it, and wait until it serves; run again, it mends what is not right',
+      ),
+  )
+    .option('--yes', 'ask nothing')
+    .option('--dry-run', 'list every step, do nothing')
+    .option('--admin-email <address>', 'make this administrator; its password is drawn and kept (0600)')
+    .option(
+      '--service-user <name>',
+      'as root: account that PostgreSQL and Valkey run as (default: webui-tune)',
+    )
+    .option(
+      '--torch-index <url>',
+      'pip index of torch; default: pip’s own (default: PyTorch’s CPU builds, without a GPU)',
+    )
+    .addHelpText('after', UP_HELP)
+    .action(async (options: UpOptions) => {
+      const { bringUp } = await import('./up.ts');
+      done(await bringUp(options, terminal));
+    });
+  program
+    .command('down')
+    .description('stop all that up has started; the data stays')
+    .action(async (options: object) => {
+      const { bringDown } = await import('./down.ts');
+      done(await bringDown(options, terminal));
+    });
+  program
+    .command('status')
+    .description('show what runs, and where everything is; exit code 7 where it does not serve')
+    .action(async (options: object) => {
+      const { showStatus } = await import('./status.ts');
+      done(await showStatus(options, terminal));
+    });
+}
+
+const UP_HELP = `
+Examples:
+  $ webui-tune up
+  $ webui-tune up --yes --admin-email you@example.org
+  $ webui-tune up --dry-run
+  $ webui-tune up --port 3000 --workers 4
+  $ DATABASE_URL=postgresql://… REDIS_URL=redis://… webui-tune up
+
+What you say holds until you say something else. Where DATABASE_URL or REDIS_URL is not set, PostgreSQL and Valkey come
+from PyPI and run under PM2, on 127.0.0.1, with their data in $XDG_DATA_HOME/webui-tune.
+`;

