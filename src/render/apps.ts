@@ -109,6 +109,7 @@ function clusterApp(plan: Plan): App {
     ...scriptAt(`${plan.places.runtime}/${RUNTIME_FILES.worker}`),
     exec_mode: 'cluster',
     instances: plan.workers,
+    treekill: false,
     wait_ready: true,
     listen_timeout: LISTEN_TIMEOUT,
     kill_timeout: plan.drainSeconds * 1000 + KILL_MARGIN,

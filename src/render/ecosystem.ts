@@ -75,6 +75,8 @@ function commentsOn(name: AppValue | undefined, plan: Plan): Readonly<Record<str
   return {
     ...COMMENTS,
     instances: WORKERS_BECAUSE[plan.limitedBy],
+    treekill:
+      'its worker is no child of it; and where there is no ps, PM2 would stop nothing until kill_timeout',
     wait_ready: 'an instance counts once its worker answers',
     listen_timeout: 'ms; far above a boot with migrations: when it runs out, PM2 stops the old worker anyway',
     kill_timeout: 'ms; longer than a worker may drain',
