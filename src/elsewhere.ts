@@ -18,6 +18,7 @@ export const EXAMPLE_PLACES: Places = {
   dataDir: '/var/lib/open-webui',
   controlSocket: '/run/open-webui/control.sock',
   secretsFile: '/var/lib/open-webui/.webui-tune.env',
+  staticCache: '/var/cache/webui-tune/static',
 };
 
 /** Neither there nor missing: the plan does not count on what nobody has asked. */

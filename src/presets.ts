@@ -43,6 +43,7 @@ const PresetFile = z.strictObject({
     .optional(),
   drainSeconds: z.int().positive().max(3600).optional(),
   preload: z.enum(PRELOAD_CHOICES).optional(),
+  staticCache: z.boolean().optional(),
   settings: z
     .record(SettingName, z.union([z.string(), z.number(), z.boolean()]).transform(settingValue))
     .optional(),
@@ -151,6 +152,7 @@ function merge(name: string, chain: readonly PresetFile[]): Preset {
   const { reserve, reserveMin, reserveMax, growth, workerLimit } = { ...memory };
   const drainSeconds = last('drainSeconds');
   const preload = last('preload');
+  const staticCache = last('staticCache');
   if (
     perCore === undefined ||
     reserve === undefined ||
@@ -159,7 +161,8 @@ function merge(name: string, chain: readonly PresetFile[]): Preset {
     growth === undefined ||
     workerLimit === undefined ||
     drainSeconds === undefined ||
-    preload === undefined
+    preload === undefined ||
+    staticCache === undefined
   ) {
     throw new Error('presets/default.yaml does not set every value');
   }
@@ -170,6 +173,7 @@ function merge(name: string, chain: readonly PresetFile[]): Preset {
     memory: { reserveShare: reserve, reserveMin, reserveMax, growth, workerLimit },
     drainSeconds,
     preload,
+    staticCache,
     settings: all('settings'),
   };
 }

@@ -146,6 +146,7 @@ export const PlanSchema = z.object({
   port: z.int(),
   runtime: z.enum(RUNTIMES),
   preload: z.enum(PRELOAD_CHOICES),
+  staticCache: z.boolean().describe('whether workers answer the page’s hashed files ahead of the app'),
   drainSeconds: z.int(),
   places: z.object({
     python: z.string(),
@@ -153,6 +154,7 @@ export const PlanSchema = z.object({
     dataDir: z.string(),
     controlSocket: z.string(),
     secretsFile: z.string(),
+    staticCache: z.string(),
     envFile: z.string().optional(),
   }),
   embedded: z

@@ -2,7 +2,7 @@ import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { planElsewhere } from './elsewhere.ts';
 import { embeddedServices } from './embedded/installed.ts';
-import { controlSocket, defaultDataDir } from './io/folders.ts';
+import { controlSocket, defaultDataDir, staticCache } from './io/folders.ts';
 import { stableRuntime } from './io/runtime-folder.ts';
 import { readMachine } from './machine/index.ts';
 import { memoryOf, processesWith } from './machine/processes.ts';
@@ -38,6 +38,8 @@ export interface TuneOptions {
   envFile?: string;
   preset?: string;
   preload?: PreloadChoice;
+  /** False: `--no-static-cache`. */
+  staticCache?: boolean;
   runtime?: RuntimeChoice;
   /** Where the ecosystem file will be; its folder is where the env file is looked for. */
   out?: string;
@@ -108,6 +110,7 @@ export async function tune(options: TuneOptions): Promise<Tuned> {
       dataDir: dataDir.path,
       controlSocket: socket,
       secretsFile,
+      staticCache: staticCache(env, home),
       ...(envFilePath !== undefined && { envFile: envFilePath }),
     },
     dataDir: dataDir.decision,

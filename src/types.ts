@@ -210,6 +210,8 @@ export interface Preset {
   /** Seconds that a draining worker may take to finish its answers. */
   drainSeconds: number;
   preload: PreloadChoice;
+  /** Whether workers answer the page's hashed files ahead of the app. */
+  staticCache: boolean;
   /** Settings of Open WebUI, by name. */
   settings: Record<string, string>;
 }
@@ -299,6 +301,8 @@ export interface Places {
   dataDir: string;
   controlSocket: string;
   secretsFile: string;
+  /** Folder of the compressed static files; shared by all installations of the user. */
+  staticCache: string;
   /** The user's env file; undefined: none. */
   envFile?: string;
 }
@@ -316,6 +320,7 @@ export interface Plan {
   port: number;
   runtime: RuntimeChoice;
   preload: PreloadChoice;
+  staticCache: boolean;
   drainSeconds: number;
   places: Places;
   settings: PlannedSetting[];

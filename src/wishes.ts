@@ -26,7 +26,7 @@ export function wishesOf(
   options: TuneOptions,
   machine: MachineFacts,
   variable: WorkerVariable | undefined,
-): Pick<PlanInput, 'workers' | 'memory' | 'host' | 'port' | 'preload' | 'runtime'> {
+): Pick<PlanInput, 'workers' | 'memory' | 'host' | 'port' | 'preload' | 'staticCache' | 'runtime'> {
   const workers = workersWish(options.workers, variable);
   const memory = memoryWish(options.memory, machine);
   return {
@@ -35,6 +35,7 @@ export function wishesOf(
     host: wishOr(options.host, '--host', DEFAULT_HOST),
     port: wishOr(options.port, '--port', DEFAULT_PORT),
     ...(options.preload && { preload: options.preload }),
+    ...(options.staticCache === false && { staticCache: false as const }),
     ...(options.runtime && { runtime: options.runtime }),
   };
 }

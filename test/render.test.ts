@@ -106,6 +106,7 @@ describe('the apps', () => {
       [ENV.controlSocket]: '/run/control.sock',
       [ENV.preload]: 'auto',
       [ENV.secretsFile]: '/data/.webui-tune.env',
+      [ENV.staticCache]: '/cache/static',
       DATA_DIR: '/data',
       WEBSOCKET_MANAGER: 'redis',
       A: '1',
@@ -115,6 +116,13 @@ describe('the apps', () => {
       [ENV.drainSeconds]: '60',
       [ENV.memoryLimit]: '1024',
     });
+  });
+
+  it('leaves the static files to the app where a flag or the preset says so', () => {
+    const { preset } = inputOf();
+    for (const off of [{ staticCache: false as const }, { preset: { ...preset, staticCache: false } }]) {
+      expect(appsOf(makePlan(inputOf(off)))[0]?.env).not.toHaveProperty(ENV.staticCache);
+    }
   });
 
   it('lets the env file win over what was computed, and over nothing else', () => {
@@ -162,6 +170,7 @@ describe('the app of --runtime uvicorn', () => {
       env: { WEBUI_TUNE_UVICORN_WORKERS: '4', [ENV.secretsFile]: '/data/.webui-tune.env' },
     });
     expect(app).not.toHaveProperty('instances');
+    expect(app?.env).not.toHaveProperty(ENV.staticCache);
     expect(faultsOf([app ?? {}])).toEqual([]);
   });
 

@@ -104,7 +104,8 @@ export function addPlanOptions(command: Command): Command {
       new Option('--preload <what>', 'what the workers share; auto: all that is safe').choices(
         PRELOAD_CHOICES,
       ),
-    );
+    )
+    .option('--no-static-cache', 'leave the page’s hashed files to the app, which compresses them each time');
 }
 
 function parseWorkers(text: string): number | 'auto' {

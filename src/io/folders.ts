@@ -13,6 +13,12 @@ export function dataHome(env: Environment, home = homedir()): string {
   return join(xdg && isAbsolute(xdg) ? xdg : join(home, '.local', 'share'), 'webui-tune');
 }
 
+/** What can be made again at any time, and where it is kept: the page's compressed files. */
+export function staticCache(env: Environment, home = homedir()): string {
+  const xdg = env.XDG_CACHE_HOME;
+  return join(xdg && isAbsolute(xdg) ? xdg : join(home, '.cache'), 'webui-tune', 'static');
+}
+
 /** Data folder of an installation that has none yet: outside of Python's packages, where an upgrade cannot lose it. */
 export function defaultDataDir(env: Environment, home = homedir()): string {
   return join(dataHome(env, home), 'data');

@@ -72,6 +72,7 @@ export function makePlan(input: PlanInput): Plan {
     port: input.port.value,
     runtime,
     preload,
+    staticCache: runtime === 'preload' && (input.staticCache ?? preset.staticCache),
     drainSeconds: preset.drainSeconds,
     places,
     ...(input.embedded && input.embedded.length > 0 && { embedded: input.embedded }),
@@ -197,6 +198,14 @@ function preloadNumbers(plan: Omit<Plan, 'recommendations'>, input: PlanInput): 
       value: plan.preload === 'auto' ? `auto (${memory.level})` : plan.preload,
       reason: `${memory.levelReason}; ${LEVELS[memory.level].source}`,
       source: input.preload === undefined ? 'preset' : 'flag',
+    },
+    {
+      key: 'staticCache',
+      value: plan.staticCache ? 'on' : 'off',
+      reason: plan.staticCache
+        ? `the page’s hashed files are compressed once, into ${plan.places.staticCache}`
+        : 'Open WebUI answers its page’s hashed files itself, and compresses them anew each time',
+      source: input.staticCache === undefined ? 'preset' : 'flag',
     },
   ];
 }

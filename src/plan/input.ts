@@ -35,6 +35,8 @@ export interface PlanInput {
   host: Wish<string>;
   port: Wish<number>;
   preload?: PreloadChoice;
+  /** False: `--no-static-cache`. Undefined: as the preset says. */
+  staticCache?: false;
   /** Undefined: what the platform can do. */
   runtime?: RuntimeChoice;
   /** Services that run as apps of the same file. */

@@ -158,6 +158,7 @@ function preloadEnvironment(plan: Plan): Record<string, string> {
     [ENV.preload, plan.preload],
     ...(places.envFile === undefined ? [] : [[ENV.envFile, places.envFile] as const]),
     [ENV.secretsFile, places.secretsFile],
+    ...(plan.staticCache ? [[ENV.staticCache, places.staticCache] as const] : []),
     [ENV.computed, computed.map(({ key }) => key).join(',')],
     ...rendered.map(({ key, value }) => [key, value ?? ''] as const),
   ]);

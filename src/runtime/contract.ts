@@ -29,6 +29,11 @@ export const ENV = {
    * a line in the env file wins over them without planning anew.
    */
   computed: 'WEBUI_TUNE_COMPUTED',
+  /**
+   * Preload: folder of the page's compressed files, which workers answer ahead of the app; made where it is missing, and
+   * safe to empty while nothing runs. Absent: the app answers them itself.
+   */
+  staticCache: 'WEBUI_TUNE_STATIC_CACHE',
   /** Worker: seconds that a draining worker may take to finish the answers that it is generating. */
   drainSeconds: 'WEBUI_TUNE_DRAIN_SECONDS',
   /** Worker: MiB of private memory at which a worker is replaced. Absent: no limit. */

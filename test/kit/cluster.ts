@@ -4,7 +4,7 @@ import { chmod, mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { APPS, ENV } from '../../src/runtime/contract.ts';
-import { CLI, openWebuiEnvironment } from './environment.ts';
+import { CLI, openWebuiEnvironment, sharedCache } from './environment.ts';
 import { request } from './http.ts';
 import { Pm2, type Pm2Process } from './pm2.ts';
 import { freePort } from './ports.ts';
@@ -24,6 +24,8 @@ export interface ClusterOptions {
   args?: string[];
   /** Further lines of the env file. */
   settings?: Record<string, string>;
+  /** XDG_CACHE_HOME; by default one that all tests share, so that the page's files are compressed once for all. */
+  cacheFolder?: string;
   /** Services that are running already; by default the cluster has its own. */
   services?: Services;
 }
@@ -139,7 +141,12 @@ export async function planCluster(scope: Scope, options: ClusterOptions): Promis
   args.push('--workers', `${options.workers}`, ...(options.args ?? []));
   const { stdout } = await execa(process.execPath, [CLI, ...args], {
     cwd: folder,
-    env: { PATH: process.env.PATH ?? '', HOME: userHome, LANG: 'C.UTF-8' },
+    env: {
+      PATH: process.env.PATH ?? '',
+      HOME: userHome,
+      LANG: 'C.UTF-8',
+      XDG_CACHE_HOME: options.cacheFolder ?? sharedCache(),
+    },
     extendEnv: false,
     stripFinalNewline: false,
   });

@@ -9,6 +9,8 @@ export interface Answer {
   status: number;
   headers: http.IncomingHttpHeaders;
   body: string;
+  /** The body as it came, also where it is no text. */
+  bytes: Buffer;
 }
 
 export interface RequestOptions {
@@ -19,6 +21,8 @@ export interface RequestOptions {
   /** The address that the request comes from; all of 127.0.0.0/8 is this machine's. */
   localAddress?: string;
   timeoutMs?: number;
+  /** Asked for as it is, in place of the URL's, which loses `..` and the like. */
+  path?: string;
 }
 
 /** One keep-alive connection at a time, which can be asked for its local port. */
@@ -58,10 +62,17 @@ export function request(
     agent,
     localAddress,
     timeoutMs = DEFAULT_TIMEOUT_MS,
+    path,
   }: RequestOptions = {},
 ): Promise<Answer> {
   return new Promise((resolve, reject) => {
-    const outgoing = http.request(url, { method, headers, agent: agent ?? false, localAddress });
+    const outgoing = http.request(url, {
+      method,
+      headers,
+      agent: agent ?? false,
+      localAddress,
+      ...(path && { path }),
+    });
     // Node's own time-out is for silence only.
     const timer = setTimeout(() => outgoing.destroy(new Error(`no answer in ${timeoutMs} ms`)), timeoutMs);
     const fail = (error: Error) => {
@@ -75,8 +86,9 @@ export function request(
       response.on('error', fail);
       response.on('end', () => {
         clearTimeout(timer);
-        const text = Buffer.concat(chunks).toString('utf8');
-        resolve({ status: response.statusCode ?? 0, headers: response.headers, body: text });
+        const bytes = Buffer.concat(chunks);
+        const { statusCode: status = 0, headers } = response;
+        resolve({ status, headers, body: bytes.toString('utf8'), bytes });
       });
     });
     outgoing.end(body);

@@ -11,6 +11,9 @@
     roster                which worker may be forked when (pure)
     main, server          the process itself
     worker, web, drain    the forked child: an ASGI server that drains
+    static_cache, static_pack, static_files
+                          the page's hashed files: compressed once, mapped, answered ahead of the app
+    ask                   asks the app itself
 
 The package is imported before Open WebUI is, so nothing here may start a thread or open a connection.
 """

@@ -94,7 +94,7 @@ def preload(level: str, reason: str, version: str) -> Preload:
                 drop_markup(importlib.import_module("open_webui.env"))
                 importlib.import_module("open_webui.main")
         elif level == LIBRARIES:
-            _import_libraries(third_party_modules(_package_folder()))
+            _import_libraries(third_party_modules(open_webui_folder()))
         _import_where_found(_SERVER_PARTS + (_APP_PARTS if level in (APP, LEAN) else ()))
     descriptors = inspect_descriptors(before)
     obstacles = unsafe_threads() + descriptors.unsafe
@@ -228,7 +228,8 @@ def give_back_free_memory() -> None:
         trim(0)
 
 
-def _package_folder() -> Path:
+def open_webui_folder() -> Path:
+    """Folder of the installed package, without importing it; raises ModuleNotFoundError."""
     spec = importlib.util.find_spec("open_webui")
     if not spec or not spec.origin:
         raise ModuleNotFoundError("open_webui")

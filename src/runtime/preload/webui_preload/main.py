@@ -31,6 +31,7 @@ from .settings import (
     protect_files,
     read_settings,
 )
+from .static_cache import StaticPacking
 
 #: sysexits.h, EX_TEMPFAIL: PM2 tries again, with back-off.
 EXIT_TRY_AGAIN = 75
@@ -48,7 +49,7 @@ def main() -> NoReturn:
         settings = read_settings(os.environ)
         for word in protect_files(settings):
             complain(word)
-        apply_environment(settings, os.environ)
+        computed = apply_environment(settings, os.environ)
         version = levels.open_webui_version()
         make_run_folder(settings.run_folder)
         lock = lock_installation(settings.run_folder)
@@ -64,6 +65,7 @@ def main() -> NoReturn:
         wait_for_services(os.environ)
         _warn_of_neighbours(settings)
         level, reason = _choose_level(settings, fallback)
+        packing = StaticPacking(settings.static_cache, os.environ, computed)
         generation = Generation(settings.run_folder, os.urandom(4).hex(), version)
         os.environ.setdefault("STATIC_DIR", str(generation.static_folder()))
         preload = _import(settings, level, reason, generation, pm2, environment)
@@ -74,8 +76,9 @@ def main() -> NoReturn:
         f"{len(preload.identities.places)} ids and {len(preload.descriptors.connections)} connections are "
         "renewed in each worker"
     )
+    static = packing.finish()
     try:
-        ForkServer(settings, generation, preload, control_socket, listener, pm2, lock).run()
+        ForkServer(settings, generation, preload, static, control_socket, listener, pm2, lock).run()
     finally:
         settings.control_socket.unlink(missing_ok=True)
         generation.leave()

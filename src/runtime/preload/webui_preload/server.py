@@ -18,6 +18,7 @@ from .pm2 import Pm2Channel
 from .protocol import Frame, ProtocolError, number, text
 from .roster import Request, Roster
 from .settings import Settings
+from .static_cache import StaticCache
 from .worker import Job, run_worker
 
 #: Seconds between two attempts to bind a port that a live worker ought to have handed over.
@@ -38,6 +39,7 @@ class ForkServer:
         settings: Settings,
         generation: Generation,
         preload: Preload,
+        static: StaticCache | None,
         control: socket.socket,
         listener: socket.socket | None,
         pm2: Pm2Channel,
@@ -46,6 +48,7 @@ class ForkServer:
         self._settings = settings
         self._generation = generation
         self._preload = preload
+        self._static = static
         self._control = control
         self._listener = listener
         self._pm2 = pm2
@@ -280,6 +283,7 @@ class ForkServer:
                     stdout=channels["stdout"].socket,
                     stderr=channels["stderr"].socket,
                     drain_seconds=number(frame, "drainSeconds", 0, 86_400),
+                    static=self._static,
                     migrates=not self._roster.has_been_ready,
                 )
             )

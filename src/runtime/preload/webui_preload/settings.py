@@ -38,6 +38,8 @@ class Settings:
     choice: str
     env_file: Path | None
     secrets_file: Path | None
+    #: Folder of the compressed static files; None: the app answers them itself.
+    static_cache: Path | None
     computed: frozenset[str]
 
     @property
@@ -61,12 +63,13 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         choice=choice,
         env_file=_optional_path(environ, "WEBUI_TUNE_ENV_FILE"),
         secrets_file=_optional_path(environ, "WEBUI_TUNE_SECRETS_FILE"),
+        static_cache=_optional_path(environ, "WEBUI_TUNE_STATIC_CACHE"),
         computed=frozenset(filter(None, environ.get("WEBUI_TUNE_COMPUTED", "").split(","))),
     )
 
 
-def apply_environment(settings: Settings, environ: MutableMapping[str, str]) -> None:
-    """Complete ``environ`` for the import of Open WebUI.
+def apply_environment(settings: Settings, environ: MutableMapping[str, str]) -> frozenset[str]:
+    """Complete ``environ`` for the import of Open WebUI; the names whose values there are the tuner's.
 
     What is there already wins over the env file, and that over the secrets file; but where the tuner only
     computed a value, the env file wins: a line added there counts at the next start, without a new plan.
@@ -97,6 +100,7 @@ def apply_environment(settings: Settings, environ: MutableMapping[str, str]) -> 
             f"{' nor '.join(str(p) for p in (settings.env_file, settings.secrets_file) if p)}. "
             "Run webui-tune again: it draws one and keeps it. Every user has to sign in anew if it changes."
         )
+    return settings.computed - from_user.keys()
 
 
 def protect_files(settings: Settings) -> list[str]:

@@ -13,7 +13,8 @@ from typing import Any, Protocol
 
 import uvicorn
 
-from .drain import App, Message, WorkMeter
+from .ask import ask
+from .drain import App, WorkMeter
 from .log import complain, say
 from .protocol import Decoder, Frame, ProtocolError, encode, number
 
@@ -106,10 +107,10 @@ class WorkerServer(uvicorn.Server):
         """Ask the app's /ready, without the network: /health would be 200 with Redis down."""
         delay, last_reason = FIRST_READY_DELAY, ""
         while not self._leave.is_set():
-            status, body = await _ask(self._app, "/ready")
-            if status == 200:
+            answer = await ask(self._app, "/ready")
+            if answer.status == 200:
                 return
-            reason = _detail(body) or f"status {status}"
+            reason = _detail(answer.body) or f"status {answer.status}"
             if reason != last_reason:
                 complain(f"not ready yet: {reason}")
                 last_reason = reason
@@ -211,39 +212,6 @@ class WorkerServer(uvicorn.Server):
         return (
             f"{stats['generating']} answers being generated, {stats['active']} requests, {stats['sockets']} sockets"
         )
-
-
-async def _ask(app: App, path: str) -> tuple[int, bytes]:
-    """Status and body of ``GET path``, asked of the app itself."""
-    status, body = 0, b""
-
-    async def receive() -> Message:
-        return {"type": "http.request", "body": b"", "more_body": False}
-
-    async def send(message: Message) -> None:
-        nonlocal status, body
-        if message["type"] == "http.response.start":
-            status = message["status"]
-        elif message["type"] == "http.response.body":
-            body += message.get("body", b"")
-
-    scope = {
-        "type": "http",
-        "asgi": {"version": "3.0", "spec_version": "2.3"},
-        "http_version": "1.1",
-        "method": "GET",
-        "scheme": "http",
-        "path": path,
-        "raw_path": path.encode(),
-        "root_path": "",
-        "query_string": b"",
-        "headers": [(b"host", b"localhost")],
-        "client": ("127.0.0.1", 0),
-        "server": ("127.0.0.1", 0),
-        "state": {},
-    }
-    await app(scope, receive, send)
-    return status, body
 
 
 def _detail(body: bytes) -> str:

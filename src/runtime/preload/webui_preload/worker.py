@@ -17,12 +17,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
+from .drain import App
 from .generation import Generation
 from .levels import Preload
 from .log import complain, set_role
 from .protocol import encode
 from .services import wait_for_services
 from .settings import SettingsError
+from .static_cache import StaticCache
+from .static_files import StaticFiles
 from .web import WorkerServer
 
 #: Exit codes: told to leave; could not start; a defect.
@@ -46,6 +49,8 @@ class Job:
     stdout: socket.socket
     stderr: socket.socket
     drain_seconds: float
+    #: None: the app answers every file itself.
+    static: StaticCache | None
     #: Whether no worker of this generation has served yet: without the app in the preload, this one migrates.
     migrates: bool
 
@@ -81,8 +86,11 @@ def _serve(job: Job) -> int:
     main = importlib.import_module("open_webui.main")
     environment = importlib.import_module("open_webui.env")
     tasks = importlib.import_module("open_webui.tasks")
+    app: App = main.app
+    if job.static:
+        app = StaticFiles(app, job.static.pack, compresses=job.static.compresses)
     server = WorkerServer(
-        main.app,
+        app,
         tasks.tasks,
         job.control,
         job.drain_seconds,

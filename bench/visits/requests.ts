@@ -1,0 +1,40 @@
+/** What a browser asks for, as data: recorded once (record.ts), replayed for figures (replay.ts). */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { ROOT } from '../../test/kit/environment.ts';
+
+export interface RecordedRequest {
+  method: string;
+  /** With its query. */
+  path: string;
+  /** As sent, without host, user agent, cookies and credentials. */
+  headers: Record<string, string>;
+  /** Whether it carried the user's token. */
+  authorized: boolean;
+  body?: string;
+}
+
+/** The parts of a visit, each in the order in which Chromium asked. */
+export interface Recording {
+  openWebui: string;
+  browser: string;
+  /** The first visit, with an empty cache, of somebody who is not signed in: up to the login form. */
+  first: RecordedRequest[];
+  /** From there to the page in which one asks: signing in. */
+  signIn: RecordedRequest[];
+  /** The page opened anew by somebody who is signed in; its hashed files are in the browser's cache. */
+  return: RecordedRequest[];
+  /** One question, until its answer is there; the answer itself comes over the WebSocket. */
+  chat: RecordedRequest[];
+}
+
+export const RECORDING = join(ROOT, 'bench', 'visits', 'recording.json');
+
+export function readRecording(): Recording {
+  return JSON.parse(readFileSync(RECORDING, 'utf8')) as Recording;
+}
+
+/** Whether it is one of the files whose names hold their hash. */
+export function isHashed({ path }: RecordedRequest): boolean {
+  return path.startsWith('/_app/immutable/');
+}
