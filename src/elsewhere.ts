@@ -58,6 +58,7 @@ export async function planElsewhere(options: TuneOptions, root: string): Promise
   return {
     plan: makePlan(input),
     secrets: { settings: new Map(), once: new Map(), notes: [], warnings: [] },
+    settings,
     notes: [],
   };
 }

@@ -20,7 +20,7 @@ import { findEnvFile, valuesOf } from './settings/env-file.ts';
 import { chooseSecretsToKeep, type Keeping } from './settings/keep.ts';
 import { SECRETS_NAME } from './settings/secrets-file.ts';
 import { shellEnvironment } from './settings/shell-environment.ts';
-import type { Environment, Plan, RuntimeChoice } from './types.ts';
+import type { Environment, Plan, RuntimeChoice, Settings } from './types.ts';
 import { describedMachine, wishesOf } from './wishes.ts';
 
 /** What the flags say; undefined: nothing. */
@@ -52,6 +52,8 @@ export interface Tuned {
   plan: Plan;
   /** What must be written before anything is started; it is no part of the plan, so that nobody prints it. */
   secrets: Keeping;
+  /** With their values, secrets too: nobody prints them either. */
+  settings: Settings;
   notes: string[];
 }
 
@@ -131,6 +133,7 @@ export async function tune(options: TuneOptions): Promise<Tuned> {
   return {
     plan: makePlan(input),
     secrets,
+    settings,
     notes: [
       `Open WebUI: ${python} (${openWebui.where})`,
       ...(envFilePath === undefined ? [] : [`settings: ${envFilePath}, read at every start`]),

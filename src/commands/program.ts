@@ -9,6 +9,7 @@ import { RUNTIMES } from '../types.ts';
 import { parsePercent, parseSize } from '../units.ts';
 import { type EcosystemOptions, printEcosystem } from './ecosystem.ts';
 import { addSetupCommands } from './setup-commands.ts';
+import { addUpgradeCommand } from './upgrade.ts';
 
 /** More workers than this are a slip of the finger. */
 const MOST_WORKERS = 1024;
@@ -79,6 +80,7 @@ export function makeProgram(terminal: Terminal, done: (code: ExitCode) => void):
     )
     .action(async (options: EcosystemOptions) => done(await printEcosystem(options, terminal)));
   addSetupCommands(program, addPlanOptions, terminal, done);
+  addUpgradeCommand(program, terminal, done);
   return program;
 }
 

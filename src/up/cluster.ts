@@ -45,7 +45,7 @@ export function clusterStep(setup: Setup): Step {
 }
 
 /** How many workers are online; 0 if any instance, or the preload process, is not. */
-function onlineWorkers(processes: readonly Pm2Process[], plan: Plan): number {
+export function onlineWorkers(processes: readonly Pm2Process[], plan: Plan): number {
   const states = (name: string) =>
     processes.filter((app) => app.name === name).map(({ pm2_env }) => pm2_env.status);
   const cluster = states(APPS.cluster);
@@ -114,7 +114,7 @@ async function startApps(
 }
 
 /** Throws TuneError with the end of its log for an app that PM2 has given up. */
-function failOnStopped(processes: readonly Pm2Process[]): void {
+export function failOnStopped(processes: readonly Pm2Process[]): void {
   const names: readonly string[] = [APPS.preload, APPS.cluster];
   const given = processes.find(
     ({ name, pm2_env }) => names.includes(name) && ['stopped', 'errored'].includes(pm2_env.status),

@@ -52,8 +52,10 @@ interface StartOptions {
   cwd?: string;
   /** Takes stdout and stderr. */
   log: string;
-  /** Runs before this program is asked to end. */
+  /** What asks it to end. */
   endSignal?: NodeJS.Signals;
+  /** User and group to run as, for programs that refuse to be root's. */
+  uid?: number | undefined;
 }
 
 export interface StartedProcess extends ProcessId {
@@ -66,13 +68,14 @@ export async function startProcess(
   scope: Scope,
   command: string,
   args: string[],
-  { env = {}, cwd, log, endSignal = 'SIGTERM' }: StartOptions,
+  { env = {}, cwd, log, endSignal = 'SIGTERM', uid }: StartOptions,
 ): Promise<StartedProcess> {
   const output = openSync(log, 'a');
   const child = spawn(command, args, {
     cwd,
     env: { PATH: process.env.PATH, ...env },
     stdio: ['ignore', output, output],
+    ...(uid !== undefined && { uid, gid: uid }),
   });
   closeSync(output);
   const id = await identify(child);

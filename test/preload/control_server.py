@@ -86,9 +86,9 @@ class ControlServer:
         return len(os.listdir(f"/proc/{self.pid}/fd"))
 
     def memory(self) -> int:
-        """KiB that are this process's own."""
+        """KiB in memory, shared with this process or not: which of the two had changed a page would not matter."""
         text = Path(f"/proc/{self.pid}/smaps_rollup").read_text()
-        return sum(int(line.split()[1]) for line in text.splitlines() if line.startswith("Private_"))
+        return sum(int(line.split()[1]) for line in text.splitlines() if line.startswith("Rss:"))
 
     def connect(self) -> socket.socket:
         connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)

@@ -67,6 +67,7 @@ class Running:
             {"type": "ready", "pid": 1},
             self._offered,
             lambda: None,
+            lambda: None,
             backlog=16,
             ws_per_message_deflate=False,
             forwarded_allow_ips="127.0.0.1",
@@ -156,7 +157,7 @@ class WorkerServerTest(unittest.IsolatedAsyncioTestCase):
     async def test_an_answer_that_is_being_generated_holds_the_drain(self) -> None:
         async with running(App()) as run:
             await run.frame("ready")
-            run.tasks["chat"] = object()
+            run.tasks["chat"] = asyncio.Future()
             await run.say({"type": "drain", "seconds": 10})
             await run.frame("draining")
             await asyncio.sleep(0.3)  # several looks of the drain: nothing may happen
@@ -164,10 +165,19 @@ class WorkerServerTest(unittest.IsolatedAsyncioTestCase):
             run.tasks.clear()
             await asyncio.wait_for(run.task, 5)
 
+    async def test_an_answer_that_ended_and_was_forgotten_does_not(self) -> None:
+        """As Open WebUI leaves them behind that end while Redis is away."""
+        async with running(App(), drain_seconds=60) as run:
+            await run.frame("ready")
+            ended = run.tasks["chat"] = asyncio.Future()
+            ended.set_result(None)
+            await run.say({"type": "drain", "seconds": 60})
+            await asyncio.wait_for(run.task, 10)
+
     async def test_a_drain_ends_when_its_time_is_over(self) -> None:
         async with running(App()) as run:
             await run.frame("ready")
-            run.tasks["chat"] = object()
+            run.tasks["chat"] = asyncio.Future()
             await run.say({"type": "drain", "seconds": 0.2})
             await asyncio.wait_for(run.task, 5)
 

@@ -14,6 +14,7 @@
     static_cache, static_pack, static_files
                           the page's hashed files: compressed once, mapped, answered ahead of the app
     ask                   asks the app itself
+    watch, outage         notice in a worker that Redis or the database is lost or back; one line each
 
 The package is imported before Open WebUI is, so nothing here may start a thread or open a connection.
 """

@@ -30,13 +30,18 @@ def connected(environ: Mapping[str, str]) -> Iterator[Redis]:
     Raises ValueError for settings that are none, redis.RedisError where nobody answers.
     """
     import redis
+    from redis.backoff import NoBackoff
+    from redis.retry import Retry
 
     with contextlib.ExitStack() as stack:
         if environ.get("REDIS_SENTINEL_HOSTS"):
             client = _of_master(environ, stack)
         else:
             client = redis.Redis.from_url(
-                environ["REDIS_URL"], socket_connect_timeout=CONNECT_TIMEOUT, socket_timeout=CONNECT_TIMEOUT
+                environ["REDIS_URL"],
+                socket_connect_timeout=CONNECT_TIMEOUT,
+                socket_timeout=CONNECT_TIMEOUT,
+                retry=Retry(NoBackoff(), 0),
             )
         stack.callback(client.close)
         yield client
@@ -86,6 +91,7 @@ def _of_master(environ: Mapping[str, str], stack: contextlib.ExitStack) -> Redis
                 password=url.password,
                 socket_connect_timeout=CONNECT_TIMEOUT,
                 socket_timeout=CONNECT_TIMEOUT,
+                retry=Retry(NoBackoff(), 0),
             )
     if refusals and refusals == len(reasons):
         raise redis.AuthenticationError(

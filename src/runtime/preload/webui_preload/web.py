@@ -7,7 +7,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from types import FrameType
 from typing import Any, Protocol
 
@@ -32,7 +32,7 @@ CLOSE_TIMEOUT = 5
 class Tasks(Protocol):
     """``open_webui.tasks.tasks``: the answers that are being generated, by id."""
 
-    def __len__(self) -> int: ...
+    def values(self) -> "Iterable[asyncio.Task[Any]]": ...
 
 
 class _ReadyLifespan:
@@ -67,6 +67,7 @@ class WorkerServer(uvicorn.Server):
         ready_frame: Frame,
         on_offer: Callable[[], None],
         on_drained: Callable[[], None],
+        on_ready: Callable[[], object],
         *,
         backlog: int,
         ws_per_message_deflate: bool,
@@ -80,6 +81,7 @@ class WorkerServer(uvicorn.Server):
         self._ready_frame = ready_frame
         self._on_offer = on_offer
         self._on_drained = on_drained
+        self._on_ready = on_ready
         self._leave = asyncio.Event()
         self._decoder = Decoder()
         super().__init__(
@@ -101,6 +103,7 @@ class WorkerServer(uvicorn.Server):
         self.lifespan = _ReadyLifespan(self.lifespan, self._until_ready)
         await super().startup(sockets)
         self._send(self._ready_frame)
+        self._watch = self._on_ready()
         self._drain_task = loop.create_task(self._drain_when_asked())
 
     async def _until_ready(self) -> None:
@@ -154,7 +157,7 @@ class WorkerServer(uvicorn.Server):
             "requests": self._meter.total_requests,
             "active": self._meter.active_requests,
             "sockets": self._meter.open_sockets,
-            "generating": len(self._tasks),
+            "generating": self._generating(),
         }
 
     def _send(self, frame: Frame) -> None:
@@ -196,7 +199,11 @@ class WorkerServer(uvicorn.Server):
         self.should_exit = True
 
     def _work(self) -> int:
-        return len(self._tasks) + self._meter.active_requests + self._meter.streaming_sockets()
+        return self._generating() + self._meter.active_requests + self._meter.streaming_sockets()
+
+    def _generating(self) -> int:
+        # Open WebUI forgets to take out those that ended while Redis was away.
+        return sum(1 for task in self._tasks.values() if not task.done())
 
     def _http_connections(self) -> int:
         """Connections on which a client may be sending a request this moment.

@@ -26,6 +26,7 @@ from .services import wait_for_services
 from .settings import SettingsError
 from .static_cache import StaticCache
 from .static_files import StaticFiles
+from .watch import ServiceWatch
 from .web import WorkerServer
 
 #: Exit codes: told to leave; could not start; a defect.
@@ -97,6 +98,7 @@ def _serve(job: Job) -> int:
         {"type": "ready", "pid": os.getpid()},
         lambda: _offer(job),
         _end_in_time,
+        ServiceWatch(os.environ).start,
         backlog=_backlog(),
         ws_per_message_deflate=environment.UVICORN_WS_PER_MESSAGE_DEFLATE,
         forwarded_allow_ips=os.environ["FORWARDED_ALLOW_IPS"],
