@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterator
 
 REDIS, DATABASE = "Redis", "the database"
 
-#: SQLSTATE of a connection that is lost or refused, and of a server that goes down or comes up (PostgreSQL, appendix A).
+#: SQLSTATE of a connection that is lost or refused, and of a server that goes down or comes up (PostgreSQL's manual,
+#: appendix A).
 _LOST_STATES = re.compile(r"08|57P0[123]")
 
 _DRIVER_ERRORS = {("psycopg", "OperationalError"), ("psycopg2", "OperationalError"), ("psycopg2", "InterfaceError")}
@@ -21,8 +22,8 @@ _DRIVER_ERRORS = {("psycopg", "OperationalError"), ("psycopg2", "OperationalErro
 _LOST_WORDS = {
     REDIS: re.compile(
         r"Error \d+ (?:connecting to|while (?:reading|writing))|Connection closed by server|No master found for"
-        r"|Cannot (?:publish to|receive from) redis|Redis operation failed after|Redis \w+ listener (?:failed|stopped)"
-        r"|Timeout (?:connecting to|reading from) "
+        r"|Cannot (?:publish to|receive from) redis|Redis operation failed after"
+        r"|Redis [\w ]+ listener (?:failed|stopped)|Timeout (?:connecting to|reading from) "
     ),
     DATABASE: re.compile(
         r"connection to server at .* failed|server closed the connection|terminating connection due to"
