@@ -42,6 +42,8 @@ const PresetFile = z.strictObject({
     .partial()
     .optional(),
   drainSeconds: z.int().positive().max(3600).optional(),
+  // Less than 5 s would take a worker that parses a large answer for one that hangs.
+  hangSeconds: z.union([z.literal(0), z.int().min(5).max(3600)], '0 (never) or 5 to 3600').optional(),
   preload: z.enum(PRELOAD_CHOICES).optional(),
   staticCache: z.boolean().optional(),
   settings: z
@@ -151,6 +153,7 @@ function merge(name: string, chain: readonly PresetFile[]): Preset {
   const { perCore, max } = { ...workers };
   const { reserve, reserveMin, reserveMax, growth, workerLimit } = { ...memory };
   const drainSeconds = last('drainSeconds');
+  const hangSeconds = last('hangSeconds');
   const preload = last('preload');
   const staticCache = last('staticCache');
   if (
@@ -161,6 +164,7 @@ function merge(name: string, chain: readonly PresetFile[]): Preset {
     growth === undefined ||
     workerLimit === undefined ||
     drainSeconds === undefined ||
+    hangSeconds === undefined ||
     preload === undefined ||
     staticCache === undefined
   ) {
@@ -172,6 +176,7 @@ function merge(name: string, chain: readonly PresetFile[]): Preset {
     workers: { perCore, ...(max !== undefined && { max }) },
     memory: { reserveShare: reserve, reserveMin, reserveMax, growth, workerLimit },
     drainSeconds,
+    hangSeconds,
     preload,
     staticCache,
     settings: all('settings'),

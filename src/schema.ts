@@ -148,6 +148,7 @@ export const PlanSchema = z.object({
   preload: z.enum(PRELOAD_CHOICES),
   staticCache: z.boolean().describe('whether workers answer the page’s hashed files ahead of the app'),
   drainSeconds: z.int(),
+  hangSeconds: z.int(),
   places: z.object({
     python: z.string(),
     runtime: z.string(),

@@ -209,6 +209,8 @@ export interface Preset {
   };
   /** Seconds that a draining worker may take to finish its answers. */
   drainSeconds: number;
+  /** Seconds that a worker's event loop may stand still before it is replaced; 0: it is not watched. */
+  hangSeconds: number;
   preload: PreloadChoice;
   /** Whether workers answer the page's hashed files ahead of the app. */
   staticCache: boolean;
@@ -322,6 +324,7 @@ export interface Plan {
   preload: PreloadChoice;
   staticCache: boolean;
   drainSeconds: number;
+  hangSeconds: number;
   places: Places;
   settings: PlannedSetting[];
   /** Services that are started before Open WebUI; undefined: none. */

@@ -115,6 +115,7 @@ describe('the apps', () => {
       [ENV.controlSocket]: '/run/control.sock',
       [ENV.drainSeconds]: '60',
       [ENV.memoryLimit]: '1024',
+      [ENV.hangSeconds]: '30',
     });
   });
 

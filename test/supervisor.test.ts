@@ -1,6 +1,6 @@
-import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { type Action, type Event, initialState, type State, step } from '../src/runtime/supervisor.ts';
+import { type Action, type Event, initialState, type State } from '../src/runtime/state.ts';
+import { step } from '../src/runtime/supervisor.ts';
 
 const first = { name: 'a1', version: '0.12.4' };
 const second = { name: 'b2', version: '0.12.4' };
@@ -36,8 +36,12 @@ describe('start', () => {
   });
 
   it('leaves a failed start to PM2, which counts it and backs off', () => {
-    const { actions } = run([...startUp.slice(0, 2), { type: 'exited', token: '0', ending: { code: 3 } }]);
-    expect(types(actions)).toEqual(['fork', 'complain', 'exit']);
+    const { actions } = run([
+      ...startUp.slice(0, 2),
+      { type: 'exited', token: '0', ending: { code: 3 } },
+      { type: 'alone' },
+    ]);
+    expect(types(actions)).toEqual(['fork', 'complain', 'adopt', 'exit']);
     expect(actions.at(-1)).toEqual({ type: 'exit', code: 1 });
   });
 
@@ -125,6 +129,87 @@ describe('a worker over its memory limit', () => {
   });
 });
 
+describe('a worker whose event loop stands still', () => {
+  const tick: Event = { type: 'tick', seconds: 1 };
+  const beat: Event = { type: 'beat', token: '0' };
+  const silence = (seconds: number) => Array<Event>(seconds).fill(tick);
+
+  it('is asked where, and replaced: the new one serves first, then the former is killed', () => {
+    const { actions, state } = run(
+      [...silence(40), { type: 'forked', token: '1' }, { type: 'ready', token: '1' }],
+      up,
+    );
+    expect(types(actions)).toEqual(['complain', 'trace', 'log', 'fork', 'tellReady', 'kill']);
+    expect(state.workers.map((w) => w.phase)).toEqual(['draining', 'serving']);
+  });
+
+  it('is left alone as long as it is heard of, and when it is not to be watched', () => {
+    expect(run([...silence(29), beat, ...silence(29), beat], up).actions).toEqual([]);
+    expect(run(silence(1000), { ...up, hangSeconds: 0 }).actions).toEqual([]);
+  });
+
+  it('drains like any other if it turns again before the new one serves', () => {
+    const { actions } = run(
+      [...silence(30), { type: 'forked', token: '1' }, beat, { type: 'ready', token: '1' }],
+      up,
+    );
+    expect(types(actions)).toEqual(['complain', 'trace', 'log', 'fork', 'log', 'tellReady', 'drain']);
+  });
+
+  it('keeps its place while no preload process could give another', () => {
+    const { actions } = run([{ type: 'unlinked' }, ...silence(60)], up);
+    expect(types(actions)).toEqual(['complain', 'trace']);
+  });
+});
+
+describe('a supervisor that can have no worker of its own', () => {
+  const stranded: Event = { type: 'stranded', reason: 'there is no preload process' };
+  const adopted: Event = { type: 'adopted', token: 'adopted', generation: first, reason: 'x' };
+
+  it('takes over that of the former supervisor, and replaces it when there is a preload process again', () => {
+    const taken = run([stranded, adopted]);
+    expect(types(taken.actions)).toEqual(['adopt', 'complain', 'announce', 'rest']);
+    const { actions } = run(
+      [
+        { type: 'linked', generation: second },
+        { type: 'forked', token: '0' },
+        { type: 'ready', token: '0' },
+      ],
+      taken.state,
+    );
+    expect(types(actions)).toEqual(['log', 'fork', 'tellReady', 'drain']);
+  });
+
+  it('goes on waiting where there is no former one', () => {
+    expect(types(run([stranded, { type: 'alone' }, startUp[0] as Event]).actions)).toEqual(['adopt', 'fork']);
+  });
+
+  it('takes it over also where a new one does not start, and else leaves it to PM2', () => {
+    const failed: Event[] = [...startUp.slice(0, 2), { type: 'exited', token: '0', ending: { code: 3 } }];
+    expect(types(run([...failed, adopted]).actions)).toEqual([
+      'fork',
+      'complain',
+      'adopt',
+      'complain',
+      'announce',
+      'rest',
+    ]);
+    expect(types(run([...failed, { type: 'alone' }]).actions)).toEqual(['fork', 'complain', 'adopt', 'exit']);
+  });
+
+  it('asks for no other once its worker was handed over, and leaves when PM2 says so', () => {
+    const gone = run(
+      [
+        { type: 'handedOver', token: '0' },
+        { type: 'linked', generation: second },
+      ],
+      up,
+    );
+    expect(gone.actions).toEqual([]);
+    expect(run([{ type: 'stop' }], gone.state).actions).toEqual([{ type: 'exit', code: 0 }]);
+  });
+});
+
 describe('stop', () => {
   it('drains the worker and exits when it has left', () => {
     const stopped = run([{ type: 'stop' }], up);
@@ -137,62 +222,5 @@ describe('stop', () => {
     expect(types(run([...startUp.slice(0, 2), { type: 'stop' }]).actions)).toEqual(['fork', 'terminate']);
     expect(run([{ type: 'stop' }]).actions).toEqual([{ type: 'exit', code: 0 }]);
     expect(types(run([startUp[0] as Event, { type: 'stop' }]).actions)).toEqual(['fork', 'cancel', 'exit']);
-  });
-});
-
-/**
- * The world around a supervisor: what it can see depends on what it did, so the sequences are grown from the
- * state, by numbers that choose among the events that can happen next.
- */
-function possible(state: State): Event[] {
-  const events: Event[] = [{ type: 'stop' }, { type: 'retry' }];
-  if (state.link) events.push({ type: 'unlinked' });
-  for (const generation of [first, second, upgraded]) events.push({ type: 'linked', generation });
-  for (const { token, phase } of state.workers) {
-    if (phase === 'requested' && state.link) events.push({ type: 'forked', token });
-    if (phase === 'booting') events.push({ type: 'ready', token });
-    if (phase === 'serving') events.push({ type: 'unfit', token, reason: 'too large' });
-    events.push({ type: 'exited', token, ending: { code: 1 } });
-  }
-  return events;
-}
-
-describe('whatever happens', () => {
-  it('keeps one worker an instance, two only while one replaces the other, and never mixes versions', () => {
-    fc.assert(
-      fc.property(fc.array(fc.nat(), { maxLength: 60 }), (choices) => {
-        let state = initialState;
-        for (const choice of choices) {
-          const events = possible(state);
-          const event = events[choice % events.length] as Event;
-          const servedBefore = state.workers.some((w) => w.phase === 'serving');
-          const [next, actions] = step(state, event);
-          const serving = next.workers.filter((w) => w.phase === 'serving');
-          const coming = next.workers.filter((w) => w.phase === 'requested' || w.phase === 'booting');
-          expect(serving.length).toBeLessThanOrEqual(1);
-          expect(coming.length).toBeLessThanOrEqual(1);
-          if (serving[0] && coming[0]) expect(coming[0].replaces).toBe(serving[0].token);
-
-          // The last serving worker is given up only for a successor that serves, for another version, or to stop.
-          const drained = actions.find((a) => a.type === 'drain');
-          if (drained && servedBefore) {
-            const versions = state.workers.find((w) => w.token === drained.token)?.generation.version;
-            const reason = serving.length === 1 || event.type === 'stop' || versions !== next.link?.version;
-            expect(reason).toBe(true);
-          }
-          for (const worker of coming.filter((w) => w.phase === 'requested')) {
-            const others = next.workers.filter((w) => w.generation.version !== worker.generation.version);
-            expect(others).toEqual([]);
-          }
-          // Nothing waits for ever: with a preload process and no pause, a worker serves or is on its way.
-          if (next.link && !next.stopping && !next.resting && !actions.some((a) => a.type === 'exit')) {
-            expect(next.workers.length).toBeGreaterThan(0);
-          }
-          if (actions.some((a) => a.type === 'exit')) return;
-          state = next;
-        }
-      }),
-      { numRuns: 2000 },
-    );
   });
 });

@@ -74,6 +74,7 @@ export function makePlan(input: PlanInput): Plan {
     preload,
     staticCache: runtime === 'preload' && (input.staticCache ?? preset.staticCache),
     drainSeconds: preset.drainSeconds,
+    hangSeconds: preset.hangSeconds,
     places,
     ...(input.embedded && input.embedded.length > 0 && { embedded: input.embedded }),
     settings: planSettings(input, {
@@ -176,6 +177,15 @@ function recommend(
       key: 'drainSeconds',
       value: plan.drainSeconds,
       reason: 'seconds that a worker may take to finish its answers when it is replaced',
+      source: 'preset',
+    },
+    {
+      key: 'hangSeconds',
+      value: plan.hangSeconds,
+      reason:
+        plan.hangSeconds === 0
+          ? 'a worker whose event loop stands still is not replaced'
+          : 'seconds that a worker’s event loop may stand still before the worker is replaced',
       source: 'preset',
     },
     ...boundReasons(plan, input, requirement),

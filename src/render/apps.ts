@@ -1,5 +1,5 @@
 import { workerLimitMib } from '../plan/index.ts';
-import { APPS, ENV, EXIT_CANNOT_BOOT, RUNTIME_FILES } from '../runtime/contract.ts';
+import { APPS, ENV, EXIT_CANNOT_BOOT, READY_SECONDS, RUNTIME_FILES } from '../runtime/contract.ts';
 import type { EmbeddedService, Plan } from '../types.ts';
 
 export type AppValue =
@@ -14,12 +14,6 @@ export type App = Readonly<Record<string, AppValue>>;
 
 /** Milliseconds that a supervisor and its worker get for leaving once the drain time is over. */
 const KILL_MARGIN = 15_000;
-
-/**
- * Milliseconds until PM2 calls an instance ready that has not said so; a reload would then stop the old one. Migrations
- * and the import took 12 to 33 s on two cores; an instance also waits for a database that is down.
- */
-const LISTEN_TIMEOUT = 300_000;
 
 /** Milliseconds that the preload process gets to leave: it serves nobody, but a migration may be under way. */
 const PRELOAD_KILL_TIMEOUT = 30_000;
@@ -111,7 +105,7 @@ function clusterApp(plan: Plan): App {
     instances: plan.workers,
     treekill: false,
     wait_ready: true,
-    listen_timeout: LISTEN_TIMEOUT,
+    listen_timeout: READY_SECONDS * 1000,
     kill_timeout: plan.drainSeconds * 1000 + KILL_MARGIN,
     autorestart: true,
     exp_backoff_restart_delay: WORKER_RESTART_DELAY,
@@ -122,6 +116,7 @@ function clusterApp(plan: Plan): App {
       [ENV.controlSocket]: plan.places.controlSocket,
       [ENV.drainSeconds]: String(plan.drainSeconds),
       [ENV.memoryLimit]: String(workerLimitMib(plan)),
+      [ENV.hangSeconds]: String(plan.hangSeconds),
     },
   };
 }

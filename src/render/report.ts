@@ -21,6 +21,7 @@ const LABELS: Readonly<Record<string, string>> = {
   runtime: 'runtime',
   address: 'address',
   drainSeconds: 'drain time',
+  hangSeconds: 'hang limit',
   'machine.cores': 'physical cores',
   'machine.memory': 'free memory',
   'machine.container': 'container',

@@ -38,6 +38,8 @@ export const ENV = {
   drainSeconds: 'WEBUI_TUNE_DRAIN_SECONDS',
   /** Worker: MiB of private memory at which a worker is replaced. Absent: no limit. */
   memoryLimit: 'WEBUI_TUNE_MEMORY_LIMIT_MIB',
+  /** Worker: seconds that its event loop may stand still before it is replaced; 0: it is not watched. */
+  hangSeconds: 'WEBUI_TUNE_HANG_SECONDS',
 } as const;
 
 /** What `--preload` takes. `lean` is `app` without torch, for remote embeddings. */
@@ -49,6 +51,12 @@ export type PreloadChoice = (typeof PRELOAD_CHOICES)[number];
  * `stop_exit_codes`, so that the reason stays on the screen instead of scrolling away in a restart loop.
  */
 export const EXIT_CANNOT_BOOT = 78;
+
+/**
+ * Seconds until PM2 calls an instance ready that has not said so (`listen_timeout`); a reload would then stop the old
+ * one. Migrations and the import took 12 to 33 s on two cores; an instance also waits for a database that is down.
+ */
+export const READY_SECONDS = 300;
 
 /** Files of the runtime folder, as built into dist/runtime/. */
 export const RUNTIME_FILES = { worker: 'worker.cjs', preload: 'preload/preload.py' } as const;

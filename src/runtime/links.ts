@@ -3,13 +3,13 @@
 import { connect, type Socket } from 'node:net';
 import { StringDecoder } from 'node:string_decoder';
 import { Decoder, encode, type Frame, text } from './frames.ts';
-import type { Ending } from './supervisor.ts';
+import type { Ending } from './state.ts';
 
 /** Milliseconds between two attempts to reach the preload process. A failed attempt costs next to nothing. */
 const RECONNECT_INTERVAL = 100;
 
 /** Attempts after which waiting is worth a line in the log: after a restart of PM2 both sides start at once. */
-const QUIET_ATTEMPTS = 20;
+const QUIET_ATTEMPTS = 50;
 
 /** Milliseconds that the preload process has to say how a worker ended, once its control channel has. */
 const ENDING_GRACE = 1000;
@@ -32,11 +32,21 @@ interface PreloadEvents {
   onExited(token: string, ending: Ending): void;
 }
 
-interface WorkerEvents {
+export interface WorkerEvents {
   onOutput(text: string): void;
   onError(text: string): void;
   onReady(): void;
+  onBeat(): void;
+  /** It has gone over to another supervisor. */
+  onMoved(): void;
   onExited(ending: Ending): void;
+}
+
+/** What connects a supervisor and its worker. */
+export interface Channels {
+  control: Socket;
+  stdout: Socket;
+  stderr: Socket;
 }
 
 /** The conversation with the preload process; reconnects for ever. */
@@ -93,10 +103,22 @@ export class PreloadLink {
     token: string,
     options: WorkerEvents & { replaces: boolean; drainSeconds: number },
   ): WorkerLink {
-    const link = new WorkerLink(this.#path, this.name(token), options, () => this.isUp);
+    const name = this.name(token);
+    const channels = {
+      control: this.#open(name, 'control'),
+      stdout: this.#open(name, 'stdout'),
+      stderr: this.#open(name, 'stderr'),
+    };
+    const link = new WorkerLink(channels, options, () => this.isUp);
     const { replaces, drainSeconds } = options;
-    this.send({ type: 'fork', worker: this.name(token), replaces, drainSeconds });
+    this.send({ type: 'fork', worker: name, replaces, drainSeconds });
     return link;
+  }
+
+  #open(worker: string, stream: string): Socket {
+    const socket = connect(this.#path);
+    socket.write(encode({ role: 'channel', worker, stream }));
+    return socket;
   }
 
   #handle(frame: Frame): void {
@@ -143,36 +165,48 @@ export class WorkerLink {
   pid: number | undefined;
   /** MiB of private memory when it had just become ready. */
   firstMemory: number | undefined;
-  readonly #control: Socket;
-  readonly #sockets: Socket[] = [];
+  readonly #channels: Channels;
   readonly #events: WorkerEvents;
   #openOutputs = 2;
   #ending: Ending | undefined;
   #ended = false;
 
-  constructor(path: string, name: string, events: WorkerEvents, preloadIsUp: () => boolean) {
+  constructor(channels: Channels, events: WorkerEvents, preloadIsUp: () => boolean) {
     this.#events = events;
+    this.#channels = channels;
+    // Errors end in 'close', which is what counts.
+    for (const socket of Object.values(channels)) socket.on('error', () => {});
     const decoder = new Decoder();
-    this.#control = this.#open(path, name, 'control');
-    this.#control.on('data', (data) => {
-      for (const frame of decoder.feed(data)) {
-        if (frame.type === 'ready') {
-          this.pid = Number(frame.pid);
-          events.onReady();
-        }
-      }
+    channels.control.on('data', (data) => {
+      for (const frame of decoder.feed(data)) this.#handle(frame);
     });
-    this.#control.on('close', () => {
+    channels.control.on('close', () => {
       // The preload process knows how it ended, and says so in a moment; without it nobody does.
       if (preloadIsUp()) setTimeout(() => this.exited({}), ENDING_GRACE);
       else this.exited({});
     });
-    this.#pipe(this.#open(path, name, 'stdout'), events.onOutput);
-    this.#pipe(this.#open(path, name, 'stderr'), events.onError);
+    this.#pipe(channels.stdout, events.onOutput);
+    this.#pipe(channels.stderr, events.onError);
+    // Those of a worker that was taken over have been paused until somebody listens.
+    for (const socket of Object.values(channels)) socket.resume();
+  }
+
+  #handle(frame: Frame): void {
+    switch (frame.type) {
+      case 'ready':
+        this.pid = Number(frame.pid);
+        return this.#events.onReady();
+      case 'beat':
+        return this.#events.onBeat();
+      case 'moved':
+        this.close();
+        return this.#events.onMoved();
+    }
   }
 
   send(frame: Frame): void {
-    if (this.#control.writable) this.#control.write(encode(frame));
+    const { control } = this.#channels;
+    if (control.writable) control.write(encode(frame));
   }
 
   kill(signal: NodeJS.Signals): void {
@@ -205,16 +239,7 @@ export class WorkerLink {
 
   close(): void {
     this.#ended = true;
-    for (const socket of this.#sockets) socket.destroy();
-  }
-
-  #open(path: string, name: string, stream: string): Socket {
-    const socket = connect(path);
-    // Errors end in 'close', which is what counts.
-    socket.on('error', () => {});
-    socket.write(encode({ role: 'channel', worker: name, stream }));
-    this.#sockets.push(socket);
-    return socket;
+    for (const socket of Object.values(this.#channels)) socket.destroy();
   }
 
   #pipe(socket: Socket, write: (text: string) => void): void {

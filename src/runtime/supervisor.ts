@@ -3,96 +3,31 @@
  *
  * A worker that is to be replaced (new generation, memory limit) leaves only after its successor serves, except
  * where the successor is another version of Open WebUI: two versions never serve one database. A worker that
- * ends by itself ends its supervisor too, so that restarts, their count and their back-off are PM2's.
+ * ends by itself ends its supervisor too, so that restarts, their count and their back-off are PM2's. A supervisor
+ * that can have no worker of its own (a reload without a preload process, or into a broken configuration) takes over
+ * that of the former one instead, so that PM2 finds it ready and the worker goes on.
  */
 
-/** A start of the preload process. */
-export interface Generation {
-  name: string;
-  /** Open WebUI's version. */
-  version: string;
-}
-
-export interface Worker {
-  token: string;
-  generation: Generation;
-  /**
-   * `requested`: the preload process has been asked; `booting`: forked; `serving`: it accepts connections;
-   * `draining`: it finishes what it has; `leaving`: told to end before it served.
-   */
-  phase: 'requested' | 'booting' | 'serving' | 'draining' | 'leaving';
-  /** The worker whose place it took or will take. */
-  replaces?: string;
-  /** Why it is to be replaced though its generation is the current one. */
-  unfit?: string;
-}
-
-export interface State {
-  /** The generation that the preload process said it is; undefined while there is no connection to one. */
-  link: Generation | undefined;
-  workers: readonly Worker[];
-  /** PM2 has been told that this instance is ready. */
-  announced: boolean;
-  stopping: boolean;
-  /** An attempt failed: none before the `retry` event or a new generation. */
-  resting: boolean;
-  /** The exit of this process has been decided. */
-  ended: boolean;
-  /** How many workers have been asked for: makes their tokens. */
-  asked: number;
-}
-
-/** How a process ended; both undefined where nobody could say. */
-export interface Ending {
-  code?: number;
-  signal?: string;
-}
-
-export type Event =
-  | { type: 'linked'; generation: Generation }
-  | { type: 'unlinked' }
-  | { type: 'forked'; token: string }
-  | { type: 'ready'; token: string }
-  | { type: 'exited'; token: string; ending: Ending }
-  | { type: 'unfit'; token: string; reason: string }
-  | { type: 'retry' }
-  | { type: 'stop' };
-
-export type Action =
-  | { type: 'fork'; token: string; replaces: boolean }
-  /** Withdraw a request that has not been answered. */
-  | { type: 'cancel'; token: string }
-  /** Let the worker finish what it has, then leave. */
-  | { type: 'drain'; token: string }
-  /** End a worker that does not serve yet. */
-  | { type: 'terminate'; token: string }
-  /** Tell PM2 that this instance serves. */
-  | { type: 'announce' }
-  /** Tell the preload process that the worker serves. */
-  | { type: 'tellReady'; token: string }
-  /** Tell the preload process that the worker whose place this one took is gone. */
-  | { type: 'tellReplaced'; token: string }
-  /** Send `retry` after so many seconds. */
-  | { type: 'rest'; seconds: number }
-  | { type: 'log'; message: string }
-  | { type: 'complain'; message: string }
-  | { type: 'exit'; code: number };
+import { goodbye, onBeat, onTick } from './health.ts';
+import {
+  type Action,
+  coming,
+  type Ending,
+  type Event,
+  find,
+  type Generation,
+  hangs,
+  type State,
+  serving,
+  update,
+  type Worker,
+} from './state.ts';
 
 /** Seconds between two attempts to replace a worker, where the first successor did not start. */
 const RETRY_SECONDS = 15;
 
 /** Seconds before a request that the preload process dropped is made again. */
 const REQUEST_RETRY_SECONDS = 1;
-
-export const initialState: State = {
-  link: undefined,
-  workers: [],
-  announced: false,
-  stopping: false,
-  resting: false,
-  ended: false,
-  asked: 0,
-};
 
 /** The next state, and what to do about it, in order. */
 export function step(state: State, event: Event): [State, Action[]] {
@@ -122,6 +57,18 @@ function react(state: State, event: Event): [State, Action[]] {
       return [update(state, event.token, 'serving', (w) => ({ ...w, unfit: w.unfit ?? event.reason })), []];
     case 'retry':
       return [{ ...state, resting: false }, []];
+    case 'beat':
+      return onBeat(state, event.token);
+    case 'tick':
+      return onTick(state, event.seconds);
+    case 'stranded':
+      return adopt(state, event.reason, false);
+    case 'adopted':
+      return onAdopted(state, event);
+    case 'alone':
+      return onAlone(state);
+    case 'handedOver':
+      return onHandedOver(state, event.token);
     case 'stop':
       return onStop(state);
   }
@@ -130,13 +77,13 @@ function react(state: State, event: Event): [State, Action[]] {
 function onReady(state: State, token: string): [State, Action[]] {
   const worker = find(state, token);
   if (!worker || (worker.phase !== 'booting' && worker.phase !== 'requested')) return [state, []];
-  const former = state.workers.find((w) => w.phase === 'serving');
+  const former = serving(state);
   const workers = state.workers.map((w): Worker => {
     if (w.token === token) return { ...w, phase: 'serving' };
     return w === former ? { ...w, phase: 'draining' } : w;
   });
   const actions: Action[] = [{ type: 'tellReady', token }];
-  if (former) actions.push({ type: 'drain', token: former.token });
+  if (former) actions.push(goodbye(state, former));
   else if (worker.replaces) actions.push({ type: 'tellReplaced', token });
   if (!state.announced) actions.push({ type: 'announce' });
   return [{ ...state, workers, announced: true }, actions];
@@ -175,8 +122,10 @@ function onServingLost(state: State, ending: Ending): [State, Action[]] {
 function onBootFailed(state: State, ending: Ending): [State, Action[]] {
   if (state.stopping) return [state, []];
   const message = `a worker did not start: ${inWords(ending)}; its own output, above, has the reason`;
-  if (!state.workers.some((w) => w.phase === 'serving')) {
-    return end(state, 1, { type: 'complain', message });
+  if (!serving(state)) {
+    if (state.announced || state.retired) return end(state, 1, { type: 'complain', message });
+    const [asked, actions] = adopt(state, 'a new worker does not start', true);
+    return [asked, [{ type: 'complain', message }, ...actions]];
   }
   const kept = `${message}. The present one goes on serving; the next attempt is in ${RETRY_SECONDS} s`;
   return [
@@ -188,8 +137,60 @@ function onBootFailed(state: State, ending: Ending): [State, Action[]] {
   ];
 }
 
+type Adopted = Extract<Event, { type: 'adopted' }>;
+
+/** Take over the former supervisor's worker, unless this instance has served by itself. */
+function adopt(state: State, reason: string, orExit: boolean): [State, Action[]] {
+  if (state.announced || state.retired || state.stopping || state.adopting || serving(state))
+    return [state, []];
+  return [{ ...state, adopting: { orExit } }, [{ type: 'adopt', reason }]];
+}
+
+function onAdopted(state: State, { token, generation, reason }: Adopted): [State, Action[]] {
+  const worker: Worker = {
+    token,
+    generation,
+    phase: 'serving',
+    silent: 0,
+    unfit: `it was kept because ${reason}`,
+  };
+  const taken = { ...state, adopting: undefined };
+  if (serving(state) || state.stopping) {
+    // Its own worker was quicker, or nobody wants one any more.
+    const workers: Worker[] = [...state.workers, { ...worker, phase: 'draining' }];
+    return [{ ...taken, workers }, [{ type: 'drain', token }]];
+  }
+  const next = coming(state);
+  const workers = state.workers.map((w) => (w === next ? { ...w, replaces: token } : w));
+  return [
+    { ...taken, workers: [...workers, worker], announced: true, resting: true },
+    [
+      { type: 'complain', message: `${reason}: the former worker is kept, and goes on serving` },
+      { type: 'announce' },
+      { type: 'rest', seconds: RETRY_SECONDS },
+    ],
+  ];
+}
+
+function onAlone(state: State): [State, Action[]] {
+  if (state.adopting?.orExit && !state.stopping) return end(state, 1);
+  return [{ ...state, adopting: undefined }, []];
+}
+
+function onHandedOver(state: State, token: string): [State, Action[]] {
+  const rest = { ...state, retired: true, workers: state.workers.filter((w) => w.token !== token) };
+  const [workers, actions] = dismiss(rest);
+  return [{ ...rest, workers }, actions];
+}
+
 function onStop(state: State): [State, Action[]] {
   if (state.stopping) return [state, []];
+  const [workers, actions] = dismiss(state);
+  return [{ ...state, workers, stopping: true }, actions];
+}
+
+/** All workers are to leave: those that are left, and what they are told. */
+function dismiss(state: State): [Worker[], Action[]] {
   const actions: Action[] = [];
   const workers: Worker[] = [];
   for (const worker of state.workers) {
@@ -202,38 +203,39 @@ function onStop(state: State): [State, Action[]] {
         workers.push({ ...worker, phase: 'leaving' });
         break;
       case 'serving':
-        actions.push({ type: 'drain', token: worker.token });
+        actions.push(goodbye(state, worker));
         workers.push({ ...worker, phase: 'draining' });
         break;
       default:
         workers.push(worker);
     }
   }
-  return [{ ...state, workers, stopping: true }, actions];
+  return [workers, actions];
 }
 
 /** What the state by itself asks for: a first worker, a successor, or the end. */
 function settle(state: State): [State, Action[]] {
   if (state.stopping) return state.workers.length ? [state, []] : end(state, 0);
-  if (!state.link || state.resting || coming(state)) return [state, []];
-  const serving = state.workers.find((w) => w.phase === 'serving');
-  if (!serving) return settleWithout(state, state.link);
-  const reason = reasonToReplace(serving, state.link);
+  if (!state.link || state.resting || state.retired || coming(state)) return [state, []];
+  // Its first worker did not start: that of the former supervisor is on its way, or the end.
+  if (state.adopting?.orExit) return [state, []];
+  const worker = serving(state);
+  if (!worker) return settleWithout(state, state.link);
+  const reason = reasonToReplace(worker, state.link, state);
   if (!reason) return [state, []];
-  if (serving.generation.version !== state.link.version) {
-    const draining = { ...serving, phase: 'draining' as const };
+  if (worker.generation.version !== state.link.version) {
     return [
-      { ...state, workers: state.workers.map((w) => (w === serving ? draining : w)) },
+      update(state, worker.token, 'serving', (w) => ({ ...w, phase: 'draining' })),
       [
         {
           type: 'log',
           message: `${reason}: the worker stops first, as no two versions may serve one database`,
         },
-        { type: 'drain', token: serving.token },
+        goodbye(state, worker),
       ],
     ];
   }
-  const [asked, actions] = ask(state, state.link, serving.token);
+  const [asked, actions] = ask(state, state.link, worker.token);
   return [asked, [{ type: 'log', message: `replacing the worker: ${reason}` }, ...actions]];
 }
 
@@ -245,7 +247,13 @@ function settleWithout(state: State, link: Generation): [State, Action[]] {
 
 function ask(state: State, generation: Generation, replaces: string | undefined): [State, Action[]] {
   const token = String(state.asked);
-  const worker: Worker = { token, generation, phase: 'requested', ...(replaces ? { replaces } : {}) };
+  const worker: Worker = {
+    token,
+    generation,
+    phase: 'requested',
+    silent: 0,
+    ...(replaces ? { replaces } : {}),
+  };
   return [
     { ...state, asked: state.asked + 1, workers: [...state.workers, worker] },
     [{ type: 'fork', token, replaces: replaces !== undefined }],
@@ -256,32 +264,12 @@ function end(state: State, code: number, ...before: Action[]): [State, Action[]]
   return [{ ...state, ended: true }, [...before, { type: 'exit', code }]];
 }
 
-function reasonToReplace(worker: Worker, link: Generation): string | undefined {
+function reasonToReplace(worker: Worker, link: Generation, state: State): string | undefined {
   if (worker.generation.version !== link.version) {
     return `Open WebUI is ${link.version} now, the worker is ${worker.generation.version}`;
   }
   if (worker.generation.name !== link.name) return `the preload process is new (generation ${link.name})`;
-  return worker.unfit;
-}
-
-function coming(state: State): Worker | undefined {
-  return state.workers.find((w) => w.phase === 'requested' || w.phase === 'booting');
-}
-
-function find(state: State, token: string): Worker | undefined {
-  return state.workers.find((w) => w.token === token);
-}
-
-function update(
-  state: State,
-  token: string,
-  phase: Worker['phase'],
-  change: (worker: Worker) => Worker,
-): State {
-  return {
-    ...state,
-    workers: state.workers.map((w) => (w.token === token && w.phase === phase ? change(w) : w)),
-  };
+  return hangs(worker, state) ? 'it hangs' : worker.unfit;
 }
 
 function inWords({ code, signal }: Ending): string {

@@ -5,10 +5,19 @@
  * Node's own modules alone.
  */
 
-import { APPS, ENV } from './contract.ts';
-import { PreloadLink, type WorkerLink } from './links.ts';
+import { APPS, ENV, READY_SECONDS } from './contract.ts';
+import { Handover } from './handover.ts';
+import { PreloadLink, type WorkerEvents, WorkerLink } from './links.ts';
 import { readMemory } from './memory.ts';
-import { type Action, type Event, initialState, step, type Worker } from './supervisor.ts';
+import {
+  type Action,
+  type Event,
+  hangs,
+  initialState,
+  serving as servingWorker,
+  type Worker,
+} from './state.ts';
+import { step } from './supervisor.ts';
 
 /** Seconds between two looks at the worker's memory. To read it takes the kernel some 5 ms. */
 const MEMORY_INTERVAL = 10;
@@ -23,7 +32,18 @@ const instance = process.env.NODE_APP_INSTANCE ?? '0';
 const drainSeconds = Number(required(ENV.drainSeconds));
 const memoryLimit = Number(process.env[ENV.memoryLimit] ?? Number.POSITIVE_INFINITY);
 
-let state = initialState;
+/** Seconds between two looks at whether the worker was heard of. */
+const TICK = 1;
+
+/** Seconds after which an instance takes over the former worker if it has none: PM2 stops that one soon after. */
+const STRANDED_AFTER = READY_SECONDS - 60;
+
+let state = {
+  ...initialState,
+  hangSeconds: Number(process.env[ENV.hangSeconds] ?? initialState.hangSeconds),
+};
+/** Why the next supervisor took our worker over. */
+let handoverReason = '';
 let limitDoubted = false;
 /** What the preload process shares with its workers, in its own words. */
 let level = '';
@@ -34,16 +54,31 @@ const preload = new PreloadLink(required(ENV.controlSocket), instance, {
   onWelcome: (welcome) => {
     say(`connected to generation ${welcome.name} (Open WebUI ${welcome.version}, preload ${welcome.level})`);
     level = welcome.level;
+    handover.listen();
     dispatch({ type: 'linked', generation: { name: welcome.name, version: welcome.version } });
   },
   onGone: () => dispatch({ type: 'unlinked' }),
-  onWaiting: (reason) => say(`waiting for ${APPS.preload} (${reason}); its log says what it is doing`),
+  onWaiting: (reason) => {
+    say(`waiting for ${APPS.preload} (${reason}); its log says what it is doing`);
+    dispatch({ type: 'stranded', reason: `there is no ${APPS.preload} (${reason})` });
+  },
   onOffer: () => serving()?.link.send({ type: 'offer' }),
   onForked: (token, pid) => {
     workers.get(token)?.forked(pid);
     dispatch({ type: 'forked', token });
   },
   onExited: (token, ending) => workers.get(token)?.exited(ending),
+});
+
+const handover = new Handover(required(ENV.controlSocket), instance, {
+  onAsked: (reason, path) => {
+    const current = serving();
+    if (!current || hangs(current.worker, state)) return false;
+    handoverReason = reason;
+    current.link.send({ type: 'move', path });
+    return true;
+  },
+  onFailed: (reason) => complain(`a later reload could not take our worker over: ${reason}`),
 });
 
 function dispatch(event: Event): void {
@@ -63,6 +98,13 @@ function perform(action: Action): void {
       return drain(action.token);
     case 'terminate':
       return workers.get(action.token)?.kill('SIGTERM');
+    case 'trace':
+      return workers.get(action.token)?.kill('SIGQUIT');
+    case 'kill':
+      return workers.get(action.token)?.kill('SIGKILL');
+    case 'adopt':
+      adopt(action.reason);
+      return;
     case 'announce':
       process.send?.('ready');
       return;
@@ -84,23 +126,46 @@ function perform(action: Action): void {
 
 function fork(token: string, replaces: boolean): void {
   const started = performance.now();
-  const link = preload.requestWorker(token, {
-    replaces,
-    drainSeconds,
+  const onReady = () => {
+    say(`worker ${link.pid} serves, ${Math.round(performance.now() - started)} ms after it was asked for`);
+    showPid(link.pid);
+    dispatch({ type: 'ready', token });
+    publish();
+  };
+  const link = preload.requestWorker(token, { ...eventsOf(token), onReady, replaces, drainSeconds });
+  workers.set(token, link);
+}
+
+function eventsOf(token: string): WorkerEvents {
+  return {
     onOutput: (text) => write(process.stdout, text),
     onError: (text) => write(process.stderr, text),
-    onReady: () => {
-      say(`worker ${link.pid} serves, ${Math.round(performance.now() - started)} ms after it was asked for`);
-      showPid(link.pid);
-      dispatch({ type: 'ready', token });
-      publish();
+    onReady: () => {},
+    onBeat: () => dispatch({ type: 'beat', token }),
+    onMoved: () => {
+      say(`the next supervisor has the worker: ${handoverReason}`);
+      workers.delete(token);
+      dispatch({ type: 'handedOver', token });
     },
     onExited: (ending) => {
       workers.delete(token);
       dispatch({ type: 'exited', token, ending });
     },
-  });
+  };
+}
+
+async function adopt(reason: string): Promise<void> {
+  const adopted = await handover.adopt(reason);
+  if (!adopted) return dispatch({ type: 'alone' });
+  const token = 'adopted';
+  const link = new WorkerLink(adopted.channels, eventsOf(token), () => preload.isUp);
+  link.pid = adopted.pid;
+  // It may have grown already: at its limit it is replaced all the same.
+  link.firstMemory = 0;
   workers.set(token, link);
+  showPid(link.pid);
+  dispatch({ type: 'adopted', token, generation: adopted.generation, reason });
+  publish();
 }
 
 function drain(token: string): void {
@@ -118,7 +183,7 @@ function drain(token: string): void {
 
 /** The worker that accepts connections: what is decided about it, and its connections. */
 function serving(): { worker: Worker; link: WorkerLink } | undefined {
-  const worker = state.workers.find((w) => w.phase === 'serving');
+  const worker = servingWorker(state);
   const link = worker && workers.get(worker.token);
   return worker && link && { worker, link };
 }
@@ -169,14 +234,35 @@ function enforceMemoryLimit({ token }: Worker, link: WorkerLink, privateMemory: 
 
 setInterval(publish, MEMORY_INTERVAL * 1000).unref();
 
+let ticked = performance.now();
+setInterval(() => {
+  const now = performance.now();
+  // Where this process did not run either (a machine that sleeps, or is far too busy), no beat was to be heard.
+  dispatch({ type: 'tick', seconds: Math.min((now - ticked) / 1000, 2 * TICK) });
+  ticked = now;
+}, TICK * 1000).unref();
+
+setTimeout(() => {
+  dispatch({ type: 'stranded', reason: `no new worker was ready within ${STRANDED_AFTER} s` });
+}, STRANDED_AFTER * 1000).unref();
+
 // --- the process --------------------------------------------------------------------------------
 
 // PM2 stops an instance with SIGINT, or with the message where shutdown_with_message is set. When the PM2 daemon
 // dies, Node ends this process, and the Python worker sees the end of its control channel.
-for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => dispatch({ type: 'stop' }));
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, stop);
 process.on('message', (message) => {
-  if (message === 'shutdown') dispatch({ type: 'stop' });
+  if (message === 'shutdown') stop();
 });
+
+function stop(): void {
+  if (state.retired) {
+    // `pm2 reload` prints the name of the instance that it has stopped: the only words of ours that it prints.
+    const name = `${APPS.cluster}: NOT reloaded, the former worker is kept: ${handoverReason}; see pm2 logs`;
+    process.send?.({ type: 'axm:option:configuration', data: { name } });
+  }
+  dispatch({ type: 'stop' });
+}
 
 preload.connect();
 

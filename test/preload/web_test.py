@@ -1,6 +1,7 @@
 import asyncio
 import contextlib
 import socket
+import time
 import unittest
 from collections.abc import AsyncIterator
 from typing import Any
@@ -68,6 +69,7 @@ class Running:
             self._offered,
             lambda: None,
             lambda: None,
+            self._connect,
             backlog=16,
             ws_per_message_deflate=False,
             forwarded_allow_ips="127.0.0.1",
@@ -78,6 +80,15 @@ class Running:
         self.task = asyncio.create_task(self.server._serve([self.listener]))
         self._decoder = Decoder()
         self._frames: list[Frame] = []
+
+    def _connect(self, path: str) -> socket.socket | None:
+        """The next supervisor's end is ``next_control``; a path that does not exist leads nowhere."""
+        if path != "/next":
+            return None
+        self.next_control, worker_end = socket.socketpair()
+        for end in (self.next_control, worker_end):
+            end.setblocking(False)
+        return worker_end
 
     def _offered(self) -> None:
         self.offers += 1
@@ -186,6 +197,36 @@ class WorkerServerTest(unittest.IsolatedAsyncioTestCase):
             await run.frame("ready")
             run.control.close()
             await asyncio.wait_for(run.task, 5)
+
+    async def test_it_shows_that_its_loop_turns(self) -> None:
+        async with running(App()) as run:
+            await run.frame("ready")
+            await run.frame("beat")
+            started = time.monotonic()
+            await run.frame("beat")
+            self.assertLess(time.monotonic() - started, 2.5)
+
+    async def test_it_goes_over_to_the_next_supervisor(self) -> None:
+        async with running(App()) as run:
+            await run.frame("ready")
+            await run.say({"type": "move", "path": "/next"})
+            await run.frame("moved")
+            former, run.control = run.control, run.next_control
+            self.assertEqual(await asyncio.get_running_loop().sock_recv(former, 10), b"", "it has hung up")
+            former.close()
+            await run.say({"type": "stats"})
+            await run.frame("stats")
+            self.assertFalse(run.task.done())
+            run.control.close()
+            await asyncio.wait_for(run.task, 5)
+
+    async def test_a_move_that_fails_leaves_it_with_its_supervisor(self) -> None:
+        async with running(App()) as run:
+            await run.frame("ready")
+            await run.say({"type": "move", "path": "/nowhere"})
+            await run.say({"type": "stats"})
+            await run.frame("stats")
+            self.assertFalse(run.task.done())
 
     async def test_the_listening_socket_outlives_the_worker(self) -> None:
         async with running(App()) as run:

@@ -10,7 +10,8 @@
     listener              the one TCP socket that all workers accept on
     roster                which worker may be forked when (pure)
     main, server          the process itself
-    worker, web, drain    the forked child: an ASGI server that drains
+    worker, web, drain, channel
+                          the forked child: an ASGI server that drains, and its talk with its supervisor
     static_cache, static_pack, static_files
                           the page's hashed files: compressed once, mapped, answered ahead of the app
     ask                   asks the app itself

@@ -14,9 +14,10 @@ from typing import Any, Protocol
 import uvicorn
 
 from .ask import ask
+from .channel import SupervisorChannel
 from .drain import App, WorkMeter
 from .log import complain, say
-from .protocol import Decoder, Frame, ProtocolError, encode, number
+from .protocol import Frame, ProtocolError, number, text
 
 #: Seconds between two looks at what is still going on. `open_webui.tasks.tasks` is a plain dictionary of the
 #: app: there is nothing to wait on.
@@ -54,8 +55,8 @@ class _ReadyLifespan:
 class WorkerServer(uvicorn.Server):
     """Serves ``app`` on an inherited socket; talks to its supervisor on the control channel.
 
-    To the supervisor: ``ready``, ``draining``, ``stats``. From it: ``drain``, ``offer``, ``stats``. The end of
-    the channel means that the supervisor died: drain and leave.
+    To the supervisor: ``ready``, ``beat``, ``draining``, ``stats``, ``moved``. From it: ``drain``, ``offer``,
+    ``stats``, ``move``. The end of the channel means that the supervisor died: drain and leave.
     """
 
     def __init__(
@@ -68,6 +69,7 @@ class WorkerServer(uvicorn.Server):
         on_offer: Callable[[], None],
         on_drained: Callable[[], None],
         on_ready: Callable[[], object],
+        connect: Callable[[str], socket.socket | None],
         *,
         backlog: int,
         ws_per_message_deflate: bool,
@@ -76,14 +78,14 @@ class WorkerServer(uvicorn.Server):
         self._meter = WorkMeter(app)
         self._app = app
         self._tasks = tasks
-        self._control = control
+        self._channel = SupervisorChannel(control, self._handle, lambda: self._begin_drain(self._drain_seconds))
+        self._connect = connect
         self._drain_seconds = drain_seconds
         self._ready_frame = ready_frame
         self._on_offer = on_offer
         self._on_drained = on_drained
         self._on_ready = on_ready
         self._leave = asyncio.Event()
-        self._decoder = Decoder()
         super().__init__(
             uvicorn.Config(
                 self._meter,
@@ -98,13 +100,13 @@ class WorkerServer(uvicorn.Server):
     # --- start ----------------------------------------------------------------------------------
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        loop = asyncio.get_running_loop()
-        loop.add_reader(self._control, self._read_control)
+        self._channel.open()
         self.lifespan = _ReadyLifespan(self.lifespan, self._until_ready)
         await super().startup(sockets)
-        self._send(self._ready_frame)
+        self._channel.send(self._ready_frame)
         self._watch = self._on_ready()
-        self._drain_task = loop.create_task(self._drain_when_asked())
+        loop = asyncio.get_running_loop()
+        self._own_tasks = [loop.create_task(self._drain_when_asked()), loop.create_task(self._channel.beat())]
 
     async def _until_ready(self) -> None:
         """Ask the app's /ready, without the network: /health would be 200 with Redis down."""
@@ -124,31 +126,17 @@ class WorkerServer(uvicorn.Server):
 
     # --- control channel ------------------------------------------------------------------------
 
-    def _read_control(self) -> None:
-        try:
-            data = self._control.recv(65536)
-        except BlockingIOError:
-            return
-        except OSError:
-            data = b""
-        try:
-            if not data:
-                raise ProtocolError("the supervisor is gone")
-            for frame in self._decoder.feed(data):
-                self._handle(frame)
-        except ProtocolError as error:
-            asyncio.get_running_loop().remove_reader(self._control)
-            complain(f"{error}: leaving")
-            self._begin_drain(self._drain_seconds)
-
     def _handle(self, frame: Frame) -> None:
         kind = frame.get("type")
         if kind == "drain":
             self._begin_drain(number(frame, "seconds", 0, 86_400))
         elif kind == "offer":
             self._on_offer()
+        elif kind == "move":
+            if (control := self._connect(text(frame, "path"))) is not None:
+                self._channel.move(control)
         elif kind == "stats":
-            self._send({"type": "stats", **self._stats()})
+            self._channel.send({"type": "stats", **self._stats()})
         else:
             raise ProtocolError("a frame that is not known")
 
@@ -159,12 +147,6 @@ class WorkerServer(uvicorn.Server):
             "sockets": self._meter.open_sockets,
             "generating": self._generating(),
         }
-
-    def _send(self, frame: Frame) -> None:
-        try:
-            self._control.send(encode(frame))
-        except OSError:
-            pass  # the supervisor is gone; the reader sees it
 
     # --- end ------------------------------------------------------------------------------------
 
@@ -187,7 +169,7 @@ class WorkerServer(uvicorn.Server):
         for server in self.servers:
             server.close()
         self._meter.draining = True
-        self._send({"type": "draining", **self._stats()})
+        self._channel.send({"type": "draining", **self._stats()})
         while (spent := time.monotonic() - started) < self._drain_seconds:
             if not self._work() and (spent > self.config.timeout_keep_alive or not self._http_connections()):
                 break

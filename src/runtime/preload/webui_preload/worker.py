@@ -35,6 +35,9 @@ EXIT_LEFT, EXIT_NOT_STARTED, EXIT_DEFECT = 0, 3, 70
 #: Seconds from "drained" to the end of the process: the app's own shutdown may wait for what never comes.
 END_TIMEOUT = 8
 
+#: Seconds that another supervisor has to take a worker over.
+MOVE_TIMEOUT = 2
+
 _PR_SET_NAME = 15  # linux/prctl.h
 
 
@@ -59,7 +62,7 @@ class Job:
 def run_worker(job: Job) -> int:
     """Serve until told to leave; the exit code."""
     os.setsid()  # a signal to the preload's process group is not meant for us
-    _take_over_output(job)
+    _take_over_output(job.stdout, job.stderr)
     set_role(f"worker {os.getpid()}")
     _name_process()
     code = EXIT_DEFECT
@@ -99,10 +102,13 @@ def _serve(job: Job) -> int:
         lambda: _offer(job),
         _end_in_time,
         ServiceWatch(os.environ).start,
+        lambda path: _move(job, path),
         backlog=_backlog(),
         ws_per_message_deflate=environment.UVICORN_WS_PER_MESSAGE_DEFLATE,
         forwarded_allow_ips=os.environ["FORWARDED_ALLOW_IPS"],
     )
+    # The supervisor's question where a worker hangs; without it, a loop that stands still says nothing.
+    faulthandler.register(signal.SIGQUIT, all_threads=True)
     # Not server.run(): that ends by cancelling the app's background tasks and waiting for them, and now and then
     # one of Open WebUI's swallows its cancellation (1 of 80 workers that left under load). The app has been shut
     # down when serve() returns; what is still running ends with the process.
@@ -113,9 +119,9 @@ def _serve(job: Job) -> int:
     return EXIT_LEFT if server.started else EXIT_NOT_STARTED
 
 
-def _take_over_output(job: Job) -> None:
+def _take_over_output(stdout: socket.socket, stderr: socket.socket) -> None:
     """Descriptors 1 and 2 become the supervisor's, so that PM2 logs the output under its own instance."""
-    for stream, descriptor in ((job.stdout, 1), (job.stderr, 2)):
+    for stream, descriptor in ((stdout, 1), (stderr, 2)):
         # Blocking, as programs expect of their output.
         stream.setblocking(True)
         os.dup2(stream.fileno(), descriptor)
@@ -154,6 +160,29 @@ def _offer(job: Job) -> None:
             socket.send_fds(connection, [encode({"role": "listener"})], [job.listener.fileno()])
     except OSError as error:
         complain(f"could not hand over the listening socket: {error.strerror or error}")
+
+
+def _move(job: Job, path: str) -> socket.socket | None:
+    """Go over to the supervisor that listens at ``path``, output and all; the control channel to it."""
+    about = {"pid": os.getpid(), "generation": job.generation.name, "version": job.generation.version}
+    streams: dict[str, socket.socket] = {}
+    try:
+        for stream in ("control", "stdout", "stderr"):
+            streams[stream] = connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            connection.connect(path)
+            connection.sendall(encode({"role": "channel", "stream": stream, **about}))
+        # It may have given up meanwhile. This blocks the event loop, for a moment.
+        streams["control"].settimeout(MOVE_TIMEOUT)
+        if not streams["control"].recv(1024):
+            raise ConnectionError("it does not wait for us any more")
+    except OSError as error:
+        for connection in streams.values():
+            connection.close()
+        complain(f"could not go over to another supervisor: {error.strerror or error}")
+        return None
+    _take_over_output(streams["stdout"], streams["stderr"])
+    streams["control"].setblocking(False)
+    return streams["control"]
 
 
 def _end_in_time(seconds: float = END_TIMEOUT) -> None:

@@ -1,0 +1,322 @@
+/**
+ * One instance of the cluster, model-checked: PM2, the preload process and the Python workers are the model, the
+ * supervisors are real. fast-check grows sequences of what may happen, in any order, and shrinks one that breaks a rule.
+ */
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { type Action, type Event, type Generation, initialState, type State } from '../src/runtime/state.ts';
+import { step } from '../src/runtime/supervisor.ts';
+
+interface PythonWorker {
+  supervisor: number;
+  token: string;
+  version: string;
+  phase: 'requested' | 'booting' | 'serving' | 'leaving';
+  hangs: boolean;
+}
+
+/** What is there beside the supervisors' own minds. */
+class World {
+  preload: Generation | undefined;
+  pythons: PythonWorker[] = [];
+  /** Supervisors that live, the one that PM2 is about to stop first; PM2 keeps two during a reload. */
+  living: number[] = [0];
+  /** Who asks whom for its worker; the sockets that are there when it asks (handover.ts). */
+  adoptions: { by: number; former: number | undefined; reason: string }[] = [];
+  /** Workers that have gone over, and whose former supervisor has not heard of it yet. */
+  farewells: { supervisor: number; token: string }[] = [];
+  toStop: number[] = [];
+  stopped = false;
+}
+
+/** The supervisors, by their number. */
+type Minds = State[];
+
+/** Delivers an event, and carries out what the supervisor decides. */
+function tell(world: World, minds: Minds, id: number, event: Event): void {
+  if (!world.living.includes(id)) return;
+  const [next, actions] = step(minds[id] as State, event);
+  minds[id] = next;
+  for (const action of actions) carryOut(world, minds, id, action, event);
+}
+
+function carryOut(world: World, minds: Minds, id: number, action: Action, event: Event): void {
+  const worker =
+    'token' in action
+      ? world.pythons.find((w) => w.supervisor === id && w.token === action.token)
+      : undefined;
+  switch (action.type) {
+    case 'fork':
+      world.pythons.push({
+        supervisor: id,
+        token: action.token,
+        version: world.preload?.version ?? 'none',
+        phase: 'requested',
+        hangs: false,
+      });
+      break;
+    case 'cancel':
+      world.pythons = world.pythons.filter((w) => w !== worker);
+      break;
+    case 'drain':
+    case 'kill':
+      if (worker) giveUp(world, minds, worker, event);
+      break;
+    case 'terminate':
+      if (worker) worker.phase = 'leaving';
+      break;
+    case 'adopt':
+      world.adoptions.push({
+        by: id,
+        former: world.living.find((other) => other !== id),
+        reason: action.reason,
+      });
+      break;
+    case 'announce': {
+      // PM2 stops the former instance once the new one is ready (lib/God/Reload.js).
+      const [former] = world.living;
+      if (former !== undefined && former !== id) world.toStop.push(former);
+      break;
+    }
+    case 'exit':
+      exit(world, minds, id);
+  }
+}
+
+function giveUp(world: World, minds: Minds, worker: PythonWorker, event: Event): void {
+  const others = world.pythons.filter((w) => w !== worker && w.phase === 'serving' && !w.hangs);
+  const forAnotherVersion = minds[worker.supervisor]?.link?.version !== worker.version;
+  const mayLeave =
+    worker.hangs || world.stopped || forAnotherVersion || event.type === 'adopted' || event.type === 'stop';
+  if (worker.phase === 'serving' && !mayLeave) {
+    rule(others.length > 0, `the last worker is given up on ${JSON.stringify(event)}`);
+  }
+  worker.phase = 'leaving';
+}
+
+function exit(world: World, minds: Minds, id: number): void {
+  world.living = world.living.filter((living) => living !== id);
+  world.adoptions = world.adoptions.filter(({ by }) => by !== id);
+  // The end of the control channel: drain and leave. A request has nobody who waits for it.
+  world.pythons = world.pythons.filter((w) => w.supervisor !== id || w.phase !== 'requested');
+  for (const worker of world.pythons) if (worker.supervisor === id) worker.phase = 'leaving';
+  if (!world.stopped && world.living.length === 0) start(world, minds);
+}
+
+/** PM2 starts an instance. */
+function start(world: World, minds: Minds): void {
+  minds.push(initialState);
+  world.living.push(minds.length - 1);
+  if (world.preload) tell(world, minds, minds.length - 1, { type: 'linked', generation: world.preload });
+}
+
+/** What can happen in a world, each with the choice among several of the kind. */
+const HAPPENINGS: Record<string, (world: World, minds: Minds, choice: number) => void> = {
+  preloadStarts(world, minds, choice) {
+    const version = choice % 5 === 0 ? 'next' : 'present';
+    // It waits for workers of another version before it answers anybody (generation.py).
+    if (world.preload || world.pythons.some((w) => w.version !== version)) return;
+    world.preload = { name: `g${choice}`, version };
+    for (const id of world.living) tell(world, minds, id, { type: 'linked', generation: world.preload });
+  },
+  preloadEnds(world, minds) {
+    if (!world.preload) return;
+    world.preload = undefined;
+    world.pythons = world.pythons.filter((w) => w.phase !== 'requested');
+    for (const id of world.living) tell(world, minds, id, { type: 'unlinked' });
+  },
+  forks(world, minds, choice) {
+    const worker = pick(world, choice, (w) => w.phase === 'requested');
+    if (!worker || !world.preload) return;
+    worker.phase = 'booting';
+    tell(world, minds, worker.supervisor, { type: 'forked', token: worker.token });
+  },
+  becomesReady(world, minds, choice) {
+    const worker = pick(world, choice, (w) => w.phase === 'booting');
+    if (!worker) return;
+    worker.phase = 'serving';
+    tell(world, minds, worker.supervisor, { type: 'ready', token: worker.token });
+  },
+  ends(world, minds, choice) {
+    const worker = pick(world, choice, (w) => w.phase !== 'requested');
+    if (!worker) return;
+    world.pythons = world.pythons.filter((w) => w !== worker);
+    tell(world, minds, worker.supervisor, { type: 'exited', token: worker.token, ending: { code: 1 } });
+  },
+  leavesAtLast: leave,
+  hangs(world, minds, choice) {
+    const worker = pick(world, choice, (w) => w.phase === 'serving');
+    if (!worker) return;
+    worker.hangs = true;
+    for (let second = 0; second < 31; second++)
+      tell(world, minds, worker.supervisor, { type: 'tick', seconds: 1 });
+  },
+  turnsAgain(world, minds, choice) {
+    const worker = pick(world, choice, (w) => w.hangs && w.phase === 'serving');
+    if (!worker) return;
+    worker.hangs = false;
+    tell(world, minds, worker.supervisor, { type: 'beat', token: worker.token });
+  },
+  growsTooLarge(world, minds, choice) {
+    const worker = pick(world, choice, (w) => w.phase === 'serving');
+    if (worker)
+      tell(world, minds, worker.supervisor, { type: 'unfit', token: worker.token, reason: 'large' });
+  },
+  restIsOver: rest,
+  reload(world, minds) {
+    // PM2 refuses a second one before the first is over, and reloads only what is online.
+    if (world.living.length === 1 && minds[world.living[0] ?? 0]?.announced && !world.stopped)
+      start(world, minds);
+  },
+  isStranded(world, minds) {
+    const newest = world.living.at(-1);
+    if (newest !== undefined) tell(world, minds, newest, { type: 'stranded', reason: 'nothing comes' });
+  },
+  handover,
+  farewell,
+  pm2StopsTheFormer(world, minds) {
+    const former = world.toStop.shift();
+    if (former !== undefined) tell(world, minds, former, { type: 'stop' });
+  },
+  supervisorIsKilled(world, minds, choice) {
+    const id = world.living[choice % Math.max(1, world.living.length)];
+    if (id !== undefined) exit(world, minds, id);
+  },
+};
+
+function leave(world: World, minds: Minds, choice: number): void {
+  const worker = pick(world, choice, (w) => w.phase === 'leaving');
+  if (!worker) return;
+  world.pythons = world.pythons.filter((w) => w !== worker);
+  tell(world, minds, worker.supervisor, { type: 'exited', token: worker.token, ending: { code: 0 } });
+}
+
+function rest(world: World, minds: Minds): void {
+  for (const id of world.living) tell(world, minds, id, { type: 'retry' });
+}
+
+/** handover.ts: the former supervisor's worker goes over, where it has one whose loop turns. */
+function handover(world: World, minds: Minds): void {
+  const asked = world.adoptions.shift();
+  if (!asked) return;
+  const { former } = asked;
+  const worker = world.pythons.find((w) => w.supervisor === former && w.phase === 'serving' && !w.hangs);
+  if (former === undefined || !world.living.includes(former) || !worker)
+    return tell(world, minds, asked.by, { type: 'alone' });
+  const { token } = worker;
+  const generation = { name: 'former', version: worker.version };
+  Object.assign(worker, { supervisor: asked.by, token: 'adopted' });
+  world.farewells.push({ supervisor: former, token });
+  tell(world, minds, asked.by, { type: 'adopted', token: 'adopted', generation, reason: asked.reason });
+}
+
+function farewell(world: World, minds: Minds): void {
+  const gone = world.farewells.shift();
+  if (gone) tell(world, minds, gone.supervisor, { type: 'handedOver', token: gone.token });
+}
+
+function pick(
+  { pythons }: World,
+  choice: number,
+  isWanted: (w: PythonWorker) => boolean,
+): PythonWorker | undefined {
+  const wanted = pythons.filter(isWanted);
+  return wanted[choice % Math.max(1, wanted.length)];
+}
+
+/** Far quicker than expect(), of which there would be some hundred thousand. */
+function rule(holds: boolean, broken: string): void {
+  if (!holds) throw new Error(broken);
+}
+
+function checkRules(world: World, minds: Minds): void {
+  const serving = world.pythons.filter((w) => w.phase === 'serving');
+  for (const id of world.living) {
+    const own = world.pythons.filter((w) => w.supervisor === id);
+    const coming = own.filter((w) => w.phase === 'requested' || w.phase === 'booting');
+    rule(serving.filter((w) => w.supervisor === id).length <= 1, 'two workers serve for one supervisor');
+    rule(coming.length <= 1, 'two workers are on their way');
+    rule(
+      !minds[id]?.retired || own.every((w) => w.phase === 'leaving'),
+      'it gave its worker away, and has one',
+    );
+    const known = own.length + world.farewells.filter(({ supervisor }) => supervisor === id).length;
+    rule(minds[id]?.workers.length === known, 'the supervisor does not know its workers');
+  }
+  rule(new Set(serving.map((w) => w.version)).size <= 1, 'two versions serve');
+}
+
+class Happening implements fc.Command<World, Minds> {
+  readonly name: string;
+  readonly choice: number;
+
+  constructor(name: string, choice: number) {
+    this.name = name;
+    this.choice = choice;
+  }
+
+  check(): boolean {
+    return true;
+  }
+
+  run(world: World, minds: Minds): void {
+    HAPPENINGS[this.name]?.(world, minds, this.choice);
+    checkRules(world, minds);
+  }
+
+  toString(): string {
+    return `${this.name}(${this.choice})`;
+  }
+}
+
+/** Nothing bad happens any more: whatever is under way comes to its end. */
+function calmDown(world: World, minds: Minds): void {
+  for (let round = 0; round < 8; round++) {
+    for (const name of [
+      'turnsAgain',
+      'isStranded',
+      'handover',
+      'farewell',
+      'pm2StopsTheFormer',
+      'leavesAtLast',
+      'preloadStarts',
+      'forks',
+      'becomesReady',
+    ]) {
+      for (let again = 0; again < 4; again++) HAPPENINGS[name]?.(world, minds, 1);
+    }
+    rest(world, minds);
+    checkRules(world, minds);
+  }
+}
+
+/** What gets an instance on is more frequent than what hits it: else few sequences would get anywhere. */
+const FREQUENT = [
+  'preloadStarts',
+  'forks',
+  'becomesReady',
+  'reload',
+  'isStranded',
+  'handover',
+  'farewell',
+  'pm2StopsTheFormer',
+];
+const commands = [...Object.keys(HAPPENINGS), ...FREQUENT, ...FREQUENT].map((name) =>
+  fc.nat({ max: 50 }).map((choice) => new Happening(name, choice)),
+);
+
+describe('whatever happens to an instance', () => {
+  it('no last worker is given up, no two serve outside a replacement, and one serves in the end', () => {
+    fc.assert(
+      fc.property(fc.commands(commands, { maxCommands: 80, size: 'max' }), (sequence) => {
+        const world = new World();
+        const minds: Minds = [initialState];
+        fc.modelRun(() => ({ model: world, real: minds }), sequence);
+        calmDown(world, minds);
+        expect(world.living).toHaveLength(1);
+        expect(world.pythons.map(({ phase }) => phase)).toEqual(['serving']);
+      }),
+      { numRuns: 500 },
+    );
+  }, 20_000);
+});
