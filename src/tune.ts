@@ -1,26 +1,26 @@
-import { homedir } from 'node:os';
-import { join } from 'node:path';
 import { planElsewhere } from './elsewhere.ts';
 import { embeddedServices } from './embedded/installed.ts';
-import { controlSocket, defaultDataDir, staticCache } from './io/folders.ts';
+import {
+  findInterpreter,
+  type Installation,
+  readInstallation,
+  type Viewpoint,
+  viewpointOf,
+} from './installation.ts';
+import { controlSocket, staticCache } from './io/folders.ts';
 import { stableRuntime } from './io/runtime-folder.ts';
 import { readMachine } from './machine/index.ts';
 import { memoryOf, processesWith } from './machine/processes.ts';
 import { openEnvFile, portInUse, sentinelNotices, tooLittleHere, unreachableChroma } from './notices.ts';
-import { findOpenWebui } from './openwebui/find.ts';
+import type { FoundOpenWebui } from './openwebui/find.ts';
 import { makePlan } from './plan/index.ts';
 import type { PlanInput } from './plan/input.ts';
-import { loadPreset } from './presets.ts';
 import type { PreloadChoice } from './runtime/contract.ts';
 import { askServices, loadClients } from './services/index.ts';
-import { collectSettings, workerWish } from './settings/collect.ts';
-import { chooseDataDir } from './settings/data-dir.ts';
+import { workerWish } from './settings/collect.ts';
 import { requireDrivers } from './settings/drivers.ts';
-import { findEnvFile, valuesOf } from './settings/env-file.ts';
 import { chooseSecretsToKeep, type Keeping } from './settings/keep.ts';
-import { SECRETS_NAME } from './settings/secrets-file.ts';
-import { shellEnvironment } from './settings/shell-environment.ts';
-import type { Environment, Plan, RuntimeChoice, Settings } from './types.ts';
+import type { Environment, MachineFacts, Plan, RuntimeChoice, ServiceFacts, Settings } from './types.ts';
 import { describedMachine, wishesOf } from './wishes.ts';
 
 /** What the flags say; undefined: nothing. */
@@ -60,39 +60,37 @@ export interface Tuned {
 /** Reads everything around us and plans with it. Writes nothing but a copy of the runtime files. Throws TuneError. */
 export async function tune(options: TuneOptions): Promise<Tuned> {
   if (options.root !== undefined) return planElsewhere(options, options.root);
-  const { cwd = process.cwd() } = options;
-  const preset = loadPreset(options.preset ?? 'default', cwd);
-  const envFilePath = findEnvFile(options.envFile, options.out, cwd);
-  const given = options.env ?? process.env;
-  const env = options.envFile && envFilePath ? shellEnvironment(given, envFilePath) : given;
-  const home = env.HOME || homedir();
-  const defaultDir = defaultDataDir(env, home);
-
+  const from = viewpointOf(options);
   const [found, openWebui] = await Promise.all([
     readMachine(),
-    findOpenWebui(
-      options.python,
-      { envFile: envFilePath, dataDirs: [defaultDir], secretsName: SECRETS_NAME },
-      { env, cwd, home },
-    ),
+    findInterpreter(options.python, from),
     // While Python answers.
     loadClients(),
   ]);
+  const installation = readInstallation(from, openWebui);
+  requireDrivers(installation.settings, openWebui.probe.package.drivers, openWebui.python);
+  const services = await askServices(installation.settings);
+  return planInstallation(options, { from, found, openWebui, installation, services });
+}
+
+/** All that was found out about an installation. */
+export interface FoundInstallation {
+  from: Viewpoint;
+  /** The machine as it is, whatever the flags say. */
+  found: MachineFacts;
+  openWebui: FoundOpenWebui;
+  installation: Installation;
+  services: ServiceFacts;
+}
+
+/** Plans with what was found. Writes nothing but a copy of the runtime files. Throws TuneError. */
+export function planInstallation(
+  options: TuneOptions,
+  { from, found, openWebui, installation, services }: FoundInstallation,
+): Tuned {
+  const { env, cwd, home, preset, envFilePath } = from;
   const { probe, python } = openWebui;
-  const envFile = envFilePath && probe.env_file ? valuesOf(envFilePath, probe.env_file) : {};
-  const dataDir = chooseDataDir({ environment: env, envFile, envFilePath, cwd, defaultDir, probe });
-  const data = probe.data[dataDir.path];
-  const secretsFile = join(dataDir.path, SECRETS_NAME);
-  const secretsValues = data?.secrets ? valuesOf(secretsFile, data.secrets) : {};
-  const settings = collectSettings({
-    known: probe.variables,
-    environment: env,
-    envFile,
-    secretsFile: secretsValues,
-    preset: preset.settings,
-  });
-  requireDrivers(settings, probe.package.drivers, python);
-  const services = await askServices(settings);
+  const { envFile, dataDir, secretsFile, settings } = installation;
   const machine = describedMachine(options, found);
 
   const socket = controlSocket(dataDir.path, env, home);
@@ -117,7 +115,7 @@ export async function tune(options: TuneOptions): Promise<Tuned> {
     },
     dataDir: dataDir.decision,
     embedded: embeddedServices(settings, env, home),
-    hasLocalVectors: (data?.chroma_rows ?? 0) > 0,
+    hasLocalVectors: installation.hasLocalVectors,
     ...wishes,
     warnings: [
       ...openWebui.warnings,

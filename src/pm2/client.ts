@@ -13,7 +13,8 @@ const Process = z.object({
   pid: z.number().optional(),
   pm_id: z.number(),
   monit: z.object({ memory: z.number() }).optional(),
-  pm2_env: z.object({
+  // Everything that the app was started with is in it, its environment too.
+  pm2_env: z.looseObject({
     status: z.string(),
     restart_time: z.number().default(0),
     pm_uptime: z.number().optional(),

@@ -47,9 +47,13 @@ interface Row {
 export async function askPostgres(url: DatabaseUrl, schema?: string): Promise<PostgresFacts> {
   const where = whereOf(url);
   // Outside of the `try`: a package that does not load is no PostgreSQL that does not answer.
-  const { default: pg } = await import('pg');
+  await import('pg');
   try {
-    const row = await within(ANSWER_TIMEOUT, query(pg, url, schema));
+    const row = await withPostgres(url, async (client) => {
+      const { rows } = await client.query<Row>(QUESTION);
+      if (!rows[0]) throw new Error('an empty answer');
+      return { ...rows[0], stored: await storedSettings(client, schema) };
+    });
     return {
       kind: 'postgresql',
       where,
@@ -80,16 +84,26 @@ function vectorExtension({ installed, available, superuser }: Row): VectorExtens
   return superuser ? 'creatable' : 'superuser-only';
 }
 
-async function query(pg: PgPackage, url: DatabaseUrl, schema: string | undefined): Promise<Row> {
+/** Connects as Open WebUI would, asks, and disconnects. Rejects after ANSWER_TIMEOUT. */
+export async function withPostgres<T>(url: DatabaseUrl, ask: (client: Client) => Promise<T>): Promise<T> {
+  const { default: pg } = await import('pg');
+  return within(ANSWER_TIMEOUT, encryptedIfNeeded(pg, url, ask));
+}
+
+async function encryptedIfNeeded<T>(
+  pg: PgPackage,
+  url: DatabaseUrl,
+  ask: (client: Client) => Promise<T>,
+): Promise<T> {
   const mode = url.query.get('sslmode') ?? url.query.get('ssl') ?? 'prefer';
-  if (mode === 'disable' || mode === 'false') return queryWith(pg, url, false, schema);
-  if (mode !== 'prefer' && mode !== 'allow') return queryWith(pg, url, tlsOptions(url, mode), schema);
+  if (mode === 'disable' || mode === 'false') return askWith(pg, url, false, ask);
+  if (mode !== 'prefer' && mode !== 'allow') return askWith(pg, url, tlsOptions(url, mode), ask);
   try {
-    return await queryWith(pg, url, false, schema);
+    return await askWith(pg, url, false, ask);
   } catch (error) {
     // What a server says that takes encrypted connections only; libpq's default tries both.
     if (/no encryption|SSL off|requires? (?:SSL|encryption)/i.test(reasonOf(error))) {
-      return queryWith(pg, url, tlsOptions(url, 'require'), schema);
+      return askWith(pg, url, tlsOptions(url, 'require'), ask);
     }
     throw error;
   }
@@ -109,12 +123,12 @@ async function storedSettings(client: Client, schema: string | undefined): Promi
   }
 }
 
-async function queryWith(
+async function askWith<T>(
   pg: PgPackage,
   url: DatabaseUrl,
   ssl: false | ConnectionOptions,
-  schema?: string,
-): Promise<Row> {
+  ask: (client: Client) => Promise<T>,
+): Promise<T> {
   const config: ClientConfig = {
     host: url.host ?? url.query.get('host') ?? 'localhost',
     port: url.port ?? Number(url.query.get('port') ?? 5432),
@@ -131,9 +145,7 @@ async function queryWith(
   client.on('error', () => {});
   await client.connect();
   try {
-    const { rows } = await client.query<Row>(QUESTION);
-    if (!rows[0]) throw new Error('an empty answer');
-    return { ...rows[0], stored: await storedSettings(client, schema) };
+    return await ask(client);
   } finally {
     await client.end();
   }

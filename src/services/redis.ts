@@ -1,5 +1,5 @@
 import { EXIT, TuneError } from '../errors.ts';
-import type { RedisFacts, Settings } from '../types.ts';
+import type { RedisFacts, SentinelFacts, Settings } from '../types.ts';
 import { findMaster, readSentinelSettings, type SentinelSettings } from './sentinel.ts';
 import { ANSWER_TIMEOUT, reasonOf, within } from './timeout.ts';
 
@@ -20,39 +20,69 @@ export async function askRedis(settings: Settings): Promise<RedisFacts> {
   const websockets = settings.get('WEBSOCKET_REDIS_URL')?.value;
   if (websockets) parseRedisUrl('WEBSOCKET_REDIS_URL', websockets);
   if (!url) return searchRedis();
-  const target = parseRedisUrl('REDIS_URL', url);
-  const sentinels = readSentinelSettings(settings, url);
-  const redis = await loadPackage();
-  if (sentinels) return askThroughSentinel(redis, sentinels);
-  const where = target.protocol === 'unix:' ? target.pathname : target.host || 'localhost:6379';
+  const broker = await findBroker('REDIS_URL', url, settings);
+  if ('reason' in broker) {
+    return { kind: 'redis', where: broker.where, answer: { up: false, reason: broker.reason } };
+  }
+  const { where, sentinel } = broker;
   try {
-    const { version, ...numbers } = await ping(redis, target, ANSWER_TIMEOUT);
-    return { kind: 'redis', where, answer: { up: true, version }, ...numbers };
+    const { version, ...numbers } = await connected(broker.client(), ANSWER_TIMEOUT, inquire);
+    return { kind: 'redis', where, answer: { up: true, version }, ...numbers, ...(sentinel && { sentinel }) };
   } catch (error) {
     return { kind: 'redis', where, answer: { up: false, reason: reasonOf(error) } };
   }
 }
 
-async function askThroughSentinel(redis: RedisPackage, sentinels: SentinelSettings): Promise<RedisFacts> {
-  const { username, password, database, hosts, port, master } = sentinels;
+/** A server that can be asked; `client` makes a new connection, which is not open yet. */
+export interface Broker {
+  where: string;
+  client(): RedisClient;
+  sentinel?: SentinelFacts;
+}
+
+/**
+ * The server of `url`, or the master that the user's sentinels name; a reason where they name none. Throws TuneError for
+ * settings that Open WebUI would die of.
+ */
+export async function findBroker(
+  name: string,
+  url: string,
+  settings: Settings,
+): Promise<Broker | { where: string; reason: string }> {
+  const target = parseRedisUrl(name, url);
+  const sentinels = readSentinelSettings(settings, url);
+  const redis = await loadPackage();
+  if (sentinels) return findMasterBroker(redis, sentinels);
+  const where = target.protocol === 'unix:' ? target.pathname : target.host || 'localhost:6379';
+  return { where, client: () => clientOf(redis, target, ANSWER_TIMEOUT) };
+}
+
+async function findMasterBroker(
+  redis: RedisPackage,
+  { username, password, database, ...sentinels }: SentinelSettings,
+): Promise<Broker | { where: string; reason: string }> {
   const credentials = { ...(username && { username }), ...(password && { password }) };
   const optionsOf = (host: string, onPort: number) => ({
     ...credentials,
     socket: { host, port: onPort, connectTimeout: ANSWER_TIMEOUT, reconnectStrategy: false as const },
   });
-  let where = `the master ${master} of the sentinels ${hosts.join(', ')} (port ${port})`;
   try {
-    const found = await findMaster(sentinels, (host, onPort, command) =>
+    const { host, port, facts } = await findMaster({ ...sentinels, database }, (host, onPort, command) =>
       connected(redis.createClient(optionsOf(host, onPort)), ANSWER_TIMEOUT, (client) =>
         client.sendCommand(command),
       ),
     );
-    where = `${found.host}:${found.port}`;
-    const client = redis.createClient({ ...optionsOf(found.host, found.port), database });
-    const { version, ...numbers } = await connected(client, ANSWER_TIMEOUT, inquire);
-    return { kind: 'redis', where, answer: { up: true, version }, ...numbers, sentinel: found.facts };
+    return {
+      where: `${host}:${port}`,
+      client: () => redis.createClient({ ...optionsOf(host, port), database }) as RedisClient,
+      sentinel: facts,
+    };
   } catch (error) {
-    return { kind: 'redis', where, answer: { up: false, reason: reasonOf(error) } };
+    const { master, hosts, port } = sentinels;
+    return {
+      where: `the master ${master} of the sentinels ${hosts.join(', ')} (port ${port})`,
+      reason: reasonOf(error),
+    };
   }
 }
 
@@ -71,7 +101,7 @@ export function parseRedisUrl(name: string, text: string): URL {
 async function searchRedis(): Promise<RedisFacts> {
   const redis = await loadPackage();
   try {
-    await ping(redis, new URL(USUAL_ADDRESS), SEARCH_TIMEOUT);
+    await connected(clientOf(redis, new URL(USUAL_ADDRESS), SEARCH_TIMEOUT), SEARCH_TIMEOUT, inquire);
     return { kind: 'none', found: USUAL_ADDRESS };
   } catch {
     return { kind: 'none' };
@@ -79,6 +109,7 @@ async function searchRedis(): Promise<RedisFacts> {
 }
 
 type RedisPackage = typeof import('redis');
+export type RedisClient = ReturnType<RedisPackage['createClient']>;
 
 /** Outside of every `try`: a package that does not load is no Redis that does not answer. */
 async function loadPackage(): Promise<RedisPackage> {
@@ -95,18 +126,17 @@ interface Answer
   version: string;
 }
 
-/** What the server that answers says about itself; an ACL may keep INFO from us. */
-async function ping({ createClient }: RedisPackage, url: URL, timeout: number): Promise<Answer> {
+function clientOf({ createClient }: RedisPackage, url: URL, timeout: number): RedisClient {
   // redis-py's name for "any certificate".
   const anyCertificate = url.searchParams.get('ssl_cert_reqs') === 'none';
   const once = { connectTimeout: timeout, reconnectStrategy: false } as const;
-  const client =
-    url.protocol === 'unix:'
-      ? createClient({ socket: { path: url.pathname, tls: false, ...once } })
-      : url.protocol === 'rediss:'
-        ? createClient({ url: url.href, socket: { tls: true, rejectUnauthorized: !anyCertificate, ...once } })
-        : createClient({ url: url.href, socket: { ...once } });
-  return connected(client, timeout, inquire);
+  if (url.protocol === 'unix:')
+    return createClient({ socket: { path: url.pathname, tls: false, ...once } }) as ReturnType<
+      Broker['client']
+    >;
+  const socket =
+    url.protocol === 'rediss:' ? { tls: true as const, rejectUnauthorized: !anyCertificate, ...once } : once;
+  return createClient({ url: url.href, socket }) as RedisClient;
 }
 
 interface Client {
@@ -117,7 +147,7 @@ interface Client {
 }
 
 /** Connects, asks and disconnects; each step within `timeout` milliseconds. */
-async function connected<C extends Client, T>(
+export async function connected<C extends Client, T>(
   client: C,
   timeout: number,
   ask: (client: C) => Promise<T>,
@@ -132,6 +162,7 @@ async function connected<C extends Client, T>(
   }
 }
 
+/** What the server that answers says about itself; an ACL may keep INFO from us. */
 async function inquire(client: { ping(): Promise<unknown>; info(): Promise<string> }): Promise<Answer> {
   await client.ping();
   const info = await within(ANSWER_TIMEOUT, client.info()).catch(() => '');
