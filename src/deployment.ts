@@ -7,7 +7,7 @@ import { askServices } from './services/index.ts';
 import { collectSettings, workerWish } from './settings/collect.ts';
 import { findEnvFile } from './settings/env-file.ts';
 import type { TuneOptions } from './tune.ts';
-import type { Plan, ServiceFacts } from './types.ts';
+import type { MachineFacts, Plan, ServiceFacts } from './types.ts';
 import { describedMachine, wishesOf } from './wishes.ts';
 
 /** Settings that are taken from the environment too; all others come from the env file. */
@@ -19,11 +19,21 @@ const FROM_ENVIRONMENT = [
   'VECTOR_DB',
 ];
 
+/** What a format knows better than this machine. */
+interface Deployment {
+  /** The services that the containers will have; undefined: the database and Redis of the settings are asked. */
+  services?: (machine: MachineFacts) => ServiceFacts;
+  /** Folder of the runtime that is mounted. */
+  runtime?: string;
+}
+
 /**
- * Plans containers: they bring their own Open WebUI, so that none is looked for here. `services`: those that the
- * containers will have; undefined: the database and Redis of the settings are asked. Writes nothing. Throws TuneError.
+ * Plans containers: they bring their own Open WebUI, so that none is looked for here. Writes nothing. Throws TuneError.
  */
-export async function planDeployment(options: TuneOptions, services?: ServiceFacts): Promise<Plan> {
+export async function planDeployment(
+  options: TuneOptions,
+  { services, runtime }: Deployment = {},
+): Promise<Plan> {
   const { cwd = process.cwd(), env = process.env } = options;
   const preset = loadPreset(options.preset ?? 'default', cwd);
   const found = await readMachine(options.root);
@@ -40,10 +50,10 @@ export async function planDeployment(options: TuneOptions, services?: ServiceFac
   return makePlan({
     machine,
     preset,
-    services: services ?? (options.root === undefined ? await askServices(settings) : UNASKED),
+    services: services?.(machine) ?? (options.root === undefined ? await askServices(settings) : UNASKED),
     settings,
     openWebui: { version: OPEN_WEBUI_IMAGE.tag, python: '3.11', drivers: { psycopg2: true, pgvector: true } },
-    places: EXAMPLE_PLACES,
+    places: { ...EXAMPLE_PLACES, ...(runtime !== undefined && { runtime }) },
     dataDir: { reason: 'of the image', source: 'computed' },
     hasLocalVectors: false,
     ...wishesOf(options, machine, workerWish({}, envFile)),

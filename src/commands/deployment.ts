@@ -2,12 +2,15 @@ import { resolve } from 'node:path';
 import { planDeployment } from '../deployment.ts';
 import { EXIT, type ExitCode, TuneError } from '../errors.ts';
 import { checkOutput, writeOutput } from '../io/output.ts';
+import { stableRuntime } from '../io/runtime-folder.ts';
 import type { Terminal } from '../io/terminal.ts';
 import { quoteForShell } from '../openwebui/versions.ts';
+import { renderCompose } from '../render/compose/index.ts';
+import { ownServices } from '../render/compose/services.ts';
 import { type OtherFormat, USUAL_NAMES } from '../render/formats.ts';
 import { renderHelm } from '../render/helm/index.ts';
 import { SECRET } from '../render/helm/values.ts';
-import type { ReportLine } from '../render/report.ts';
+import { type ReportLine, reportOf } from '../render/report.ts';
 import type { EcosystemOptions } from './ecosystem.ts';
 import { printReport } from './report.ts';
 
@@ -64,6 +67,25 @@ const RENDERERS: Readonly<
         note(`one pod migrates: ${steps[0]}`),
         note(`then all of them:  ${steps[1]}`),
         note('rendered and schema-checked, never applied to a cluster'),
+      ],
+    };
+  },
+  async compose(options, file) {
+    requireNoHelmOptions(options);
+    const runtime = options.root === undefined ? stableRuntime(options.env ?? process.env).path : undefined;
+    const plan = await planDeployment(options, { services: ownServices, ...(runtime && { runtime }) });
+    const { text, summary, secretFiles, warnings } = renderCompose(plan);
+    return {
+      text,
+      lines: [
+        ...reportOf(plan, []).filter(({ kind }) => kind !== 'blank'),
+        { kind: 'title', cells: [summary] },
+        ...warnings.map((warning): ReportLine => ({ kind: 'warning', cells: [warning] })),
+        note(
+          `secrets are files: ${secretFiles.map((name) => `secrets/${name}`).join(', ')}; the file’s first lines make them`,
+        ),
+        note(`start it: docker compose -f ${file} up -d --wait`),
+        note('checked with Compose’s own config; its containers were never started'),
       ],
     };
   },

@@ -27,6 +27,7 @@ Examples:
   $ webui-tune --cpus 16 --memory 64GiB > ecosystem.config.js
   $ webui-tune --preset small --env-file /etc/open-webui.env > ecosystem.config.js
   $ webui-tune --format helm --replicas 6 --storage-class nfs --host chat.example.com > values.yaml
+  $ webui-tune --format compose > compose.yaml
 
 Settings of Open WebUI (DATABASE_URL, REDIS_URL, …) are taken from the environment and from open-webui.env beside the
 file or in this folder. More than one worker needs PostgreSQL, Redis and a vector store that processes can share.
@@ -56,7 +57,7 @@ export function makeProgram(terminal: Terminal, done: (code: ExitCode) => void):
     .addOption(
       new Option(
         '--format <format>',
-        'cjs where a package.json says "type": "module"; helm for Kubernetes (default: by --out, or js)',
+        'cjs where a package.json says "type": "module"; helm for Kubernetes, compose for containers (default: by --out, or js)',
       ).choices(FORMATS),
     )
     .option(

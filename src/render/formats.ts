@@ -7,8 +7,8 @@ import { escapeHidden } from './literal.ts';
 export const PM2_FORMATS = ['js', 'cjs', 'json'] as const;
 export type Pm2Format = (typeof PM2_FORMATS)[number];
 
-/** For hosts other than PM2: Kubernetes, by Open WebUI's Helm chart. */
-const OTHER_FORMATS = ['helm'] as const;
+/** For hosts other than PM2: Kubernetes, by Open WebUI's Helm chart; containers, by Compose. */
+const OTHER_FORMATS = ['helm', 'compose'] as const;
 export type OtherFormat = (typeof OTHER_FORMATS)[number];
 
 export const FORMATS = [...PM2_FORMATS, ...OTHER_FORMATS] as const;
@@ -20,6 +20,7 @@ export const USUAL_NAMES: Readonly<Record<Format, string>> = {
   cjs: 'ecosystem.config.cjs',
   json: 'ecosystem.config.json',
   helm: 'values.yaml',
+  compose: 'compose.yaml',
 };
 
 export function isForPm2(format: Format): format is Pm2Format {

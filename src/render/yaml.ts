@@ -38,6 +38,11 @@ export function block(text: string): YamlValue {
   return scalar as unknown as YamlValue;
 }
 
+/** A reason as a sentence of its own. */
+export function sentence(reason: string): string {
+  return `${reason.charAt(0).toUpperCase()}${reason.slice(1)}.`;
+}
+
 function commentString(text: string): string {
   return text
     .split('\n')

@@ -3,7 +3,7 @@ import type { ContainerSetting } from '../../plan/containers.ts';
 import { connectionBudget, connectionsOf } from '../../plan/pools.ts';
 import type { DatabaseFacts } from '../../types.ts';
 import { formatBytes } from '../../units.ts';
-import type { YamlComment, YamlValue } from '../yaml.ts';
+import { sentence, type YamlComment, type YamlValue } from '../yaml.ts';
 import { type Pods, STARTUP_PERIOD } from './pods.ts';
 import { mayBeMissing, SECRET } from './values.ts';
 
@@ -64,7 +64,7 @@ export function commentsOn(
     [['extraEnvVars', 'UVICORN_WORKERS'], 'The pods are the workers.'],
     ...settings.flatMap(({ key, reason }): YamlComment[] =>
       reason !== 'yours' && key in environment && key !== 'DATABASE_POOL_SIZE'
-        ? [[['extraEnvVars', key], capital(reason)]]
+        ? [[['extraEnvVars', key], sentence(reason)]]
         : [],
     ),
     [
@@ -111,5 +111,3 @@ export function connectionsComment(
       `${budget?.connections ?? '?'} (${budget?.reason ?? 'unknown'}).`,
   ];
 }
-
-const capital = (text: string) => `${text.charAt(0).toUpperCase()}${text.slice(1)}.`;

@@ -1,6 +1,7 @@
 """The preload process: imports Open WebUI once and forks its workers.
 
     settings, envfile     what the ecosystem file and the user's files say
+    installed             which Open WebUI it is: of pip, or the source tree in its own image
     services, broker      waits for the database and Redis, asks which engines are local
     generation            folder and lock of this start; never two versions on one database
     levels                how much can be imported ahead of the forks, and what was

@@ -4,7 +4,6 @@ import ast
 import ctypes
 import gc
 import importlib
-import importlib.metadata
 import importlib.util
 import sys
 import warnings
@@ -73,11 +72,6 @@ class Preload:
         """Make this process one of its own; for the child, right after the fork."""
         self.identities.redraw()
         self.descriptors.cut_connections()
-
-
-def open_webui_version() -> str:
-    """Version of the installed package, without importing it; raises PackageNotFoundError."""
-    return importlib.metadata.version("open-webui")
 
 
 def preload(level: str, reason: str, version: str) -> Preload:

@@ -19,6 +19,7 @@ from .generation import (
     make_run_folder,
     wait_for_other_versions,
 )
+from .installed import open_webui_version
 from .log import complain, say
 from .pm2 import Pm2Channel
 from .server import ForkServer
@@ -50,7 +51,7 @@ def main() -> NoReturn:
         for word in protect_files(settings):
             complain(word)
         computed = apply_environment(settings, os.environ)
-        version = levels.open_webui_version()
+        version = open_webui_version()
         make_run_folder(settings.run_folder)
         lock = lock_installation(settings.run_folder)
     except (SettingsError, AlreadyRunning, PermissionError) as error:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .envfile import EnvFileError, read_env_file
+from .installed import source_tree
 
 #: Exit code of "trying again will not help" (sysexits.h, EX_CONFIG; contract.ts, EXIT_CANNOT_BOOT).
 EXIT_CANNOT_BOOT = 78
@@ -93,7 +94,8 @@ def apply_environment(settings: Settings, environ: MutableMapping[str, str]) -> 
         environ.pop(name, None)
     environ.setdefault("FORWARDED_ALLOW_IPS", TRUSTED_PROXIES)
     # Without it the pip-installed package looks for its static files and version in a source checkout.
-    environ["FROM_INIT_PY"] = "true"
+    if source_tree() is None:
+        environ["FROM_INIT_PY"] = "true"
     if not environ.get("WEBUI_SECRET_KEY") and environ.get("WEBUI_AUTH", "true").lower() == "true":
         raise SettingsError(
             "WEBUI_SECRET_KEY is in neither the environment nor "

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .generation import make_run_folder
+from .installed import source_tree
 from .levels import open_webui_folder
 from .log import complain, say
 from .static_pack import Pack, PackError, pack_path
@@ -74,7 +75,10 @@ def _give_up(reason: str) -> None:
 def _frontend(environ: Mapping[str, str]) -> Path:
     """FRONTEND_BUILD_DIR as open_webui/env.py has it (0.12.4)."""
     folder = environ.get("FRONTEND_BUILD_DIR")
-    return (Path(folder) if folder is not None else open_webui_folder() / "frontend").resolve()
+    if folder is not None:
+        return Path(folder).resolve()
+    tree = source_tree()
+    return (tree / "build" if tree else open_webui_folder() / "frontend").resolve()
 
 
 def _audits_reading(environ: Mapping[str, str]) -> bool:

@@ -1,0 +1,126 @@
+import { containerSettings } from '../../plan/containers.ts';
+import { isLoopback } from '../../plan/index.ts';
+import type { Plan } from '../../types.ts';
+import { formatBytes, MIB, plural } from '../../units.ts';
+import { renderYaml, sentence, type YamlComment, type YamlValue } from '../yaml.ts';
+import { clusterComments, clusterConfigs, clusterContainers, clusterMemory } from './cluster.ts';
+import { type ContainerSecret, containerEnvironment, containerSecrets } from './open-webui.ts';
+import {
+  maxConnections,
+  ownDatabase,
+  SECRETS,
+  type ServiceMemory,
+  serviceContainers,
+  serviceMemory,
+} from './services.ts';
+import { stockComments, stockContainers, stockMemory } from './stock.ts';
+
+/** First line of the file: by it we know that we may overwrite it. */
+export const COMPOSE_HEADER = '# Compose file for Open WebUI, made by webui-tune.';
+
+export interface Compose {
+  text: string;
+  /** Names of the files below secrets/ that have to be there. */
+  secretFiles: string[];
+  /** One line on what it takes. */
+  summary: string;
+  warnings: string[];
+}
+
+/**
+ * compose.yaml with PostgreSQL, Valkey and Open WebUI's official image: with `--runtime preload` the copy-on-write cluster
+ * in it, with `--runtime uvicorn` the image's own workers. Pure.
+ */
+export function renderCompose(plan: Plan): Compose {
+  const stock = plan.runtime === 'uvicorn';
+  const memory = serviceMemory(plan.machine);
+  const { settings, local } = containerSettings(plan, {
+    workers: plan.workers,
+    database: ownDatabase(plan.workers),
+    isLoopback: isLoopback(plan.host),
+    workerLimit: plan.memory.workerLimit,
+  });
+  const secrets = containerSecrets(settings);
+  const container = { environment: containerEnvironment(settings), secrets };
+  const values: YamlValue = {
+    name: 'open-webui',
+    services: {
+      ...serviceContainers(plan.workers, memory),
+      ...(stock ? stockContainers(plan, container) : clusterContainers(plan, container)),
+    },
+    secrets: Object.fromEntries(secrets.map(({ file }) => [file, { file: `./secrets/${file}` }])),
+    ...(!stock && { configs: clusterConfigs(plan) }),
+    volumes: { data: {}, postgres: {}, ...(!stock && { tools: {} }) },
+  };
+  const comments = [...commentsOn(plan, memory), ...(stock ? stockComments(plan) : clusterComments(plan))];
+  const reasons = settings.flatMap(({ key, value, reason }): YamlComment[] =>
+    value === undefined || reason === 'yours'
+      ? []
+      : [[['services', 'open-webui', 'environment', key], sentence(reason)]],
+  );
+  return {
+    text: renderYaml(values, [...comments, ...reasons], header(stock, secrets)),
+    secretFiles: secrets.map(({ file }) => file),
+    summary:
+      `${plural(plan.workers, 'worker')} in one container of at most ${formatBytes(stock ? stockMemory(plan) : clusterMemory(plan))}, ` +
+      `PostgreSQL in ${formatBytes(memory.postgres)}, Valkey in ${formatBytes(memory.redis)}`,
+    warnings:
+      local.length > 0 ? [`left out, because a container has no such address: ${local.join(', ')}`] : [],
+  };
+}
+
+function commentsOn(plan: Plan, memory: ServiceMemory): YamlComment[] {
+  const each = `${plan.workers} + 1 workers`;
+  return [
+    [
+      ['services', 'postgres', 'command'],
+      `max_connections ${maxConnections(plan.workers)}: the pools of ${each}, the reserve and some to spare; shared_buffers are ` +
+        'a quarter of its memory.',
+    ],
+    [
+      ['services', 'postgres', 'mem_limit'],
+      `An eighth of the machine, within bounds (a choice): ${formatBytes(memory.postgres)}.`,
+    ],
+    [
+      ['services', 'valkey', 'command'],
+      'Nothing in it has to survive a restart: sessions of sockets, tasks, limits. Idle connections go after half an hour.',
+    ],
+    [
+      ['services', 'valkey', 'mem_limit'],
+      `Half again as much as its maxmemory of ${memory.redisData / MIB} MiB, for buffers.`,
+    ],
+    [
+      ['services', 'open-webui', 'command'],
+      'Secrets come from files into this shell’s environment, and are nowhere else; $$ is Compose’s way to write $.',
+    ],
+    [
+      ['services', 'open-webui', 'ports'],
+      'This machine only, unless --host says otherwise: put a reverse proxy with TLS in front.',
+    ],
+    [['services', 'open-webui', 'healthcheck'], 'Its start-up is complete, the database and Redis answer.'],
+  ];
+}
+
+function header(stock: boolean, secrets: readonly ContainerSecret[]): string {
+  const others = secrets
+    .map(({ file }) => file)
+    .filter((file) => file !== SECRETS.key && file !== SECRETS.postgres);
+  const form = stock
+    ? `The image’s own server with its own workers (--runtime uvicorn): no reload without an outage, no shared memory.`
+    : `The copy-on-write cluster in the image, under PM2:
+  docker compose exec open-webui pm2 list                 see the workers
+  docker compose exec open-webui pm2 reload open-webui    replace them one by one, nobody notices`;
+  return `${COMPOSE_HEADER.slice(2)}
+
+Checked with Compose’s own \`config\`; the containers themselves were never started here.
+
+  mkdir -m 700 secrets
+  openssl rand -hex 32 > secrets/${SECRETS.postgres}
+  openssl rand -hex 32 > secrets/${SECRETS.key}
+${others.map((file) => `  and your own: secrets/${file}\n`).join('')}  docker compose up -d --wait
+
+${form}
+
+Upgrade: change the image’s tag, docker compose up -d. Two versions never serve one database: the old container is gone
+before the new one starts. To size it anew, run webui-tune again: it overwrites this file.`;
+}
