@@ -4,6 +4,7 @@ import { OpenWebui } from '../test/kit/openwebui.ts';
 import { Scope } from '../test/kit/scope.ts';
 import { type ChaosEvent, type Form, nothingLost, type Observation, type Site } from './event.ts';
 import { ChaosLoad, type ChaosReport } from './load.ts';
+import { chaosPreset } from './preset.ts';
 
 export interface RunOptions {
   form: Form;
@@ -56,7 +57,8 @@ export async function runEvents(events: readonly ChaosEvent[], options: RunOptio
 async function openShared(options: RunOptions): Promise<{ scope: Scope; cluster: Cluster }> {
   const scope = new Scope();
   try {
-    return { scope, cluster: await startIn(scope, {}, options) };
+    const args = ['--preset', await chaosPreset(scope, options.form)];
+    return { scope, cluster: await startIn(scope, { args }, options) };
   } catch (error) {
     await scope.close();
     throw error;

@@ -13,8 +13,8 @@ export function giveUpConnectionsOf(site: Site, victim: ProcessInfo): void {
   site.load.giveUp(clientPortsOf(victim.pid, site.cluster.port));
 }
 
-export function randomWorker(site: Site): ProcessInfo {
-  const workers = site.cluster.pythonWorkers();
+export function randomWorker({ cluster }: Pick<Site, 'cluster'>): ProcessInfo {
+  const workers = cluster.pythonWorkers();
   const victim = workers[Math.floor(Math.random() * workers.length)];
   if (!victim) throw new Error('there is no worker to kill');
   return victim;

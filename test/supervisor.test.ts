@@ -210,6 +210,22 @@ describe('a supervisor that can have no worker of its own', () => {
   });
 });
 
+describe('a worker that was handed over a moment before its successor served', () => {
+  it('does not take the successor with it', () => {
+    const { actions, state } = run(
+      [
+        { type: 'linked', generation: second },
+        { type: 'forked', token: '1' },
+        { type: 'ready', token: '1' },
+        { type: 'handedOver', token: '0' },
+      ],
+      up,
+    );
+    expect(types(actions)).toEqual(['log', 'fork', 'tellReady', 'drain']);
+    expect(state.workers.map((w) => w.phase)).toEqual(['serving']);
+  });
+});
+
 describe('stop', () => {
   it('drains the worker and exits when it has left', () => {
     const stopped = run([{ type: 'stop' }], up);

@@ -178,9 +178,11 @@ function onAlone(state: State): [State, Action[]] {
 }
 
 function onHandedOver(state: State, token: string): [State, Action[]] {
-  const rest = { ...state, retired: true, workers: state.workers.filter((w) => w.token !== token) };
-  const [workers, actions] = dismiss(rest);
-  return [{ ...rest, workers }, actions];
+  const left = { ...state, workers: state.workers.filter((w) => w.token !== token) };
+  // Its successor was quicker than this news: it serves until PM2 says otherwise.
+  if (serving(left)) return [left, []];
+  const [workers, actions] = dismiss(left);
+  return [{ ...left, workers, retired: true }, actions];
 }
 
 function onStop(state: State): [State, Action[]] {

@@ -5,6 +5,8 @@
  * Node's own modules alone.
  */
 
+import { readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { APPS, ENV, READY_SECONDS } from './contract.ts';
 import { Handover } from './handover.ts';
 import { PreloadLink, type WorkerEvents, WorkerLink } from './links.ts';
@@ -60,7 +62,7 @@ const preload = new PreloadLink(required(ENV.controlSocket), instance, {
   onGone: () => dispatch({ type: 'unlinked' }),
   onWaiting: (reason) => {
     say(`waiting for ${APPS.preload} (${reason}); its log says what it is doing`);
-    dispatch({ type: 'stranded', reason: `there is no ${APPS.preload} (${reason})` });
+    dispatch({ type: 'stranded', reason: trouble() ?? `there is no ${APPS.preload} (${reason})` });
   },
   onOffer: () => serving()?.link.send({ type: 'offer' }),
   onForked: (token, pid) => {
@@ -152,6 +154,16 @@ function eventsOf(token: string): WorkerEvents {
       dispatch({ type: 'exited', token, ending });
     },
   };
+}
+
+/** Why the preload process could not start, in its own words (main.py, TROUBLE). */
+function trouble(): string | undefined {
+  try {
+    const words = readFileSync(join(dirname(required(ENV.controlSocket)), 'trouble'), 'utf8');
+    return `${APPS.preload} cannot start: ${words}`;
+  } catch {
+    return undefined;
+  }
 }
 
 async function adopt(reason: string): Promise<void> {

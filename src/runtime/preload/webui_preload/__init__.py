@@ -7,7 +7,8 @@
     levels                how much can be imported ahead of the forks, and what was
     identities, descriptors, threads
                           what must not be shared by two processes: found here, renewed in the child
-    control, protocol     the UNIX socket on which the cluster workers ask for workers
+    control, protocol, acceptor
+                          the UNIX socket on which the cluster workers ask for workers
     listener              the one TCP socket that all workers accept on
     roster                which worker may be forked when (pure)
     main, server          the process itself

@@ -6,6 +6,7 @@ import socket
 import sys
 import traceback
 from importlib.metadata import PackageNotFoundError
+from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
@@ -37,6 +38,9 @@ from .static_cache import StaticPacking
 #: sysexits.h, EX_TEMPFAIL: PM2 tries again, with back-off.
 EXIT_TRY_AGAIN = 75
 
+#: File of the run folder with the reason why the last start failed; the supervisors pass it on (worker.ts).
+TROUBLE = "trouble"
+
 #: Set by a preload process for the one that it replaces itself with: "<level> <reason>".
 FALLBACK = "WEBUI_TUNE_PRELOAD_FALLBACK"
 
@@ -54,7 +58,11 @@ def main() -> NoReturn:
         version = open_webui_version()
         make_run_folder(settings.run_folder)
         lock = lock_installation(settings.run_folder)
-    except (SettingsError, AlreadyRunning, PermissionError) as error:
+        (settings.run_folder / TROUBLE).unlink(missing_ok=True)
+    except AlreadyRunning as error:
+        complain(str(error))  # no word of it: the one that runs is fine
+        os._exit(EXIT_CANNOT_BOOT)
+    except (SettingsError, PermissionError) as error:
         _give_up(str(error))
     except PackageNotFoundError:
         _give_up(f"{sys.executable} has no Open WebUI: {sys.executable} -m pip install 'open-webui[postgres]'")
@@ -181,8 +189,19 @@ def _leave_at_once_on_signals(settings: Settings) -> None:
         signal.signal(number, leave)
 
 
+def _leave_word(reason: str) -> None:
+    try:
+        folder = Path(os.environ["WEBUI_TUNE_CONTROL_SOCKET"]).parent
+        descriptor = os.open(folder / TROUBLE, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        with open(descriptor, "w") as file:
+            file.write(reason)
+    except (OSError, KeyError):
+        pass  # the log has it
+
+
 def _give_up(reason: str, settings: Settings | None = None, code: int = EXIT_CANNOT_BOOT) -> NoReturn:
     complain(reason)
+    _leave_word(reason)
     if settings:
         settings.control_socket.unlink(missing_ok=True)
     os._exit(code)

@@ -10,6 +10,7 @@ from types import FrameType
 from typing import NoReturn
 
 from . import listener as tcp
+from .acceptor import Acceptor
 from .control import Connection
 from .generation import Generation
 from .levels import Preload
@@ -49,11 +50,11 @@ class ForkServer:
         self._generation = generation
         self._preload = preload
         self._static = static
-        self._control = control
         self._listener = listener
         self._pm2 = pm2
         self._lock = lock
         self._selector = selectors.DefaultSelector()
+        self._acceptor = Acceptor(control, self._selector, self._take)
         self._roster = Roster()
         self._connections: set[Connection] = set()
         self._channels: dict[str, dict[str, Connection]] = {}
@@ -72,7 +73,6 @@ class ForkServer:
         for number_ in (signal.SIGCHLD, signal.SIGINT, signal.SIGTERM):
             signal.signal(number_, self._on_signal)
         self._watch(wake, lambda: self._drain_wakeups(wake))
-        self._watch(self._control, self._accept)
         if self._pm2.is_open:
             self._watch(self._pm2, self._read_pm2)
         self._pm2.send_ready()
@@ -80,16 +80,18 @@ class ForkServer:
             for key, _ in self._selector.select(self._patience()):
                 callback: Callable[[], None] = key.data
                 callback()
+            self._acceptor.resume()
             self._fork_what_may()
             self._let_go_of_abandoned_port()
 
     def _patience(self) -> float | None:
         """Seconds until something is to be done though nothing happens."""
+        waits = [self._acceptor.wait()]
         if self._listener is None and self._requests:
-            return BIND_INTERVAL
+            waits.append(BIND_INTERVAL)
         if self._abandoned_at is not None:
-            return max(0.0, self._abandoned_at + ABANDONED_AFTER - time.monotonic())
-        return None
+            waits.append(max(0.0, self._abandoned_at + ABANDONED_AFTER - time.monotonic()))
+        return min((wait for wait in waits if wait is not None), default=None)
 
     def _let_go_of_abandoned_port(self) -> None:
         if self._listener is None or not self._roster.has_been_ready or self._workers or self._has_supervisor():
@@ -136,18 +138,7 @@ class ForkServer:
         if connection in self._connections and connection:
             connection.send({"type": "exited", "worker": worker, "pid": pid, **how})
 
-    def _accept(self) -> None:
-        try:
-            peer, _ = self._control.accept()
-        except OSError as error:
-            complain(f"a connection to the control socket could not be taken: {error.strerror}")
-            return
-        try:
-            connection = Connection(peer)
-        except (PermissionError, OSError) as error:
-            complain(f"refused: {error}")
-            peer.close()
-            return
+    def _take(self, connection: Connection) -> None:
         self._connections.add(connection)
         self._watch(connection, lambda: self._read(connection))
 
@@ -303,7 +294,7 @@ class ForkServer:
             self._selector.close()
             for connection in self._connections:
                 connection.socket.close()
-            self._control.close()
+            self._acceptor.close()
             self._pm2.close()
             os.close(self._lock)
             code = run_worker(job)

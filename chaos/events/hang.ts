@@ -1,0 +1,61 @@
+import { clientPortsOf, connectTo } from '../../test/kit/connections.ts';
+import type { ProcessInfo } from '../../test/kit/proc.ts';
+import { untilGone } from '../../test/kit/processes.ts';
+import type { ChaosEvent, Site } from '../event.ts';
+import { createFunction } from '../functions.ts';
+import { HANG_SECONDS } from '../preset.ts';
+import { slowUpload } from '../upload.ts';
+import { randomWorker } from '../victims.ts';
+
+/** Seconds that the event loop stands still. */
+const BLOCK_SECONDS = 60;
+
+export const hang: ChaosEvent = {
+  name: 'hang',
+  title: 'a worker hangs (event loop blocked for 60 s)',
+  holds: 'it is found and replaced, only what it held fails; a long upload is not mistaken for a hang',
+  runs: { long: 2, short: 1 },
+  async run(site, runs) {
+    const { cluster, workers, form, say } = site;
+    const servesAgainMs: number[] = [];
+    const violations: string[] = [];
+    for (let run = 0; run < runs; run++) {
+      const before = cluster.pythonWorkers();
+      // To another worker, for longer than a hang may last.
+      const uploading = slowUpload(site.ui, HANG_SECONDS[form] + 5);
+      const begun = performance.now();
+      const victim = await block(site);
+      await untilGone([victim], BLOCK_SECONDS * 1000);
+      await cluster.untilServing(workers);
+      servesAgainMs.push(performance.now() - begun);
+      const { status, seconds } = await uploading;
+      if (status !== 200) violations.push(`an upload of ${seconds.toFixed(0)} s ended with ${status}`);
+      const now = new Set(cluster.pythonWorkers().map(({ pid }) => pid));
+      const replaced = before.filter(({ pid }) => !now.has(pid));
+      if (replaced.length !== 1) violations.push(`${replaced.length} workers were replaced, not one`);
+      const logs = await cluster.pm2.run('logs', '--nostream', '--lines', '400');
+      if (!/the worker hangs: its event loop/.test(logs))
+        violations.push('the log does not say that it hung');
+      if (!/in exec_module|File ".*plugin\.py", line/.test(logs))
+        violations.push('the log does not say where');
+      say(`hang ${run + 1} of ${runs}`);
+    }
+    return { servesAgainMs, violations };
+  },
+};
+
+/** Blocks the event loop of a worker that receives no upload at the moment; what it holds is given up. */
+async function block({ cluster, load, ui }: Site): Promise<ProcessInfo> {
+  const victim = randomWorker({ cluster });
+  const connection = await connectTo(
+    (pid) => pid === victim.pid,
+    cluster,
+    () => cluster.pythonWorkers(),
+  );
+  load.giveUp(clientPortsOf(victim.pid, cluster.port));
+  // It is never answered: the worker is killed meanwhile.
+  createFunction(ui, `import time\ntime.sleep(${BLOCK_SECONDS})`, connection).catch(() =>
+    connection.destroy(),
+  );
+  return victim;
+}

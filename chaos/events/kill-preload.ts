@@ -1,0 +1,30 @@
+import { APPS } from '../../src/runtime/contract.ts';
+import { untilGone } from '../../test/kit/processes.ts';
+import type { ChaosEvent } from '../event.ts';
+
+const ROLLED_TIMEOUT_MS = 120_000;
+
+export const killPreload: ChaosEvent = {
+  name: 'kill-preload',
+  title: 'kill -9 and restart of the preload process',
+  holds: 'workers go on, the new generation rolls in, no request fails',
+  runs: { long: 3, short: 1 },
+  async run({ cluster, load, workers, say }, runs) {
+    const servesAgainMs: number[] = [];
+    const violations: string[] = [];
+    for (let run = 0; run < runs; run++) {
+      const former = cluster.pythonWorkers();
+      const begun = performance.now();
+      const { pid } = await cluster.preload();
+      process.kill(pid, 'SIGKILL');
+      await load.proceed(20);
+      const stayed = former.filter((worker) => cluster.pythonWorkers().some(({ pid }) => pid === worker.pid));
+      if (stayed.length < workers) violations.push(`${workers - stayed.length} workers ended with it`);
+      await untilGone(former, ROLLED_TIMEOUT_MS);
+      await cluster.untilServing(workers);
+      servesAgainMs.push(performance.now() - begun);
+      say(`${APPS.preload} killed ${run + 1} of ${runs}: the new generation serves`);
+    }
+    return { servesAgainMs, violations };
+  },
+};

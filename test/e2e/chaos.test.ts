@@ -1,0 +1,24 @@
+/** The short form of `npm run chaos`, for the events around processes that no other test has. */
+import { beforeAll, describe, expect, it } from 'vitest';
+import { EVENTS } from '../../chaos/events/index.ts';
+import { type Result, runEvents } from '../../chaos/run.ts';
+
+const NAMES = ['reload', 'kill-worker', 'kill-supervisor', 'kill-pm2', 'broken-configuration', 'hang'];
+const TIMEOUT_MS = 400_000;
+
+const events = EVENTS.filter(({ name }) => NAMES.includes(name));
+let results: Result[];
+
+beforeAll(async () => {
+  results = await runEvents(events, { form: 'short', workers: 2, say: () => undefined });
+}, TIMEOUT_MS);
+
+describe.each(NAMES)('%s', (name) => {
+  it('loses nothing but what it must, and the service is whole again', () => {
+    const result = results.find(({ event }) => event === name);
+    expect(result?.violations).toEqual([]);
+    expect(result?.servesAgainMs.length).toBeGreaterThan(0);
+    expect(result?.report?.requests).toBeGreaterThan(50);
+    expect(result?.report?.answers).toBeGreaterThan(0);
+  });
+});
