@@ -19,7 +19,12 @@ const LIMIT = 400;
 const { openWebui } = environments();
 const cli = join(ROOT, 'dist', 'cli.js');
 const folder = mkdtempSync(join(tmpdir(), 'webui-tune-bench-'));
-const QUESTION = JSON.stringify({ env_file: null, data_dirs: [], secrets_name: '.webui-tune.env' });
+const QUESTION = JSON.stringify({
+  env_file: null,
+  data_dirs: [],
+  secrets_name: '.webui-tune.env',
+  config_keys: [],
+});
 
 const COMMANDS = {
   'node -e 0': [process.execPath, '-e', '0'],

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { defaultDataDir } from './io/folders.ts';
 import { type FoundOpenWebui, findOpenWebui } from './openwebui/find.ts';
 import { loadPreset } from './presets.ts';
+import { databaseUrl } from './services/urls.ts';
 import { collectSettings } from './settings/collect.ts';
 import { chooseDataDir, type DataDir } from './settings/data-dir.ts';
 import { findEnvFile, valuesOf } from './settings/env-file.ts';
@@ -49,6 +50,8 @@ export interface Installation {
   settings: Settings;
   /** Whether the data folder holds documents embedded into the local Chroma store. */
   hasLocalVectors: boolean;
+  /** What the `config` table of its SQLite database holds of plan/persisted.ts; null: there is none, or it is empty. */
+  sqliteConfig: Readonly<Record<string, string>> | null;
 }
 
 /** Puts together what the interpreter has read. Throws TuneError for a file of settings that cannot be read. */
@@ -66,5 +69,13 @@ export function readInstallation(from: Viewpoint, { probe }: FoundOpenWebui): In
     secretsFile: secretsValues,
     preset: preset.settings,
   });
-  return { envFile, dataDir, secretsFile, settings, hasLocalVectors: (data?.chroma_rows ?? 0) > 0 };
+  const ofUrl = databaseUrl(settings) !== undefined;
+  return {
+    envFile,
+    dataDir,
+    secretsFile,
+    settings,
+    hasLocalVectors: (data?.chroma_rows ?? 0) > 0,
+    sqliteConfig: (ofUrl ? probe.stored : data?.stored) ?? null,
+  };
 }

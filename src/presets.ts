@@ -5,7 +5,7 @@ import { z } from 'zod';
 import { EXIT, systemCode, TuneError } from './errors.ts';
 import { packageRoot } from './io/package.ts';
 import { PRELOAD_CHOICES } from './runtime/contract.ts';
-import type { Preset } from './types.ts';
+import { COMPRESSIONS, type Preset } from './types.ts';
 import { parsePercent, parseSize } from './units.ts';
 
 const Size = z.union([z.string(), z.number()]).transform((value, context) => {
@@ -46,6 +46,7 @@ const PresetFile = z.strictObject({
   hangSeconds: z.union([z.literal(0), z.int().min(5).max(3600)], '0 (never) or 5 to 3600').optional(),
   preload: z.enum(PRELOAD_CHOICES).optional(),
   staticCache: z.boolean().optional(),
+  compression: z.enum(COMPRESSIONS).optional(),
   settings: z
     .record(SettingName, z.union([z.string(), z.number(), z.boolean()]).transform(settingValue))
     .optional(),
@@ -156,6 +157,7 @@ function merge(name: string, chain: readonly PresetFile[]): Preset {
   const hangSeconds = last('hangSeconds');
   const preload = last('preload');
   const staticCache = last('staticCache');
+  const compression = last('compression');
   if (
     perCore === undefined ||
     reserve === undefined ||
@@ -166,7 +168,8 @@ function merge(name: string, chain: readonly PresetFile[]): Preset {
     drainSeconds === undefined ||
     hangSeconds === undefined ||
     preload === undefined ||
-    staticCache === undefined
+    staticCache === undefined ||
+    compression === undefined
   ) {
     throw new Error('presets/default.yaml does not set every value');
   }
@@ -179,6 +182,7 @@ function merge(name: string, chain: readonly PresetFile[]): Preset {
     hangSeconds,
     preload,
     staticCache,
+    compression,
     settings: all('settings'),
   };
 }

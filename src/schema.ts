@@ -52,10 +52,12 @@ const Machine = z.object({
   notes: z.array(z.string()),
 });
 
+const Stored = z.record(z.string(), z.string()).optional().describe('settings in Open WebUI’s config table');
+
 const Services = z.object({
   database: z.discriminatedUnion('kind', [
     z.object({ kind: z.literal('unknown') }),
-    z.object({ kind: z.literal('sqlite') }),
+    z.object({ kind: z.literal('sqlite'), stored: Stored }),
     z.object({ kind: z.literal('other'), scheme: z.string() }),
     z.object({
       kind: z.literal('postgresql'),
@@ -68,7 +70,7 @@ const Services = z.object({
       connectionLimit: z.int().optional(),
       sharedBuffers: bytes.optional(),
       size: bytes.optional(),
-      stored: z.record(z.string(), z.string()).optional().describe('settings in Open WebUI’s config table'),
+      stored: Stored,
     }),
   ]),
   redis: z.discriminatedUnion('kind', [

@@ -101,7 +101,7 @@ export function planInstallation(
   const input: PlanInput = {
     machine: { ...machine, memory: { ...machine.memory, ownBytes: memoryOf('/', running) } },
     preset,
-    services,
+    services: withSqliteConfig(services, installation.sqliteConfig),
     settings,
     openWebui: { version: probe.package.version, python: probe.python, drivers: probe.package.drivers },
     places: {
@@ -141,4 +141,10 @@ export function planInstallation(
         : []),
     ],
   };
+}
+
+/** SQLite is a file, which the interpreter has looked into already: Node has no driver for it before version 22. */
+function withSqliteConfig(services: ServiceFacts, stored: Installation['sqliteConfig']): ServiceFacts {
+  if (services.database.kind !== 'sqlite' || !stored) return services;
+  return { ...services, database: { kind: 'sqlite', stored } };
 }

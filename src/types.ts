@@ -95,7 +95,7 @@ export type VectorExtension = 'installed' | 'creatable' | 'superuser-only' | 'mi
 export type DatabaseFacts =
   /** Nobody has asked: the plan is for another machine. */
   | { kind: 'unknown' }
-  | { kind: 'sqlite' }
+  | { kind: 'sqlite' /** As below. */; stored?: Readonly<Record<string, string>> }
   | { kind: 'other'; scheme: string }
   | {
       kind: 'postgresql';
@@ -188,6 +188,9 @@ export type Settings = ReadonlyMap<string, Setting>;
 
 /* A preset: knowledge as data, checked by presets.ts. */
 
+export const COMPRESSIONS = ['app', 'proxy'] as const;
+export type Compression = (typeof COMPRESSIONS)[number];
+
 export interface Preset {
   name: string;
   description: string;
@@ -214,6 +217,8 @@ export interface Preset {
   preload: PreloadChoice;
   /** Whether workers answer the page's hashed files ahead of the app. */
   staticCache: boolean;
+  /** Who compresses answers: the workers, or a reverse proxy in front that is known to do it. */
+  compression: Compression;
   /** Settings of Open WebUI, by name. */
   settings: Record<string, string>;
 }

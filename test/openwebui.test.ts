@@ -132,6 +132,7 @@ describe('versions', () => {
     },
     variables: [],
     data: {},
+    stored: null,
   });
 
   it('takes 0.12 without a word', () => expect(checkVersions('/p', probe('0.12.4'))).toEqual([]));

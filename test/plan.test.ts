@@ -551,17 +551,25 @@ describe('settings', () => {
     expect(settingOf(theirs, 'DATABASE_POOL_MAX_OVERFLOW')).toBeUndefined();
   });
 
-  it.each([
-    ['127.0.0.1', 'False'],
-    ['0.0.0.0', undefined],
-  ])('on %s, compression is %s', (host, value) =>
-    expect(
-      settingOf(
-        makePlan(inputOf({ host: { value: host, from: 'h', source: 'flag' } })),
-        'ENABLE_COMPRESSION_MIDDLEWARE',
-      )?.value,
-    ).toBe(value),
-  );
+  it.each(['127.0.0.1', '0.0.0.0'])('on %s, compression stays as Open WebUI has it', (host) => {
+    const plan = makePlan(inputOf({ host: { value: host, from: 'h', source: 'flag' } }));
+    expect(settingOf(plan, 'ENABLE_COMPRESSION_MIDDLEWARE')).toBeUndefined();
+    expect(plan.recommendations.find(({ key }) => key === 'compression')).toMatchObject({
+      value: 'app',
+      reason: expect.stringContaining('compression: proxy'),
+    });
+  });
+
+  it('leaves compression to a proxy where a preset says that it compresses', () => {
+    const preset = { ...loadPreset('default', '/'), compression: 'proxy' as const };
+    const plan = makePlan(inputOf({ preset }));
+    expect(settingOf(plan, 'ENABLE_COMPRESSION_MIDDLEWARE')?.value).toBe('False');
+    const theirs = makePlan(
+      inputOf({ preset, settings: settingsOf({ ENABLE_COMPRESSION_MIDDLEWARE: 'True' }) }),
+    );
+    expect(settingOf(theirs, 'ENABLE_COMPRESSION_MIDDLEWARE')?.value).toBe('True');
+    expect(theirs.recommendations.find(({ key }) => key === 'compression')).toMatchObject({ value: 'app' });
+  });
 
   it('sets no more than its groups say, each key in one of them', () => {
     const keys = SETTINGS_GROUPS.flatMap((group) => group.keys);
@@ -591,6 +599,18 @@ describe('settings', () => {
 
     it('win over the environment, and the report says so', () => {
       const plan = stored('', { RAG_EMBEDDING_ENGINE: 'openai' });
+      expect(plan.warnings.join()).toContain('RAG_EMBEDDING_ENGINE (env file) has no effect');
+      expect(plan.memory.level).toBe('full');
+    });
+
+    it('are read in SQLite as well', () => {
+      const database: DatabaseFacts = { kind: 'sqlite', stored: { 'rag.embedding_engine': '' } };
+      const plan = makePlan(
+        inputOf({
+          settings: settingsOf({ RAG_EMBEDDING_ENGINE: 'openai', CHROMA_HTTP_HOST: 'chroma' }, 'env file'),
+          services: { ...SERVICES, database },
+        }),
+      );
       expect(plan.warnings.join()).toContain('RAG_EMBEDDING_ENGINE (env file) has no effect');
       expect(plan.memory.level).toBe('full');
     });

@@ -331,7 +331,10 @@ describe('chooseDataDir', () => {
     package: null,
     variables: [],
     package_data: '/site/open_webui/data',
-    data: Object.fromEntries(used.map((path) => [path, { used: true, chroma_rows: 0, secrets: null }])),
+    data: Object.fromEntries(
+      used.map((path) => [path, { used: true, stored: null, chroma_rows: 0, secrets: null }]),
+    ),
+    stored: null,
   });
   const choose = (environment: NodeJS.ProcessEnv, envFile: Record<string, string>, used: string[]) =>
     chooseDataDir({

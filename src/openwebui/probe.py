@@ -4,7 +4,7 @@ webui-tune runs it, puts its question as JSON on stdin and reads the answer as J
 not imported: that takes seven seconds, this takes a tenth of one. The syntax is that of Python 3.7, so that an
 interpreter which is too old can still say so.
 
-Question: {"env_file": path or null, "data_dirs": [path, ...], "secrets_name": name}
+Question: {"env_file": path or null, "data_dirs": [path, ...], "secrets_name": name, "config_keys": [key, ...]}
 """
 
 from __future__ import annotations
@@ -94,10 +94,11 @@ def make_runtime_importable() -> None:
     sys.dont_write_bytecode = True
 
 
-def describe_data(folder: str, secrets_name: str) -> dict[str, Any]:
+def describe_data(folder: str, secrets_name: str, config_keys: list[str]) -> dict[str, Any]:
     """What there is in a data folder already."""
     secrets = os.path.join(folder, secrets_name)
     return {
+        "stored": read_stored_config(os.path.join(folder, "webui.db"), config_keys),
         "used": any(os.path.exists(os.path.join(folder, name)) for name in ("webui.db", "uploads")),
         "chroma_rows": count_chroma_rows(os.path.join(folder, "vector_db", "chroma.sqlite3")),
         "secrets": parse_env_file(secrets, interpolate=False) if os.path.exists(secrets) else None,
@@ -119,6 +120,41 @@ def count_chroma_rows(path: str) -> int:
             connection.close()
     except Exception:
         return 1
+
+
+def read_stored_config(path: str, keys: list[str]) -> dict[str, str] | None:
+    """Rows of the ``config`` table of Open WebUI's SQLite database; None: there is none that can be read."""
+    if not os.path.exists(path):
+        return None
+    try:
+        import sqlite3
+        from urllib.parse import quote
+
+        # Without a write-ahead log nobody is at work on it, and SQLite need not make files beside it to read it.
+        mode = "mode=ro" if os.path.exists(path + "-wal") else "immutable=1"
+        connection = sqlite3.connect(f"file:{quote(path)}?{mode}", uri=True, timeout=1)
+        try:
+            marks = ", ".join("?" * len(keys))
+            rows = connection.execute(f"SELECT key, value FROM config WHERE key IN ({marks})", keys).fetchall()
+            # SQLite makes numbers of JSON's numbers.
+            return {key: as_text(json.loads(value) if isinstance(value, str) else value) for key, value in rows}
+        finally:
+            connection.close()
+    except Exception:
+        return None  # another layout, another kind of file, or somebody else's
+
+
+def as_text(value: Any) -> str:
+    """A value as the environment would hold it; PostgreSQL's own text for it is the same."""
+    if isinstance(value, str):
+        return value
+    return "" if value is None else json.dumps(value)
+
+
+def sqlite_file(url: str | None) -> str | None:
+    """Path in a URL of SQLAlchemy for SQLite; None where it is for something else, or in memory."""
+    match = re.match(r"sqlite(?:\+\w+)?:///([^?]+)", url or "")
+    return os.path.abspath(match.group(1)) if match and match.group(1) != ":memory:" else None
 
 
 def data_folders(question: dict[str, Any], package_data: str, in_env_file: str | None) -> list[str]:
@@ -146,7 +182,10 @@ def main() -> None:
             values = answer["env_file"].get("values", {})
         answer["package_data"] = os.path.join(package["folder"], "data")
         folders = data_folders(question, answer["package_data"], values.get("DATA_DIR"))
-        answer["data"] = {name: describe_data(name, question["secrets_name"]) for name in folders}
+        keys = question["config_keys"]
+        answer["data"] = {name: describe_data(name, question["secrets_name"], keys) for name in folders}
+        file = sqlite_file(os.environ.get("DATABASE_URL") or values.get("DATABASE_URL"))
+        answer["stored"] = read_stored_config(file, keys) if file else None
     json.dump(answer, sys.stdout)
 
 

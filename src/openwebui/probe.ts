@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { z } from 'zod';
 import { EXIT, TuneError } from '../errors.ts';
 import { shippedFile } from '../io/package.ts';
+import { PERSISTED } from '../plan/persisted.ts';
 import type { Environment } from '../types.ts';
 import type { Surroundings } from './candidates.ts';
 
@@ -13,7 +14,10 @@ const EnvFile = z.union([
   z.object({ error: z.string(), line: z.number().optional() }),
 ]);
 
+const Stored = z.record(z.string(), z.string()).nullable();
+
 const DataFolder = z.object({
+  stored: Stored.describe('settings in its webui.db'),
   used: z.boolean(),
   chroma_rows: z.number(),
   secrets: EnvFile.nullable(),
@@ -35,6 +39,7 @@ const Answer = z.object({
   env_file: EnvFile.optional(),
   package_data: z.string().optional(),
   data: z.record(z.string(), DataFolder).default({}),
+  stored: Stored.default(null).describe('settings in the SQLite database that DATABASE_URL names'),
 });
 
 /** What probe.py answers. */
@@ -65,6 +70,7 @@ export async function probe(
     env_file: question.envFile ?? null,
     data_dirs: question.dataDirs,
     secrets_name: question.secretsName,
+    config_keys: Object.values(PERSISTED),
   });
   const output = await run(python, [script], input, { env, cwd });
   const answer = Answer.safeParse(parseJson(output));

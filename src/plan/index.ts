@@ -80,7 +80,7 @@ export function makePlan(input: PlanInput): Plan {
     settings: planSettings(input, {
       ...requirement,
       workers: count.workers,
-      isLoopback: isLoopback(input.host.value),
+      compression: preset.compression,
       workerLimit: memory.workerLimit,
     }),
     warnings: [
@@ -91,7 +91,7 @@ export function makePlan(input: PlanInput): Plan {
       ...explainConnections(input, requirement, count.workers),
       ...explainLimits(machine, services),
       ...explainLean(forecast.level, withStored(settings, services.database)),
-      ...runtimeWarnings({ runtime, workers: count.workers }),
+      ...runtimeWarnings({ runtime }),
       ...overruledByDatabase(settings, services.database),
       ...(lacking > 0
         ? [
@@ -188,6 +188,7 @@ function recommend(
           : 'seconds that a worker’s event loop may stand still before the worker is replaced',
       source: 'preset',
     },
+    compressionRecommendation(input),
     ...boundReasons(plan, input, requirement),
     ...machineFacts(plan.machine),
   ];
@@ -253,6 +254,20 @@ function addressReason({ host, port }: PlanInput): string {
   const from = [...new Set([host.from, port.from])].join(', ');
   if (!isLoopback(host.value)) return `all workers accept on it (${from})`;
   return `this machine only (${from}); for others: a reverse proxy in front, or --host 0.0.0.0`;
+}
+
+function compressionRecommendation({ preset, settings }: PlanInput): Recommendation {
+  const key = 'compression';
+  const theirs = settings.get('ENABLE_COMPRESSION_MIDDLEWARE');
+  if (theirs) {
+    const value = theirs.value.toLowerCase() === 'true' ? 'app' : 'off';
+    return { key, value, reason: `ENABLE_COMPRESSION_MIDDLEWARE=${theirs.value}`, source: theirs.source };
+  }
+  const reason =
+    preset.compression === 'app'
+      ? 'by the workers; where a reverse proxy in front compresses, say "compression: proxy" in a preset'
+      : 'left to the reverse proxy in front, as the preset says';
+  return { key, value: preset.compression, reason, source: 'preset' };
 }
 
 /** Whether an address, or the name of one, is of this machine alone (RFC 1122, 3.2.1.3; RFC 4291, 2.5.3). */

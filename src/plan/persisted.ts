@@ -24,10 +24,7 @@ export const PERSISTED: Readonly<Record<string, string>> = {
 
 /** Settings of the user, or of a preset, that the database overrules; secrets are not among them. */
 export function overruledByDatabase(settings: Settings, database: DatabaseFacts): string[] {
-  if (database.kind !== 'postgresql' || !database.stored) return [];
-  // Off: the environment wins at every boot (and changes in the browser stay with one worker).
-  if (settings.get('ENABLE_PERSISTENT_CONFIG')?.value.toLowerCase() === 'false') return [];
-  const { stored } = database;
+  const stored = storedIn(settings, database);
   return Object.entries(PERSISTED).flatMap(([name, key]) => {
     const setting = settings.get(name);
     const there = stored[key];
@@ -41,14 +38,20 @@ export function overruledByDatabase(settings: Settings, database: DatabaseFacts)
 
 /** What the settings are once the database has spoken: what is embedded where decides how much memory a worker takes. */
 export function withStored(settings: Settings, database: DatabaseFacts): Settings {
-  if (database.kind !== 'postgresql' || !database.stored) return settings;
-  if (settings.get('ENABLE_PERSISTENT_CONFIG')?.value.toLowerCase() === 'false') return settings;
-  const engine = database.stored['rag.embedding_engine'];
+  const engine = storedIn(settings, database)['rag.embedding_engine'];
   if (engine === undefined) return settings;
   return new Map([
     ...settings,
     ['RAG_EMBEDDING_ENGINE', { value: engine, source: 'environment' as const, secret: false }],
   ]);
+}
+
+/** What counts of the `config` table. */
+function storedIn(settings: Settings, database: DatabaseFacts): Readonly<Record<string, string>> {
+  if (database.kind !== 'postgresql' && database.kind !== 'sqlite') return {};
+  // Off: the environment wins at every boot (and changes in the browser stay with one worker).
+  if (settings.get('ENABLE_PERSISTENT_CONFIG')?.value.toLowerCase() === 'false') return {};
+  return database.stored ?? {};
 }
 
 function isSame(ours: string, theirs: string): boolean {

@@ -22,6 +22,7 @@ const LABELS: Readonly<Record<string, string>> = {
   address: 'address',
   drainSeconds: 'drain time',
   hangSeconds: 'hang limit',
+  compression: 'compression',
   'machine.cores': 'physical cores',
   'machine.memory': 'free memory',
   'machine.container': 'container',

@@ -1,10 +1,10 @@
+import type { Compression } from '../../types.ts';
 import type { Requirement } from '../services.ts';
 
 /** What the groups of settings decide by. */
 export interface SettingsContext extends Requirement {
   workers: number;
-  /** Whether only this machine, or a proxy on it, can reach the workers. */
-  isLoopback: boolean;
+  compression: Compression;
   /** Bytes of private memory at which a worker is replaced. */
   workerLimit: number;
 }
