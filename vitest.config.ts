@@ -4,7 +4,7 @@ export default defineConfig({
   test: {
     reporters: ['default', './test/closing-line.ts'],
     projects: [
-      { test: { name: 'unit', include: ['test/*.test.ts'], testTimeout: 5_000 } },
+      { test: { name: 'unit', include: ['test/*.test.ts'], testTimeout: 20_000 } },
       {
         test: {
           name: 'formats',

@@ -15,17 +15,11 @@ export function runtimeReason({ runtime, machine }: PlanInput): string {
 }
 
 /** What the report has to say about it: nothing of it is to be found out on the day of the first reload. */
-export function runtimeWarnings({ runtime, workers }: Pick<Plan, 'runtime' | 'workers'>): string[] {
+export function runtimeWarnings({ runtime }: Pick<Plan, 'runtime'>): string[] {
   if (runtime === 'preload') return [];
   return [
     '--runtime uvicorn cannot: reload without an outage (all workers stop, and are back after some 30 s), let answers ' +
       'finish, replace a worker that grows (PM2 sees the memory of the parent only), or share memory between workers',
-    ...(workers > 1
-      ? [
-          '--runtime uvicorn on an empty database: its workers fill one table at once, and the first start may end with ' +
-            '"config_pkey1"; PM2 starts it again, and then it stays',
-        ]
-      : []),
   ];
 }
 

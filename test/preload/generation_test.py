@@ -11,9 +11,9 @@ from webui_preload.generation import (
     Generation,
     live_generations,
     lock_installation,
-    make_run_folder,
     wait_for_other_versions,
 )
+from webui_preload.run_folder import make_run_folder
 
 
 class GenerationTest(unittest.TestCase):

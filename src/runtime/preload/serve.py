@@ -1,23 +1,22 @@
 """Entry point where nothing is forked: Open WebUI's own server with its own workers (``--runtime uvicorn``).
 
 PM2 runs this file with Open WebUI's own Python. It reads the env file and the secrets as the preload process does,
-and then becomes ``open-webui serve``: the same process, so that PM2's signals reach uvicorn itself.
+and then is ``open-webui serve``: the same process, so that PM2's signals reach uvicorn itself. Each worker that
+uvicorn spawns runs this file too, under the name that multiprocessing gives it.
 """
 
 import os
+import shutil
 import sys
 from typing import NoReturn
 
-from webui_preload.generation import make_run_folder
 from webui_preload.log import complain, say, set_role
+from webui_preload.run_folder import make_run_folder
 from webui_preload.services import wait_for_services
 from webui_preload.settings import EXIT_CANNOT_BOOT, SettingsError, apply_environment, read_settings
 
 #: Workers that uvicorn starts; UVICORN_WORKERS itself may be the user's wish, which the tuner has weighed already.
 WORKERS = "WEBUI_TUNE_UVICORN_WORKERS"
-
-#: What pip's ``open-webui`` script does, for whatever interpreter this is.
-SERVE = "from open_webui import app; app()"
 
 
 def main() -> NoReturn:
@@ -36,13 +35,26 @@ def main() -> NoReturn:
     except (SettingsError, PermissionError) as error:
         complain(str(error))
         sys.exit(EXIT_CANNOT_BOOT)
-    # Outside of the package, which may belong to somebody else; every worker copies the same files into it.
-    os.environ.setdefault("STATIC_DIR", str(settings.run_folder / "static-serve"))
+    from webui_preload.uvicorn_workers import supervise_workers
+
+    static = None
+    if "STATIC_DIR" not in os.environ:
+        # Outside of the package, which may belong to somebody else.
+        static = settings.run_folder / "static-serve"
+        shutil.rmtree(static, ignore_errors=True)
+        os.environ["STATIC_DIR"] = str(static / "parent")
+    supervise_workers(static)
     os.environ["UVICORN_WORKERS"] = workers
     say(f"starting open-webui serve with {workers} worker(s) on {settings.host} port {settings.port}")
-    arguments = ["-c", SERVE, "serve", "--host", settings.host, "--port", str(settings.port)]
-    os.execve(sys.executable, [sys.executable, *arguments], dict(os.environ))
+    from open_webui import app
+
+    app(["serve", "--host", settings.host, "--port", str(settings.port)], prog_name="open-webui")
+    sys.exit(0)
 
 
 if __name__ == "__main__":
     main()
+elif __name__ == "__mp_main__":
+    from webui_preload.uvicorn_workers import leave_with_parent
+
+    leave_with_parent()

@@ -3,6 +3,7 @@
     settings, envfile     what the ecosystem file and the user's files say
     installed             which Open WebUI it is: of pip, or the source tree in its own image
     services, broker      waits for the database and Redis, asks which engines are local
+    run_folder            the installation's private folder
     generation            folder and lock of this start; never two versions on one database
     levels                how much can be imported ahead of the forks, and what was
     identities, descriptors, threads
@@ -18,6 +19,7 @@
                           the page's hashed files: compressed once, mapped, answered ahead of the app
     ask                   asks the app itself
     watch, outage         notice in a worker that Redis or the database is lost or back; one line each
+    uvicorn_workers       for ``serve.py`` alone, where nothing is forked: what uvicorn's own workers lack
 
 The package is imported before Open WebUI is, so nothing here may start a thread or open a connection.
 """

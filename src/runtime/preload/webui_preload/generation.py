@@ -43,16 +43,6 @@ class Generation:
         _remove_if_dead(self.folder)
 
 
-def make_run_folder(folder: Path) -> None:
-    """Make ``folder``, for this user alone. Raises PermissionError where it is somebody else's."""
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    status = folder.stat()
-    if status.st_uid != os.geteuid():
-        raise PermissionError(f"{folder} belongs to user {status.st_uid}, this process is {os.geteuid()}")
-    if status.st_mode & 0o077:
-        folder.chmod(0o700)
-
-
 def lock_installation(run_folder: Path) -> int:
     """The descriptor of the lock that one preload process holds; raises AlreadyRunning with its pid.
 

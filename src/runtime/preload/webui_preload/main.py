@@ -17,12 +17,12 @@ from .generation import (
     Generation,
     live_generations,
     lock_installation,
-    make_run_folder,
     wait_for_other_versions,
 )
 from .installed import open_webui_version
 from .log import complain, say
 from .pm2 import Pm2Channel
+from .run_folder import make_run_folder
 from .server import ForkServer
 from .services import ask_engines, count_neighbours, wait_for_services
 from .settings import (

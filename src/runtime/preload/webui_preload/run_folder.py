@@ -1,0 +1,16 @@
+"""The private folder of an installation: control socket, locks, static files. Imports nothing of Unix alone."""
+
+import os
+from pathlib import Path
+
+
+def make_run_folder(folder: Path) -> None:
+    """Make ``folder``, for this user alone. Raises PermissionError where it is somebody else's."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if os.name == "nt":
+        return  # a folder below the user's own has the user's own permissions
+    status = folder.stat()
+    if status.st_uid != os.geteuid():
+        raise PermissionError(f"{folder} belongs to user {status.st_uid}, this process is {os.geteuid()}")
+    if status.st_mode & 0o077:
+        folder.chmod(0o700)

@@ -1,0 +1,108 @@
+/** `--runtime uvicorn`: Open WebUI's own server with its own workers, as one app of PM2. */
+import { Client } from 'pg';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { APPS } from '../../src/runtime/contract.ts';
+import { type Cluster, planCluster } from '../kit/cluster.ts';
+import { connectTo, ownerOf } from '../kit/connections.ts';
+import { request } from '../kit/http.ts';
+import { OpenWebui } from '../kit/openwebui.ts';
+import { environment, isAlive, type ProcessInfo } from '../kit/proc.ts';
+import { wholeAnswer } from '../kit/upstream.ts';
+import { startUvicorn, untilUvicornServes, uvicornServer, uvicornWorkers } from '../kit/uvicorn.ts';
+import { useScope } from '../kit/vitest.ts';
+
+const WORKERS = 2;
+
+const scope = useScope();
+let cluster: Cluster;
+let workers: ProcessInfo[];
+
+async function ask<T>(sql: string): Promise<T[]> {
+  const client = new Client({ connectionString: cluster.services.databaseUrl });
+  await client.connect();
+  try {
+    return (await client.query(sql)).rows as T[];
+  } finally {
+    await client.end();
+  }
+}
+
+beforeAll(async () => {
+  cluster = await planCluster(scope, { workers: WORKERS, args: ['--runtime', 'uvicorn'] });
+  await startUvicorn(cluster, WORKERS);
+  workers = uvicornWorkers(await uvicornServer(cluster));
+});
+
+describe('the first start, on an empty database', () => {
+  it('succeeds at once, though there are several workers', async () => {
+    const [app] = await cluster.instances();
+    expect(app?.pm2_env).toMatchObject({ status: 'online', restart_time: 0, exec_mode: 'fork_mode' });
+    expect(workers).toHaveLength(WORKERS);
+  });
+
+  it('makes one administrator', async () => {
+    expect(await ask('SELECT email FROM "user"')).toEqual([{ email: cluster.services.admin.email }]);
+  });
+});
+
+describe('each worker', () => {
+  it('serves, with static files of its own', async () => {
+    const folders = new Set<string | undefined>();
+    for (const { pid } of workers) {
+      const connection = await connectTo(
+        (owner) => owner === pid,
+        cluster,
+        () => workers,
+      );
+      for (const path of ['/ready', '/static/favicon.png', '/api/version']) {
+        const { status } = await request(`${cluster.url}${path}`, { agent: connection });
+        expect(status, `${path} of ${pid}`).toBe(200);
+      }
+      connection.destroy();
+      folders.add(environment(pid).find((entry) => entry.startsWith('STATIC_DIR=')));
+    }
+    expect(folders.size).toBe(WORKERS);
+    expect(folders).not.toContain(undefined);
+  });
+
+  it('streams an answer to the browser that another one holds', async () => {
+    const ui = await OpenWebui.signIn(cluster.url, cluster.services.admin);
+    const page = await ui.connectSocket(scope);
+    const holder = await ownerOf(page.connection, cluster.port, () => workers);
+    const other = await connectTo(
+      (pid) => pid !== holder,
+      cluster,
+      () => workers,
+    );
+    const { text } = await ui.chat(page, 'question', other);
+    expect(text).toBe(wholeAnswer('question', cluster.services.upstream.pace));
+    other.destroy();
+    page.close();
+  });
+});
+
+describe('PM2', () => {
+  it('restarts it, and no worker of before is left', async () => {
+    const former = cluster.processes();
+    await cluster.pm2.restart(APPS.cluster);
+    expect(former.filter(isAlive)).toEqual([]);
+    await untilUvicornServes(cluster, WORKERS);
+  });
+
+  it('stops it, and nothing is left behind', async () => {
+    const ui = await OpenWebui.signIn(cluster.url, cluster.services.admin);
+    // A browser that stays open must not hold it up.
+    const page = await ui.connectSocket(scope);
+    const former = cluster.processes();
+    expect(former.length).toBeGreaterThan(WORKERS);
+    await cluster.pm2.stop(APPS.cluster);
+    expect(former.filter(isAlive)).toEqual([]);
+    expect(cluster.processes()).toEqual([]);
+    await expect(request(`${cluster.url}/health`)).rejects.toThrow('ECONNREFUSED');
+    expect(
+      await ask(`SELECT pid FROM pg_stat_activity WHERE datname = current_database()
+      AND pid <> pg_backend_pid()`),
+    ).toEqual([]);
+    page.close();
+  });
+});

@@ -1,0 +1,48 @@
+/** `--runtime uvicorn`: one app of PM2, and below it Open WebUI's own server with its own workers. */
+import { APPS } from '../../src/runtime/contract.ts';
+import type { Cluster } from './cluster.ts';
+import { connectTo } from './connections.ts';
+import { commandLine, type ProcessInfo, processTree } from './proc.ts';
+import { until } from './wait.ts';
+
+const START_TIMEOUT_MS = 180_000;
+
+/** The process that PM2 started: the only worker, or the parent of all. */
+export async function uvicornServer(cluster: Cluster): Promise<number> {
+  const [app] = await cluster.instances();
+  if (!app?.pid) throw new Error(`PM2 does not run ${APPS.cluster}`);
+  return app.pid;
+}
+
+/** The parent's workers, which multiprocessing has spawned; it has a helper of its own too. */
+export function uvicornWorkers(serverPid: number): ProcessInfo[] {
+  return processTree(serverPid).filter(({ pid }) =>
+    commandLine(pid).some((argument) => argument.includes('spawn_main')),
+  );
+}
+
+/** Starts it, and waits until every worker has accepted a connection and answered on it. */
+export async function startUvicorn(cluster: Cluster, workers: number): Promise<void> {
+  await cluster.pm2.start(cluster.ecosystemFile);
+  await untilUvicornServes(cluster, workers);
+}
+
+export async function untilUvicornServes(cluster: Cluster, workers: number): Promise<void> {
+  const serving = async () => {
+    const server = await uvicornServer(cluster);
+    const expected = workers === 1 ? processTree(server).slice(0, 1) : uvicornWorkers(server);
+    if (expected.length !== workers) throw new Error(`${expected.length} workers of ${workers}`);
+    for (const { pid } of expected) {
+      const connection = await connectTo(
+        (owner) => owner === pid,
+        cluster,
+        () => expected,
+      );
+      connection.destroy();
+    }
+    return true;
+  };
+  await cluster.explain(() =>
+    until(serving, { what: `${workers} workers of uvicorn serve`, timeoutMs: START_TIMEOUT_MS }),
+  );
+}
