@@ -1,10 +1,10 @@
 /**
- * The living form of the ecosystem file: the same apps, sized anew whenever this module is loaded. It takes what
- * `webui-tune` takes without flags; for another port or preset, change the options.
+ * The living form of the ecosystem file: `pm2 start dist/ecosystem.config.cjs` sizes the cluster anew whenever PM2 reads
+ * it. It takes what `webui-tune` takes without flags. For another port or preset, a file of your own says so:
+ *
+ *   const { sizeApps } = require('webui-tune/ecosystem');
+ *   module.exports = { apps: sizeApps({ port: 3000, preset: 'team' }) };
  */
-import { appsOf, keepSecrets, tune } from './src/index.ts';
+import { sizeApps } from './src/size-apps.ts';
 
-const { plan, secrets } = await tune({});
-await keepSecrets(plan.places.secretsFile, secrets);
-
-export default { apps: appsOf(plan) };
+export const apps = sizeApps();

@@ -16,6 +16,8 @@ const CHATS = 20;
 const KILLS = 5;
 const RELOADS = 5;
 const LEAVE_TIMEOUT_MS = 120_000;
+/** Some 10 s where nothing else runs. */
+const TRAFFIC_TIMEOUT_MS = 300_000;
 
 interface Server {
   url: string;
@@ -45,7 +47,7 @@ export async function traffic(server: Server): Promise<LoadReport> {
     const { collection } = await ui.upload('notes.txt', 'The heron waits for a fish.\n\n'.repeat(100));
     if ((await ui.query(collection, 'heron')).length === 0) throw new Error('the uploaded file is not found');
     const load = listChats(server, ui);
-    await load.proceed(REQUESTS, 120_000);
+    await load.proceed(REQUESTS, TRAFFIC_TIMEOUT_MS);
     return await load.stop();
   } finally {
     await scope.close();

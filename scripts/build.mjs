@@ -1,5 +1,5 @@
 /**
- * Bundles the three programs of the package into dist/ and copies the Python half of the runtime beside the
+ * Bundles the programs of the package into dist/ and copies the Python half of the runtime beside the
  * cluster worker, so that dist/runtime/ is complete in itself and can be put under a user's data folder.
  */
 import { cpSync, readFileSync, rmSync } from 'node:fs';
@@ -29,6 +29,16 @@ await Promise.all([
     banner: {
       js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);",
     },
+  }),
+  // PM2 loads its configuration with require(), and so may users: CommonJS, complete in itself.
+  build({
+    ...common,
+    entryPoints: { 'ecosystem.config': 'ecosystem.config.ts', ecosystem: 'src/size-apps.ts' },
+    outdir: 'dist',
+    format: 'cjs',
+    outExtension: { '.js': '.cjs' },
+    define: { ...common.define, 'import.meta.url': '__moduleUrl' },
+    banner: { js: "const __moduleUrl = require('node:url').pathToFileURL(__filename).href;" },
   }),
   // PM2 loads this one from a folder without node_modules: everything is inside. CommonJS, because PM2's
   // container requires it, which costs less memory a worker than its import() path.

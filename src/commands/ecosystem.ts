@@ -33,6 +33,8 @@ export interface EcosystemOptions extends TuneOptions {
   json?: boolean;
   /** One number or setting instead of the file. */
   explain?: string;
+  /** The apps as JSON, for the configuration file that PM2 is loading (size-apps.ts). */
+  forPm2?: boolean;
 }
 
 /**
@@ -41,7 +43,7 @@ export interface EcosystemOptions extends TuneOptions {
  */
 export async function printEcosystem(options: EcosystemOptions, terminal: Terminal): Promise<ExitCode> {
   const out = options.out === undefined ? undefined : resolve(options.out);
-  const format = chooseFormat(options.format, out);
+  const format = options.forPm2 ? 'json' : chooseFormat(options.format, out);
   if (!isForPm2(format)) return printDeployment(format, options, terminal);
   requireNoHelmOptions(options);
   if (out !== undefined && options.root !== undefined) {
@@ -64,7 +66,9 @@ export async function printEcosystem(options: EcosystemOptions, terminal: Termin
   }
   if (out !== undefined) writeOutput(out, text);
   else terminal.out(text);
-  if (options.root === undefined) notes.push(...nextSteps(out, format), ...pastThisMachine(plan));
+  if (options.root === undefined && !options.forPm2) {
+    notes.push(...nextSteps(out, format), ...pastThisMachine(plan));
+  }
   printReport(reportOf(plan, notes), terminal);
   return EXIT.ok;
 }

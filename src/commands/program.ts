@@ -79,6 +79,11 @@ export function makeProgram(terminal: Terminal, done: (code: ExitCode) => void):
         'format',
       ]),
     )
+    .addOption(
+      new Option('--for-pm2', 'print the apps to the configuration file that PM2 is loading')
+        .conflicts(['out', 'format', 'json', 'explain', 'root'])
+        .hideHelp(),
+    )
     .action(async (options: EcosystemOptions) => done(await printEcosystem(options, terminal)));
   addSetupCommands(program, addPlanOptions, terminal, done);
   addUpgradeCommand(program, terminal, done);

@@ -4,6 +4,8 @@ import { chmod, mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { APPS, ENV } from '../../src/runtime/contract.ts';
+import { PlanSchema } from '../../src/schema.ts';
+import type { Plan } from '../../src/types.ts';
 import { CLI, openWebuiEnvironment, sharedCache } from './environment.ts';
 import { request } from './http.ts';
 import { Pm2, type Pm2Process } from './pm2.ts';
@@ -37,12 +39,17 @@ export class Cluster {
   readonly folder: string;
   readonly envFile: string;
   readonly ecosystemFile: string;
+  /** What the CLI is called with. */
+  readonly args: readonly string[];
+  readonly cacheFolder: string;
 
-  constructor(parts: { services: Services; pm2: Pm2; port: number; folder: string }) {
+  constructor(parts: Pick<Cluster, 'services' | 'pm2' | 'port' | 'folder' | 'args' | 'cacheFolder'>) {
     this.services = parts.services;
     this.pm2 = parts.pm2;
     this.port = parts.port;
     this.folder = parts.folder;
+    this.args = parts.args;
+    this.cacheFolder = parts.cacheFolder;
     this.envFile = join(parts.folder, 'open-webui.env');
     this.ecosystemFile = join(parts.folder, 'ecosystem.config.js');
   }
@@ -130,28 +137,40 @@ export async function planCluster(scope: Scope, options: ClusterOptions): Promis
   const userHome = join(folder, 'home');
   await mkdir(userHome);
   const pm2 = new Pm2(scope, { home: join(folder, 'pm2'), userHome, cwd: folder });
-  const cluster = new Cluster({ services, pm2, port: await freePort(), folder });
+  const port = await freePort();
+  const { python } = openWebuiEnvironment();
+  const args = ['--python', python, '--host', '127.0.0.1', '--port', `${port}`];
+  args.push('--workers', `${options.workers}`, ...(options.args ?? []));
+  const cacheFolder = options.cacheFolder ?? sharedCache();
+  const cluster = new Cluster({ services, pm2, port, folder, args, cacheFolder });
   await writeSettings(cluster, {
     ...settingsFor(services, options.embeddings ?? 'remote'),
     DATA_DIR: join(folder, 'data'),
     ...options.settings,
   });
-  const { python } = openWebuiEnvironment();
-  const args = ['--python', python, '--host', '127.0.0.1', '--port', `${cluster.port}`];
-  args.push('--workers', `${options.workers}`, ...(options.args ?? []));
-  const { stdout } = await execa(process.execPath, [CLI, ...args], {
+  await writeFile(cluster.ecosystemFile, await runCli(cluster));
+  return cluster;
+}
+
+/** What the CLI prints for this cluster, with further arguments. */
+async function runCli({ folder, args, cacheFolder }: Cluster, ...more: string[]): Promise<string> {
+  const { stdout } = await execa(process.execPath, [CLI, ...args, ...more], {
     cwd: folder,
     env: {
       PATH: process.env.PATH ?? '',
-      HOME: userHome,
+      HOME: join(folder, 'home'),
       LANG: 'C.UTF-8',
-      XDG_CACHE_HOME: options.cacheFolder ?? sharedCache(),
+      XDG_CACHE_HOME: cacheFolder,
     },
     extendEnv: false,
     stripFinalNewline: false,
   });
-  await writeFile(cluster.ecosystemFile, stdout);
-  return cluster;
+  return stdout;
+}
+
+/** The plan that the cluster's ecosystem file is made from. */
+export async function planOf(cluster: Cluster): Promise<Plan> {
+  return PlanSchema.parse(JSON.parse(await runCli(cluster, '--json'))) as Plan;
 }
 
 export async function startCluster(scope: Scope, options: ClusterOptions): Promise<Cluster> {

@@ -8,21 +8,26 @@ const ESTABLISHED = '01';
 const ACCEPT_TIMEOUT_MS = 5_000;
 const CONNECT_TIMEOUT_MS = 20_000;
 
-interface ServerEnd {
-  clientPort: number;
+interface End {
+  localPort: number;
+  remotePort: number;
   /** "0" until a worker has accepted the connection. */
   inode: string;
 }
 
-/** The server's ends of the established connections, from proc_net(5)'s table of TCP sockets. */
-function serverEnds(serverPort: number): ServerEnd[] {
-  const ends: ServerEnd[] = [];
+/** The established connections, from proc_net(5)'s table of TCP sockets: both ends of those within this machine. */
+function establishedEnds(): End[] {
+  const ends: End[] = [];
   for (const line of readFileSync('/proc/net/tcp', 'utf8').split('\n').slice(1)) {
     const [, local, remote, state, , , , , , inode] = line.trim().split(/\s+/);
-    if (state !== ESTABLISHED || inode === undefined || portOf(local) !== serverPort) continue;
-    ends.push({ clientPort: portOf(remote), inode });
+    if (state !== ESTABLISHED || inode === undefined) continue;
+    ends.push({ localPort: portOf(local), remotePort: portOf(remote), inode });
   }
   return ends;
+}
+
+function serverEnds(serverPort: number): End[] {
+  return establishedEnds().filter(({ localPort }) => localPort === serverPort);
 }
 
 function portOf(address = ''): number {
@@ -44,7 +49,17 @@ export function connectionsByWorker(serverPort: number, workers: ProcessInfo[]):
 export function clientPortsOf(pid: number, serverPort: number): Set<number> {
   const held = socketInodes(pid);
   const ends = serverEnds(serverPort).filter(({ inode }) => held.has(inode));
-  return new Set(ends.map(({ clientPort }) => clientPort));
+  return new Set(ends.map(({ remotePort }) => remotePort));
+}
+
+/** For each of these ports, the worker that has connected from it to somewhere else; undefined: none of them. */
+export function ownersOfClientEnds(ports: number[], workers: ProcessInfo[]): (number | undefined)[] {
+  const ends = establishedEnds();
+  const held = workers.map(({ pid }) => ({ pid, inodes: socketInodes(pid) }));
+  return ports.map((port) => {
+    const end = ends.find(({ localPort }) => localPort === port);
+    return end && held.find(({ inodes }) => inodes.has(end.inode))?.pid;
+  });
 }
 
 /** The pid of the worker that has accepted the connection. */
@@ -55,7 +70,7 @@ export async function ownerOf(
 ): Promise<number> {
   const owner = await until(
     () => {
-      const end = serverEnds(serverPort).find(({ clientPort }) => clientPort === connection.localPort);
+      const end = serverEnds(serverPort).find(({ remotePort }) => remotePort === connection.localPort);
       if (!end) throw new Error('the connection is closed');
       return workers().find(({ pid }) => socketInodes(pid).has(end.inode));
     },

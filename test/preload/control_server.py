@@ -11,11 +11,12 @@ from typing import NoReturn
 
 from webui_preload import control, server
 from webui_preload.descriptors import Descriptors
-from webui_preload.generation import Generation, make_run_folder
+from webui_preload.generation import Generation
 from webui_preload.identities import Identities
 from webui_preload.levels import Preload
 from webui_preload.pm2 import Pm2Channel
 from webui_preload.protocol import Frame
+from webui_preload.run_folder import make_run_folder
 from webui_preload.settings import Settings
 from webui_preload.worker import Job
 

@@ -1,0 +1,92 @@
+/**
+ * `npm run bench:prediction`: what the plan says that the tree will take, beside what it takes after traffic, for each
+ * way to run and each number of workers. `npm run bench:prediction -- lean 2` measures one of them. Prints a table, and
+ * ends with 1 when a prediction is off by more than 15 %.
+ */
+import { type ClusterOptions, planCluster, planOf } from '../test/kit/cluster.ts';
+import { MIB } from '../test/kit/memory.ts';
+import { Scope } from '../test/kit/scope.ts';
+import { startUvicorn } from '../test/kit/uvicorn.ts';
+import { traffic, treePss } from './measure.ts';
+
+/** Share of the measured memory by which a prediction may be off, either way. */
+const TOLERANCE = 0.15;
+
+interface Form {
+  workers: readonly number[];
+  options: Omit<ClusterOptions, 'workers'>;
+}
+
+const NO_CHROMA_SERVER = { CHROMA_HTTP_HOST: '' };
+
+const FORMS: Readonly<Record<string, Form>> = {
+  lean: { workers: [1, 2, 4], options: {} },
+  full: { workers: [1, 2, 4], options: { args: ['--preload', 'app'] } },
+  // The model that each worker loads at its start is Open WebUI's default.
+  local: { workers: [1, 2, 4], options: { embeddings: 'local' } },
+  'lean-local': { workers: [1, 2], options: { embeddings: 'local', args: ['--preload', 'lean'] } },
+  libraries: { workers: [1, 2], options: { args: ['--preload', 'libraries'] } },
+  'local-chroma': { workers: [1], options: { embeddings: 'local', settings: NO_CHROMA_SERVER } },
+  none: { workers: [1, 2], options: { args: ['--preload', 'none'] } },
+  uvicorn: { workers: [1, 2, 4], options: { args: ['--runtime', 'uvicorn'] } },
+  'uvicorn-local': { workers: [1, 2], options: { embeddings: 'local', args: ['--runtime', 'uvicorn'] } },
+};
+
+interface Measured {
+  name: string;
+  workers: number;
+  /** MiB, both. */
+  predicted: number;
+  measured: number;
+}
+
+async function measure(name: string, { options }: Form, workers: number): Promise<Measured> {
+  const scope = new Scope();
+  try {
+    const cluster = await planCluster(scope, { ...options, workers });
+    const plan = await planOf(cluster);
+    if (plan.workers !== workers)
+      throw new Error(`${name}: ${plan.workers} workers are planned, not ${workers}`);
+    if (plan.runtime === 'uvicorn') {
+      await startUvicorn(cluster, workers);
+    } else {
+      await cluster.pm2.start(cluster.ecosystemFile);
+      await cluster.untilServing(workers);
+    }
+    await traffic(cluster);
+    const measured = treePss(cluster.processes());
+    return { name, workers, predicted: plan.memory.predicted / MIB, measured };
+  } finally {
+    await scope.close();
+  }
+}
+
+function differenceOf({ predicted, measured }: Measured): number {
+  return predicted / measured - 1;
+}
+
+const [onlyName, onlyWorkers] = process.argv.slice(2);
+if (onlyName !== undefined && !Object.hasOwn(FORMS, onlyName)) {
+  throw new Error(`expected one of ${Object.keys(FORMS).join(', ')}; got ${onlyName}`);
+}
+const rows: Measured[] = [];
+for (const [name, form] of Object.entries(FORMS)) {
+  if (onlyName !== undefined && name !== onlyName) continue;
+  for (const workers of form.workers) {
+    if (onlyWorkers !== undefined && Number(onlyWorkers) !== workers) continue;
+    const row = await measure(name, form, workers);
+    rows.push(row);
+    const { predicted, measured } = row;
+    const difference = `${(100 * differenceOf(row)).toFixed(1)} %`.padStart(8);
+    console.log(
+      `${name.padEnd(14)} ${workers} workers: predicted ${predicted.toFixed(0).padStart(5)} MiB, ` +
+        `measured ${measured.toFixed(0).padStart(5)} MiB, ${difference}`,
+    );
+  }
+}
+if (rows.length === 0) throw new Error('nothing was measured');
+const missed = rows.filter((row) => Math.abs(differenceOf(row)) > TOLERANCE);
+if (missed.length > 0) {
+  console.log(`\n${missed.length} off by more than ${100 * TOLERANCE} %`);
+  process.exitCode = 1;
+}
