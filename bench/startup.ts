@@ -1,5 +1,5 @@
 /**
- * `npx tsx bench/startup.ts`, after `npm run build`: how long `webui-tune` takes until its file is printed, beside
+ * `npm run bench:startup`, after `npm run build`: how long `webui-tune` takes until its file is printed, beside
  * `node -e 0` and beside the Python that it asks. Median of 20, interleaved; ends with 1 above 400 ms of its own time.
  */
 import { spawnSync } from 'node:child_process';

@@ -10,7 +10,11 @@ const common = {
   bundle: true,
   platform: 'node',
   target: 'node20.12',
-  define: { WEBUI_TUNE_VERSION: JSON.stringify(version) },
+  define: {
+    WEBUI_TUNE_VERSION: JSON.stringify(version),
+    // pg looks whether it runs at Cloudflare by making a Response, for which Node 20 would load all of fetch.
+    Response: 'undefined',
+  },
   logLevel: 'warning',
 };
 

@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { type Document, isMap, isScalar, LineCounter, parseDocument } from 'yaml';
-import { z } from 'zod';
+import * as z from 'zod';
 import { EXIT, systemCode, TuneError } from './errors.ts';
 import { packageRoot } from './io/package.ts';
 import { PRELOAD_CHOICES } from './runtime/contract.ts';

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { PRELOAD_CHOICES } from './runtime/contract.ts';
 import { LIMITS, type Plan, RUNTIMES, SOURCES } from './types.ts';
 
@@ -119,6 +119,7 @@ const Memory = z.object({
   services: bytes.describe('bytes of the budget set aside for services on the same machine'),
   level: z.enum(['full', 'lean', 'libraries', 'none', 'uvicorn']),
   levelReason: z.string(),
+  embedsLocally: z.boolean().describe('each worker loads an embedding model'),
   base: bytes.describe('bytes of the preload process, shared by all workers'),
   worker: bytes.describe('bytes that one more worker adds, its supervisor included'),
   growth: bytes.describe('bytes that a worker may grow by'),

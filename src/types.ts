@@ -272,6 +272,8 @@ export interface MemoryPlan {
   services: number;
   level: PreloadLevel;
   levelReason: string;
+  /** Whether each worker loads an embedding model. */
+  embedsLocally: boolean;
   /** Bytes of the preload process, shared by all workers. */
   base: number;
   /** Bytes that one more worker adds, its supervisor included. */

@@ -21,6 +21,9 @@ function planOrNothing(input: PlanInput): Plan | undefined {
   }
 }
 
+/** Documents are embedded elsewhere. */
+const REMOTE = settingsOf({ RAG_EMBEDDING_ENGINE: 'openai' });
+
 /** Workers; a machine that is too small has none. */
 const workersOf = (input: PlanInput) => planOrNothing(input)?.workers ?? 0;
 
@@ -119,7 +122,15 @@ describe('whatever the machine and the wishes', () => {
 describe('workers', () => {
   it.each<[string, Partial<PlanInput>, number, Plan['limitedBy']]>([
     ['one for each core', {}, 4, 'cores'],
-    ['as many as fit', { machine: machineOf(64, 4 * GIB) }, 18, 'memory'],
+    // (4096 − 410 reserve − 700) ÷ (72 + 125 for the embedding model + 9 + 64) = 11, and one of them for reloads.
+    ['as many as fit', { machine: machineOf(64, 4 * GIB) }, 10, 'memory'],
+    // Without the model: 2986 ÷ 145 = 20.
+    [
+      'more where documents are embedded elsewhere',
+      { machine: machineOf(64, 4 * GIB), preload: 'app', settings: REMOTE },
+      19,
+      'memory',
+    ],
     ['no more than a wish', { workers: { value: 2, from: '--workers 2', source: 'flag' } }, 2, 'user'],
     [
       'more than cores if asked for',
@@ -130,15 +141,15 @@ describe('workers', () => {
     [
       'never more than fit',
       { machine: machineOf(4, 4 * GIB), workers: { value: 64, from: 'w', source: 'flag' } },
-      18,
+      10,
       'memory',
     ],
     ['no more than the preset', { preset: loadPreset('small', '/') }, 2, 'user'],
     [
       'no more than a share of memory',
       { memory: { value: 2 * GIB, from: '--memory 2GiB', source: 'flag' } },
-      4,
-      'cores',
+      3,
+      'memory',
     ],
   ])('%s', (_, overrides, workers, limitedBy) => {
     expect(makePlan(inputOf(overrides))).toMatchObject({ workers, limitedBy });
@@ -395,8 +406,8 @@ describe('pgvector', () => {
 describe('memory', () => {
   it('says how much is missing for one worker, and what would help', () => {
     const small = () => makePlan(inputOf({ machine: machineOf(2, 900 * MIB) }));
-    // 778 + 2 × (85 + 64) = 1076, of which 900 − 128 are there.
-    expect(small).toThrow('304 MiB are missing');
+    // 700 + 2 × (206 + 64) = 1240, of which 900 − 128 are there.
+    expect(small).toThrow('468 MiB are missing');
     expect(small).toThrow(
       expect.objectContaining({
         exitCode: 5,
@@ -414,7 +425,7 @@ describe('memory', () => {
       }
       return undefined;
     };
-    expect([help(1100), help(500), help(2000)]).toEqual([true, false, undefined]);
+    expect([help(1200), help(500), help(2000)]).toEqual([true, false, undefined]);
   });
 
   it('fits two workers into a VPS with 1 GiB by the preset small', () => {
@@ -425,10 +436,11 @@ describe('memory', () => {
       inputOf({
         machine,
         preset: loadPreset('small', '/'),
+        settings: settingsOf(loadPreset('small', '/').settings, 'preset'),
       }),
     );
     expect(plan.workers).toBe(2);
-    expect(plan.memory).toMatchObject({ level: 'lean', predicted: (361 + 2 * 85) * MIB });
+    expect(plan.memory).toMatchObject({ level: 'lean', predicted: (345 + 2 * 72) * MIB });
   });
 
   it('counts on what the running cluster holds', () => {
@@ -451,7 +463,7 @@ describe('memory', () => {
   it('warns of a lean preload where workers embed themselves', () => {
     const warnings = (engine: string) =>
       makePlan(inputOf({ preload: 'lean', settings: settingsOf({ RAG_EMBEDDING_ENGINE: engine }) })).warnings;
-    expect(warnings('').join()).toContain('loads torch for itself');
+    expect(warnings('').join()).toContain('loads torch and the model for itself');
     expect(warnings('openai')).toEqual([]);
   });
 
@@ -464,7 +476,7 @@ describe('memory', () => {
     const machine = machineOf(1, 2 * GIB);
     for (const preload of ['lean', 'libraries', 'none'] as const) {
       const { worker, workerLimit } = makePlan(
-        inputOf({ machine, preload, preset: loadPreset('small', '/') }),
+        inputOf({ machine, preload, preset: loadPreset('small', '/'), settings: REMOTE }),
       ).memory;
       expect(workerLimit).toBeGreaterThanOrEqual(1.25 * (worker - SUPERVISOR));
     }
@@ -479,13 +491,17 @@ describe('--runtime uvicorn', () => {
     [4, (808 + 4 * 620) * MIB],
   ])('%d workers: sized at their full memory and their parent’s', (workers, predicted) => {
     const plan = makePlan(
-      inputOf({ runtime: 'uvicorn', workers: { value: workers, from: 'w', source: 'flag' } }),
+      inputOf({
+        runtime: 'uvicorn',
+        workers: { value: workers, from: 'w', source: 'flag' },
+        settings: REMOTE,
+      }),
     );
     expect(plan).toMatchObject({ runtime: 'uvicorn', workers, memory: { level: 'uvicorn', predicted } });
   });
 
   it('is within 15 % of what four workers were measured at', () => {
-    const { predicted } = makePlan(inputOf({ runtime: 'uvicorn' })).memory;
+    const { predicted } = makePlan(inputOf({ runtime: 'uvicorn', settings: REMOTE })).memory;
     expect(Math.abs(predicted / (3202 * MIB) - 1)).toBeLessThan(0.15);
   });
 

@@ -1,6 +1,7 @@
-import { createServer } from 'node:net';
+import { createServer as createHttpServer } from 'node:http';
+import { type AddressInfo, createServer } from 'node:net';
 import { describe, expect, it } from 'vitest';
-import { isLocalHost, ollamaOf, postgresOf, redisOf } from '../src/services/colocated.ts';
+import { askOllama, isLocalHost, ollamaOf, postgresOf, redisOf } from '../src/services/colocated.ts';
 import { askServices } from '../src/services/index.ts';
 import { parseRedisUrl } from '../src/services/redis.ts';
 import { reasonOf, within } from '../src/services/timeout.ts';
@@ -114,6 +115,38 @@ describe('services on this machine', () => {
     expect(ollamaOf('w', [{ ...large, size_vram: 1 }], [large])).toMatchObject({ bytes: 0, cpuShare: 0 });
     expect(ollamaOf('w', [], [])).toMatchObject({ bytes: 0, cpuShare: 0 });
   });
+});
+
+describe('askOllama', () => {
+  const ask = async (answer: (path: string) => string | undefined) => {
+    const server = createHttpServer(({ url = '' }, response) => {
+      const text = answer(url);
+      if (text !== undefined) response.end(text);
+    });
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const { port } = server.address() as AddressInfo;
+    try {
+      return await askOllama(settingsOf({ OLLAMA_BASE_URL: `http://127.0.0.1:${port}` }));
+    } finally {
+      server.closeAllConnections();
+      server.close();
+    }
+  };
+  const model = { name: 'llama', size: 4 * GIB };
+
+  it('asks which models are loaded and which are there', async () => {
+    const found = await ask((path) => JSON.stringify({ models: path === '/api/tags' ? [model] : [] }));
+    expect(found).toMatchObject({ name: 'Ollama', bytes: 4 * GIB, reason: expect.stringContaining('llama') });
+  });
+
+  it.each([
+    ['says nothing', undefined],
+    ['is no Ollama', 'hello'],
+    ['has no list of models', '{}'],
+  ])('takes what %s for none', async (_, text) => expect(await ask(() => text)).toBeUndefined());
+
+  it('looks for none elsewhere', async () =>
+    expect(await askOllama(settingsOf({ OLLAMA_BASE_URL: 'http://ollama:11434' }))).toBeUndefined());
 });
 
 describe('askServices', () => {

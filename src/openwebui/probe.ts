@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { z } from 'zod';
+import * as z from 'zod';
 import { EXIT, TuneError } from '../errors.ts';
 import { shippedFile } from '../io/package.ts';
 import { PERSISTED } from '../plan/persisted.ts';

@@ -21,7 +21,6 @@ export interface ContainerContext {
   /** All of them, wherever they run. */
   workers: number;
   database: DatabaseFacts;
-  isLoopback: boolean;
   /** Bytes of private memory that a worker may take. */
   workerLimit: number;
 }
@@ -50,8 +49,11 @@ export function containerSettings(plan: Plan, context: ContainerContext): Contai
     settings.set(key, { key, ...(value !== undefined && { value }), reason });
   }
   const requirement = containerRequirement(plan, context.database);
+  // A preset's word on the proxy holds for an Ingress too; without one, neither compresses unless it is told to.
+  const said = plan.recommendations.find(({ key, source }) => key === 'compression' && source === 'preset');
+  const compression = said?.value === 'proxy' ? 'proxy' : 'app';
   for (const { key, value, reason } of SETTINGS_GROUPS.flatMap((group) =>
-    group.recommend({ ...requirement, ...context }),
+    group.recommend({ ...requirement, ...context, compression }),
   )) {
     if (!settings.has(key)) settings.set(key, { key, value, reason: key === 'VECTOR_DB' ? VECTORS : reason });
   }

@@ -48,12 +48,12 @@ export function makePlan(input: PlanInput): Plan {
     runtime,
   );
   const whole = makeBudget(machine.memory, preset, input.memory);
-  requireOneWorker(whole, forecast.level, preset);
+  requireOneWorker(whole, forecast, preset);
   const colocated = services.colocated ?? [];
-  const { budget, lacking } = setAside(whole, colocated, forecast.level, preset);
+  const { budget, lacking } = setAside(whole, colocated, forecast, preset);
   const missing = missingForSeveralWorkers(requirement);
   const bounds: OtherBounds = {
-    memory: workersThatFit(budget.budget - budget.services, forecast.level, preset),
+    memory: workersThatFit(budget.budget - budget.services, forecast, preset),
     database: workersForConnections(connectionBudget(services.database), settings, usesPgvector(requirement)),
     services: missing.length > 0 ? 1 : workersForRedis(services.redis),
     cpuShare: colocated.reduce((sum, { cpuShare }) => sum + cpuShare, 0),
@@ -90,7 +90,7 @@ export function makePlan(input: PlanInput): Plan {
       ...explainWish(input, count),
       ...explainConnections(input, requirement, count.workers),
       ...explainLimits(machine, services),
-      ...explainLean(forecast.level, withStored(settings, services.database)),
+      ...explainLean(forecast),
       ...runtimeWarnings({ runtime }),
       ...overruledByDatabase(settings, services.database),
       ...(lacking > 0
@@ -156,7 +156,7 @@ function recommend(
     {
       key: 'memory.predicted',
       value: formatBytes(memory.predicted),
-      reason: `${formatBytes(memory.base)} for ${plan.runtime === 'uvicorn' ? 'their parent and what they share' : `the ${memory.level} preload`} + ${workers} × ${formatBytes(memory.worker)}`,
+      reason: `${formatBytes(memory.base)} for ${plan.runtime === 'uvicorn' ? 'their parent and what they share' : `the ${memory.level} preload`} + ${workers} × ${formatBytes(memory.worker)}${embeddingPart(memory)}`,
       source: 'computed',
     },
     {
@@ -192,6 +192,11 @@ function recommend(
     ...boundReasons(plan, input, requirement),
     ...machineFacts(plan.machine),
   ];
+}
+
+function embeddingPart({ level, embedsLocally }: Plan['memory']): string {
+  const bytes = LEVELS[level].embedding;
+  return embedsLocally && bytes > 0 ? `, ${formatBytes(bytes)} of it for the embedding model` : '';
 }
 
 /** Numbers that only forked workers have. */

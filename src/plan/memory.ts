@@ -11,7 +11,16 @@ import type {
 } from '../types.ts';
 import { formatBytes, MIB } from '../units.ts';
 import type { Wish } from './input.ts';
-import { baseCost, LEVELS, SUPERVISOR, surge, workerCost, workerGrowth } from './model.ts';
+import {
+  baseCost,
+  type Kind,
+  LEVELS,
+  privateCost,
+  SUPERVISOR,
+  surge,
+  workerCost,
+  workerGrowth,
+} from './model.ts';
 import { type Requirement, usesLocalChroma } from './services.ts';
 
 /** Worker limits are whole multiples of this, so that a plan does not change with every megabyte that is free. */
@@ -54,21 +63,20 @@ export function makeBudget(
 export function setAside(
   budget: Budget,
   colocated: readonly Colocated[],
-  level: PreloadLevel,
+  kind: Kind,
   preset: Preset,
 ): { budget: Budget; lacking: number } {
   const wanted = colocated.reduce((sum, { bytes }) => sum + bytes, 0);
-  const services = Math.min(wanted, Math.max(0, budget.budget - neededForOne(level, preset)));
+  const services = Math.min(wanted, Math.max(0, budget.budget - neededForOne(kind, preset)));
   return { budget: { ...budget, services }, lacking: wanted - services };
 }
 
 /** Bytes of one worker, and of its successor during a reload. */
-function neededForOne(level: PreloadLevel, preset: Preset): number {
-  return baseCost(level, 1) + (1 + surge(level)) * (workerCost(level) + workerGrowth(level, preset));
+function neededForOne(kind: Kind, preset: Preset): number {
+  return baseCost(kind.level, 1) + (1 + surge(kind.level)) * (workerCost(kind) + workerGrowth(kind, preset));
 }
 
-export interface Forecast {
-  level: PreloadLevel;
+export interface Forecast extends Kind {
   levelReason: string;
 }
 
@@ -81,68 +89,63 @@ export function forecastLevel(
   requirement: Requirement,
   runtime: RuntimeChoice = 'preload',
 ): Forecast {
-  if (runtime === 'uvicorn') {
-    return {
-      level: 'uvicorn',
-      levelReason: 'each worker imports Open WebUI for itself, and so does their parent',
-    };
-  }
-  if (choice === 'libraries' || choice === 'none')
-    return { level: choice, levelReason: `${choice} is asked for` };
-  if (usesLocalChroma(requirement)) {
-    return { level: 'libraries', levelReason: 'local Chroma runs threads, and those cannot be forked' };
-  }
-  if (choice === 'lean') return { level: 'lean', levelReason: 'lean is asked for' };
-  if (choice === 'app') return { level: 'full', levelReason: 'app is asked for' };
-  return requirement.settings.get('RAG_EMBEDDING_ENGINE')?.value
-    ? { level: 'lean', levelReason: 'embeddings are remote (RAG_EMBEDDING_ENGINE)' }
-    : { level: 'full', levelReason: 'embeddings are local (RAG_EMBEDDING_ENGINE is empty)' };
+  const embedsLocally = embedsInEachWorker(requirement.settings);
+  const forecast = (level: PreloadLevel, levelReason: string) => ({ level, levelReason, embedsLocally });
+  if (runtime === 'uvicorn')
+    return forecast('uvicorn', 'each worker imports Open WebUI for itself, and so does their parent');
+  if (choice === 'libraries' || choice === 'none') return forecast(choice, `${choice} is asked for`);
+  if (usesLocalChroma(requirement))
+    return forecast('libraries', 'local Chroma runs threads, and those cannot be forked');
+  if (choice === 'lean') return forecast('lean', 'lean is asked for');
+  if (choice === 'app') return forecast('full', 'app is asked for');
+  return embedsLocally
+    ? forecast('full', 'embeddings are local (RAG_EMBEDDING_ENGINE is empty)')
+    : forecast('lean', 'embeddings are remote (RAG_EMBEDDING_ENGINE)');
 }
 
-/**
- * A lean preload beside local embeddings: the plan counts 76 MiB a worker, but each one that embeds imports torch for
- * itself (302 instead of 600 MiB private without it, measured).
- */
-export function explainLean(level: PreloadLevel, settings: Settings): string[] {
-  if (level !== 'lean' || settings.get('RAG_EMBEDDING_ENGINE')?.value) return [];
+/** open_webui/main.py, initialize_runtime_config (0.12.4): each worker loads the model as it starts. */
+function embedsInEachWorker(settings: Settings): boolean {
+  const isSlim = settings.get('USE_SLIM')?.value.toLowerCase() === 'true';
+  return !settings.get('RAG_EMBEDDING_ENGINE')?.value && !isSlim;
+}
+
+/** A lean preload beside local embeddings: possible, but each worker then imports torch for itself. */
+export function explainLean({ level, embedsLocally }: Kind): string[] {
+  if (level !== 'lean' || !embedsLocally) return [];
   return [
-    'a lean preload with local embeddings: each worker that embeds loads torch for itself, some 300 MiB that are not ' +
-      'planned for. Set RAG_EMBEDDING_ENGINE (openai, ollama), or take --preload auto',
+    `a lean preload with local embeddings: each worker loads torch and the model for itself, ` +
+      `${formatBytes(LEVELS.lean.embedding)}. Set RAG_EMBEDDING_ENGINE (openai, ollama), or take --preload auto`,
   ];
 }
 
 /** Workers that fit, with room for one more while a reload replaces them. Zero: not even one does. */
-export function workersThatFit(budget: number, level: PreloadLevel, preset: Preset): number {
-  const each = workerCost(level) + workerGrowth(level, preset);
-  const several = Math.floor((budget - LEVELS[level].base) / each) - surge(level);
-  return Math.max(several, budget >= neededForOne(level, preset) ? 1 : 0);
+export function workersThatFit(budget: number, kind: Kind, preset: Preset): number {
+  const each = workerCost(kind) + workerGrowth(kind, preset);
+  const several = Math.floor((budget - LEVELS[kind.level].base) / each) - surge(kind.level);
+  return Math.max(several, budget >= neededForOne(kind, preset) ? 1 : 0);
 }
 
 /** Throws TuneError where not even one worker fits: by how much, and what would help. */
-export function requireOneWorker(
-  { budget, from, reserve }: Budget,
-  level: PreloadLevel,
-  preset: Preset,
-): void {
-  if (workersThatFit(budget, level, preset) >= 1) return;
-  const each = workerCost(level) + workerGrowth(level, preset);
-  const needed = neededForOne(level, preset);
+export function requireOneWorker({ budget, from, reserve }: Budget, kind: Kind, preset: Preset): void {
+  if (workersThatFit(budget, kind, preset) >= 1) return;
+  const each = workerCost(kind) + workerGrowth(kind, preset);
+  const needed = neededForOne(kind, preset);
   const help: string[] = [];
-  const leanNeeded = LEVELS.lean.base + 2 * (workerCost('lean') + workerGrowth('lean', preset));
-  if (level === 'full' && leanNeeded <= budget) {
+  const leanNeeded = neededForOne({ level: 'lean', embedsLocally: false }, preset);
+  if (kind.level === 'full' && leanNeeded <= budget) {
     help.push(
       `RAG_EMBEDDING_ENGINE=openai (or ollama): remote embeddings need ${formatBytes(leanNeeded)} only`,
     );
   }
   // At best, a smaller preset gives back all of the reserve and of the room to grow.
-  const atBest = reserve + 2 * workerGrowth(level, preset);
+  const atBest = reserve + 2 * workerGrowth(kind, preset);
   if (preset.name !== 'small' && needed - budget < atBest) {
     help.push('webui-tune --preset small: keeps less in reserve');
   }
   throw new TuneError(
     `too little memory for one worker: ${formatBytes(needed - budget)} are missing.\n` +
-      `  needed: ${formatBytes(needed)} = ${formatBytes(baseCost(level, 1))} for the ${level} preload ` +
-      `+ ${surge(level) + 1} × ${formatBytes(each)} (one worker${surge(level) > 0 ? ', and its successor during a reload' : ''})\n` +
+      `  needed: ${formatBytes(needed)} = ${formatBytes(baseCost(kind.level, 1))} for the ${kind.level} preload ` +
+      `+ ${surge(kind.level) + 1} × ${formatBytes(each)} (one worker${surge(kind.level) > 0 ? ', and its successor during a reload' : ''})\n` +
       `  budget: ${formatBytes(budget)} = ${formatBytes(from.bytes)} (${from.source}) − ${formatBytes(reserve)} reserve`,
     EXIT.machine,
     help,
@@ -157,15 +160,15 @@ export function makeMemoryPlan(
   preset: Preset,
 ): MemoryPlan {
   const base = baseCost(forecast.level, workers);
-  const worker = workerCost(forecast.level);
+  const worker = workerCost(forecast);
   return {
     ...budget,
     ...forecast,
     base,
     worker,
-    growth: workerGrowth(forecast.level, preset),
+    growth: workerGrowth(forecast, preset),
     predicted: base + workers * worker,
-    workerLimit: workerLimit(workers, ours(budget), forecast.level, preset),
+    workerLimit: workerLimit(workers, ours(budget), forecast, preset),
   };
 }
 
@@ -173,11 +176,11 @@ export function makeMemoryPlan(
  * The limit at which a worker is replaced: all of them may reach it, beside one that is starting, within the budget.
  * Never so low that an ordinary worker hits it, because that one would be replaced for ever.
  */
-function workerLimit(workers: number, budget: number, level: PreloadLevel, preset: Preset): number {
-  const growth = workerGrowth(level, preset);
-  if (level === 'uvicorn') return LEVELS.uvicorn.worker + growth; // shown to nobody: PM2 cannot enforce it
-  const starting = workerCost(level) + growth;
-  const share = (budget - LEVELS[level].base - starting) / workers - SUPERVISOR;
+function workerLimit(workers: number, budget: number, kind: Kind, preset: Preset): number {
+  const growth = workerGrowth(kind, preset);
+  if (kind.level === 'uvicorn') return privateCost(kind) + growth; // shown to nobody: PM2 cannot enforce it
+  const starting = workerCost(kind) + growth;
+  const share = (budget - LEVELS[kind.level].base - starting) / workers - SUPERVISOR;
   const stepped = Math.floor(share / LIMIT_STEP) * LIMIT_STEP;
-  return Math.max(Math.min(stepped, preset.memory.workerLimit), LEVELS[level].worker + growth);
+  return Math.max(Math.min(stepped, preset.memory.workerLimit), privateCost(kind) + growth);
 }

@@ -7,35 +7,55 @@ export interface LevelCost {
   base: number;
   /** Bytes of private memory of one more worker, after its first requests. */
   worker: number;
+  /** Bytes that each worker takes beyond it where documents are embedded by a local model, which it loads at its start. */
+  embedding: number;
   /** Where the two come from. */
   source: string;
 }
 
 /**
  * Bytes of private memory of a PM2 cluster worker, the Node process that supervises one Python worker. Measured: 49 MiB
- * RSS, of which all but 9 are shared with the other supervisors; the first one's share is in `base`'s rounding.
+ * RSS, of which all but 9 are shared with the other supervisors; the first one's share is in `base`.
  */
 export const SUPERVISOR = 9 * MIB;
 
-/** Measured with Open WebUI 0.12.4, Python 3.11, x86-64, as `Pss` and `Private_*` of /proc/PID/smaps_rollup. */
+/**
+ * `Pss` of the whole tree and `Private_*` of its processes (/proc/PID/smaps_rollup) after chats, an upload and 1,500 API
+ * calls, by `npm run bench:prediction` and `bench:cluster`: Open WebUI 0.12.4, Python 3.11, x86-64, two cores.
+ */
 export const LEVELS: Readonly<Record<PreloadLevel, LevelCost>> = {
-  full: { base: 778 * MIB, worker: 76 * MIB, source: 'measured: 778 MiB, and 67 private a worker' },
-  lean: { base: 361 * MIB, worker: 76 * MIB, source: 'measured: 361 MiB, and 62 to 66 private a worker' },
+  full: {
+    // 839 MiB with two workers, 1,000 with four, which have 79 to 83 each, supervisor and all.
+    base: 700 * MIB,
+    worker: 72 * MIB,
+    embedding: 125 * MIB,
+    source: 'measured: 839 MiB with two workers, 1,000 with four',
+  },
+  lean: {
+    // 416 MiB with one worker, 485 with two, 609 with four, which have 69 to 73 each, supervisor and all.
+    base: 345 * MIB,
+    worker: 63 * MIB,
+    embedding: 425 * MIB,
+    source: 'measured: 416 MiB with one worker, 485 with two, 609 with four',
+  },
   libraries: {
     base: 660 * MIB,
     worker: 220 * MIB,
+    embedding: 0,
     source: 'measured with local Chroma: 905 MiB with one worker, 216 of them its own',
   },
   none: {
     // Files of libraries that all workers map are in memory once; what is left of 808 MiB.
     base: 188 * MIB,
     worker: 620 * MIB,
+    embedding: 125 * MIB,
     source: 'measured: 620 MiB private a worker of 808 in all',
   },
   uvicorn: {
     // The parent imports the app as well, and serves nobody. 188 + 5 × 620 for four workers; measured: 3,202 MiB.
     base: 808 * MIB,
     worker: 620 * MIB,
+    embedding: 125 * MIB,
     source: 'measured: 620 MiB private a worker, and as much for their parent',
   },
 };
@@ -45,6 +65,12 @@ export const LEVELS: Readonly<Record<PreloadLevel, LevelCost>> = {
  * (runtime/worker.ts, LEAST_GROWTH), because a worker's successor would hit it at once.
  */
 const LEAST_GROWTH = 0.25;
+
+/** How workers come about and what they load: all that their memory depends on. */
+export interface Kind {
+  level: PreloadLevel;
+  embedsLocally: boolean;
+}
 
 /** Bytes of the tree without its workers. One worker of uvicorn has no parent: it is the server itself. */
 export function baseCost(level: PreloadLevel, workers: number): number {
@@ -56,13 +82,18 @@ export function surge(level: PreloadLevel): number {
   return level === 'uvicorn' ? 0 : 1;
 }
 
+/** Bytes of private memory of a Python worker after its first requests. */
+export function privateCost({ level, embedsLocally }: Kind): number {
+  return LEVELS[level].worker + (embedsLocally ? LEVELS[level].embedding : 0);
+}
+
 /** Bytes that a worker may grow by. */
-export function workerGrowth(level: PreloadLevel, { memory }: Preset): number {
-  if (level === 'uvicorn') return memory.growth; // nothing enforces a limit
-  return Math.max(memory.growth, Math.ceil(LEVELS[level].worker * LEAST_GROWTH));
+export function workerGrowth(kind: Kind, { memory }: Preset): number {
+  if (kind.level === 'uvicorn') return memory.growth; // nothing enforces a limit
+  return Math.max(memory.growth, Math.ceil(privateCost(kind) * LEAST_GROWTH));
 }
 
 /** Bytes that one more worker adds, its supervisor included. */
-export function workerCost(level: PreloadLevel): number {
-  return LEVELS[level].worker + (level === 'uvicorn' ? 0 : SUPERVISOR);
+export function workerCost(kind: Kind): number {
+  return privateCost(kind) + (kind.level === 'uvicorn' ? 0 : SUPERVISOR);
 }

@@ -1,4 +1,5 @@
 import type { ServiceFacts, Settings } from '../types.ts';
+import { getText } from './http.ts';
 import { ANSWER_TIMEOUT, reasonOf } from './timeout.ts';
 
 /** Asks the configured Chroma server; undefined where none is configured. */
@@ -10,13 +11,9 @@ export async function askChroma(settings: Settings): Promise<ServiceFacts['chrom
   const scheme = settings.get('CHROMA_HTTP_SSL')?.value.toLowerCase() === 'true' ? 'https' : 'http';
   try {
     // Any answer will do: what it is asked for moved from /api/v1 to /api/v2.
-    const answer = await fetch(`${scheme}://${where}/api/v2/heartbeat`, {
-      signal: AbortSignal.timeout(ANSWER_TIMEOUT),
-    });
-    await answer.body?.cancel();
+    await getText(new URL(`${scheme}://${where}/api/v2/heartbeat`), ANSWER_TIMEOUT);
     return { where, answer: { up: true, version: '' } };
   } catch (error) {
-    const cause = error instanceof Error && error.cause !== undefined ? error.cause : error;
-    return { where, answer: { up: false, reason: reasonOf(cause) } };
+    return { where, answer: { up: false, reason: reasonOf(error) } };
   }
 }

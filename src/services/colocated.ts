@@ -1,5 +1,7 @@
 import type { Colocated, Settings } from '../types.ts';
 import { MIB } from '../units.ts';
+import { getText } from './http.ts';
+import { ANSWER_TIMEOUT } from './timeout.ts';
 
 /** Milliseconds for a service that nobody asked for: it is on this machine or it is not there. */
 const SEARCH_TIMEOUT = 200;
@@ -25,10 +27,11 @@ export async function askOllama(settings: Settings): Promise<Colocated | undefin
   const configured = settings.get('OLLAMA_BASE_URL')?.value;
   const address = configured && URL.canParse(configured) ? new URL(configured) : new URL(OLLAMA);
   if (!isLocalHost(address.hostname)) return undefined;
+  const timeout = configured ? ANSWER_TIMEOUT : SEARCH_TIMEOUT;
   try {
     const [loaded, installed] = await Promise.all([
-      models(new URL('/api/ps', address)),
-      models(new URL('/api/tags', address)),
+      models(new URL('/api/ps', address), timeout),
+      models(new URL('/api/tags', address), timeout),
     ]);
     return ollamaOf(address.host, loaded, installed);
   } catch {
@@ -73,9 +76,8 @@ export function ollamaOf(
   };
 }
 
-async function models(url: URL): Promise<OllamaModel[]> {
-  const answer = await fetch(url, { signal: AbortSignal.timeout(SEARCH_TIMEOUT) });
-  const body: unknown = await answer.json();
+async function models(url: URL, timeout: number): Promise<OllamaModel[]> {
+  const body: unknown = JSON.parse(await getText(url, timeout));
   const list = typeof body === 'object' && body !== null && 'models' in body ? body.models : undefined;
   if (!Array.isArray(list)) throw new Error('not an Ollama');
   return list.filter(

@@ -1,10 +1,11 @@
+import { connect } from 'node:net';
 import { EXIT, TuneError } from '../errors.ts';
 import type { RedisFacts, SentinelFacts, Settings } from '../types.ts';
 import { findMaster, readSentinelSettings, type SentinelSettings } from './sentinel.ts';
 import { ANSWER_TIMEOUT, reasonOf, within } from './timeout.ts';
 
 /** Where Redis listens if nobody says otherwise. */
-const USUAL_ADDRESS = 'redis://127.0.0.1:6379/0';
+const USUAL = { host: '127.0.0.1', port: 6379 };
 
 /** Milliseconds for a Redis that nobody asked for: it is on this machine or it is not there. */
 const SEARCH_TIMEOUT = 200;
@@ -98,14 +99,22 @@ export function parseRedisUrl(name: string, text: string): URL {
   return url;
 }
 
-async function searchRedis(): Promise<RedisFacts> {
-  const redis = await loadPackage();
-  try {
-    await connected(clientOf(redis, new URL(USUAL_ADDRESS), SEARCH_TIMEOUT), SEARCH_TIMEOUT, inquire);
-    return { kind: 'none', found: USUAL_ADDRESS };
-  } catch {
-    return { kind: 'none' };
-  }
+/** The one word that any Redis understands on a bare connection: its client takes longer to set up than to answer. */
+function searchRedis(): Promise<RedisFacts> {
+  return new Promise((resolve) => {
+    const done = (facts: RedisFacts) => {
+      socket.destroy();
+      resolve(facts);
+    };
+    const socket = connect({ ...USUAL, timeout: SEARCH_TIMEOUT }, () => socket.write('PING\r\n'));
+    socket.on('data', (answer) =>
+      done({
+        kind: 'none',
+        ...(answer.toString().startsWith('+PONG') && { found: `redis://${USUAL.host}:${USUAL.port}/0` }),
+      }),
+    );
+    for (const event of ['error', 'timeout', 'end']) socket.on(event, () => done({ kind: 'none' }));
+  });
 }
 
 type RedisPackage = typeof import('redis');

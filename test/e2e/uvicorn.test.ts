@@ -8,7 +8,13 @@ import { request } from '../kit/http.ts';
 import { OpenWebui } from '../kit/openwebui.ts';
 import { environment, isAlive, type ProcessInfo } from '../kit/proc.ts';
 import { wholeAnswer } from '../kit/upstream.ts';
-import { startUvicorn, untilUvicornServes, uvicornServer, uvicornWorkers } from '../kit/uvicorn.ts';
+import {
+  START_TIMEOUT_MS,
+  startUvicorn,
+  untilUvicornServes,
+  uvicornServer,
+  uvicornWorkers,
+} from '../kit/uvicorn.ts';
 import { useScope } from '../kit/vitest.ts';
 
 const WORKERS = 2;
@@ -31,7 +37,7 @@ beforeAll(async () => {
   cluster = await planCluster(scope, { workers: WORKERS, args: ['--runtime', 'uvicorn'] });
   await startUvicorn(cluster, WORKERS);
   workers = uvicornWorkers(await uvicornServer(cluster));
-});
+}, START_TIMEOUT_MS);
 
 describe('the first start, on an empty database', () => {
   it('succeeds at once, though there are several workers', async () => {
@@ -82,12 +88,16 @@ describe('each worker', () => {
 });
 
 describe('PM2', () => {
-  it('restarts it, and no worker of before is left', async () => {
-    const former = cluster.processes();
-    await cluster.pm2.restart(APPS.cluster);
-    expect(former.filter(isAlive)).toEqual([]);
-    await untilUvicornServes(cluster, WORKERS);
-  });
+  it(
+    'restarts it, and no worker of before is left',
+    async () => {
+      const former = cluster.processes();
+      await cluster.pm2.restart(APPS.cluster);
+      expect(former.filter(isAlive)).toEqual([]);
+      await untilUvicornServes(cluster, WORKERS);
+    },
+    START_TIMEOUT_MS,
+  );
 
   it('stops it, and nothing is left behind', async () => {
     const ui = await OpenWebui.signIn(cluster.url, cluster.services.admin);

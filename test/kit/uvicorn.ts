@@ -5,7 +5,8 @@ import { connectTo } from './connections.ts';
 import { commandLine, type ProcessInfo, processTree } from './proc.ts';
 import { until } from './wait.ts';
 
-const START_TIMEOUT_MS = 180_000;
+/** Three imports of the app, one after another: each takes 14 s on a quiet machine, and minutes on a busy one. */
+export const START_TIMEOUT_MS = 400_000;
 
 /** The process that PM2 started: the only worker, or the parent of all. */
 export async function uvicornServer(cluster: Cluster): Promise<number> {

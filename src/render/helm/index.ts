@@ -42,7 +42,6 @@ export function renderHelm(plan: Plan, given: HelmOptions, file = 'values.yaml')
   const { settings, local } = containerSettings(plan, {
     workers: replicas,
     database,
-    isLoopback: false,
     workerLimit: limit - request,
   });
   const pods = podFigures(embedsLocally(settings));
