@@ -31,10 +31,11 @@ export function sizeApps({ cwd, env, ...flags }: SizeOptions = {}): App[] {
   return (JSON.parse(stdout) as { apps: App[] }).apps;
 }
 
-/** `envFile: 'x'` is `--env-file x`. */
+/** `envFile: 'x'` is `--env-file x`, and `staticCache: false` is `--no-static-cache`. */
 export function argumentsOf(flags: Omit<SizeOptions, 'cwd' | 'env'>): string[] {
   return Object.entries(flags).flatMap(([name, value]) => {
-    if (value === undefined) return [];
-    return [`--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`, String(value)];
+    const flag = name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+    if (value === undefined || value === true) return [];
+    return value === false ? [`--no-${flag}`] : [`--${flag}`, String(value)];
   });
 }

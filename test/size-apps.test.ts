@@ -15,6 +15,7 @@ const ALL: Required<Omit<SizeOptions, 'cwd' | 'env'>> = {
   preset: 'team',
   preload: 'lean',
   runtime: 'preload',
+  staticCache: false,
 };
 
 describe('argumentsOf', () => {

@@ -1,5 +1,4 @@
 import { containerSettings } from '../../plan/containers.ts';
-import { isLoopback } from '../../plan/index.ts';
 import type { Plan } from '../../types.ts';
 import { formatBytes, MIB, plural } from '../../units.ts';
 import { renderYaml, sentence, type YamlComment, type YamlValue } from '../yaml.ts';
@@ -37,7 +36,6 @@ export function renderCompose(plan: Plan): Compose {
   const { settings, local } = containerSettings(plan, {
     workers: plan.workers,
     database: ownDatabase(plan.workers),
-    isLoopback: isLoopback(plan.host),
     workerLimit: plan.memory.workerLimit,
   });
   const secrets = containerSecrets(settings);

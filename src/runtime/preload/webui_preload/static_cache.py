@@ -6,10 +6,10 @@ from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from pathlib import Path
 
-from .generation import make_run_folder
 from .installed import source_tree
 from .levels import open_webui_folder
 from .log import complain, say
+from .run_folder import make_run_folder
 from .static_pack import Pack, PackError, pack_path
 
 #: Seconds that a start waits for a pack after the import; it is done by then, except on one slow core.
