@@ -122,8 +122,8 @@ describe('whatever the machine and the wishes', () => {
 describe('workers', () => {
   it.each<[string, Partial<PlanInput>, number, Plan['limitedBy']]>([
     ['one for each core', {}, 4, 'cores'],
-    // (4096 − 410 reserve − 700) ÷ (72 + 125 for the embedding model + 9 + 64) = 11, and one of them for reloads.
-    ['as many as fit', { machine: machineOf(64, 4 * GIB) }, 10, 'memory'],
+    // (4096 − 410 reserve − 700) ÷ (72 + 100 for the embedding model + 9 + 64) = 12, and one of them for reloads.
+    ['as many as fit', { machine: machineOf(64, 4 * GIB) }, 11, 'memory'],
     // Without the model: 2986 ÷ 145 = 20.
     [
       'more where documents are embedded elsewhere',
@@ -141,7 +141,7 @@ describe('workers', () => {
     [
       'never more than fit',
       { machine: machineOf(4, 4 * GIB), workers: { value: 64, from: 'w', source: 'flag' } },
-      10,
+      11,
       'memory',
     ],
     ['no more than the preset', { preset: loadPreset('small', '/') }, 2, 'user'],
@@ -406,8 +406,8 @@ describe('pgvector', () => {
 describe('memory', () => {
   it('says how much is missing for one worker, and what would help', () => {
     const small = () => makePlan(inputOf({ machine: machineOf(2, 900 * MIB) }));
-    // 700 + 2 × (206 + 64) = 1240, of which 900 − 128 are there.
-    expect(small).toThrow('468 MiB are missing');
+    // 700 + 2 × (181 + 64) = 1190, of which 900 − 128 are there.
+    expect(small).toThrow('418 MiB are missing');
     expect(small).toThrow(
       expect.objectContaining({
         exitCode: 5,

@@ -25,10 +25,11 @@ export const SUPERVISOR = 9 * MIB;
  */
 export const LEVELS: Readonly<Record<PreloadLevel, LevelCost>> = {
   full: {
-    // 839 MiB with two workers, 1,000 with four, which have 79 to 83 each, supervisor and all.
+    // 810 MiB with one worker, 839 with two, 1,000 to 1,050 with four, which have 79 to 83 each, supervisor and all; with
+    // a local model (all-MiniLM-L6-v2) 860 and 1,031.
     base: 700 * MIB,
     worker: 72 * MIB,
-    embedding: 125 * MIB,
+    embedding: 100 * MIB,
     source: 'measured: 839 MiB with two workers, 1,000 with four',
   },
   lean: {
