@@ -38,3 +38,13 @@ export function readRecording(): Recording {
 export function isHashed({ path }: RecordedRequest): boolean {
   return path.startsWith('/_app/immutable/');
 }
+
+/** The API calls of a page that somebody opens anew, made by the user with that id. */
+export function apiCalls({ return: requests }: Recording, userId: string): RecordedRequest[] {
+  return requests
+    .filter(({ path }) => path.startsWith('/api/'))
+    .map((request) => ({
+      ...request,
+      path: request.path.replace(/\/users\/[0-9a-f-]{36}\//, `/users/${userId}/`),
+    }));
+}

@@ -10,7 +10,7 @@ import { Scope } from './scope.ts';
 import { type Embeddings, type Services, settingsFor } from './services.ts';
 import { temporaryFolder } from './temp.ts';
 
-const START_TIMEOUT_MS = 100_000;
+const START_TIMEOUT_MS = 180_000;
 /** One line a worker, at the end of its start; uvicorn's own lines are swallowed by Open WebUI's logger. */
 const STARTED = /Scheduler worker started/g;
 

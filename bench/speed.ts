@@ -1,0 +1,178 @@
+/**
+ * `npm run bench:speed`: two workers of ours beside two of `uvicorn --workers`, as each is by default, in interleaved
+ * rounds of one run: first visits, replayed and in Chromium, and the API calls of a page. Ends with 1 where a figure
+ * misses what must hold.
+ */
+import { cpus } from 'node:os';
+import autocannon from 'autocannon';
+import { type Cluster, startCluster } from '../test/kit/cluster.ts';
+import { MIB, readMemory } from '../test/kit/memory.ts';
+import { OpenWebui } from '../test/kit/openwebui.ts';
+import { Scope } from '../test/kit/scope.ts';
+import { startServices } from '../test/kit/services.ts';
+import { type Stock, seedDatabase, startStock } from '../test/kit/stock.ts';
+import { cpuMs } from './cpu.ts';
+import { type Figure, isMissed, renderTable, summarize } from './statistics.ts';
+import { startBrowser, visitLogin } from './visits/browser.ts';
+import { replay } from './visits/replay.ts';
+import { apiCalls, type RecordedRequest, readRecording } from './visits/requests.ts';
+
+const WORKERS = 2;
+const ROUNDS = Number(process.env.BENCH_ROUNDS ?? 5);
+const SECONDS = Number(process.env.BENCH_SECONDS ?? 6);
+const CONNECTIONS = 12;
+const CHATS = 30;
+
+/** Requests of a connection before the measurement, for what a worker does once. */
+const WARM_UP = 300;
+
+interface Server {
+  name: 'ours' | 'uvicorn';
+  url: string;
+  ui: OpenWebui;
+  userId: string;
+  workers(): { pid: number }[];
+}
+
+interface Sample {
+  perSecond: number;
+  p99Ms: number;
+  /** Milliseconds of worker CPU a request. */
+  cpuMs: number;
+}
+
+const recording = readRecording();
+const samples = new Map<string, number[]>();
+
+function note(what: string, server: Server, value: number): void {
+  const key = `${server.name}: ${what}`;
+  samples.set(key, [...(samples.get(key) ?? []), value]);
+}
+
+const of = (name: Server['name'], what: string) => samples.get(`${name}: ${what}`) ?? [];
+
+/** Load by as many connections as two browsers open; every answer has to be one. */
+async function load(server: Server, requests: readonly RecordedRequest[], limit: object): Promise<Sample> {
+  const before = cpuMs(server.workers());
+  const result = await autocannon({
+    url: server.url,
+    connections: CONNECTIONS,
+    timeout: 30,
+    requests: requests.map(({ method, path, headers, authorized, body }) => ({
+      method: method as 'GET',
+      path,
+      headers: {
+        ...headers,
+        ...(headers.origin && { origin: server.url }),
+        ...(authorized && server.ui.headers),
+      },
+      ...(body !== undefined && { body }),
+    })),
+    ...limit,
+  });
+  const { errors, timeouts, non2xx } = result;
+  const failed = errors + timeouts + non2xx - (result.statusCodeStats?.['304']?.count ?? 0);
+  if (failed > 0)
+    throw new Error(`${server.name}: ${failed} failed: ${JSON.stringify(result.statusCodeStats)}`);
+  const answered = result.requests.total;
+  return {
+    perSecond: answered / result.duration,
+    p99Ms: result.latency.p99,
+    cpuMs: (cpuMs(server.workers()) - before) / answered,
+  };
+}
+
+async function measure(server: Server, what: string, requests: readonly RecordedRequest[]): Promise<void> {
+  const { perSecond, p99Ms, cpuMs: cpu } = await load(server, requests, { duration: SECONDS });
+  note(`${what}, a second`, server, perSecond);
+  note(`${what}, p99`, server, p99Ms);
+  note(`${what}, worker CPU`, server, cpu);
+}
+
+async function prepare(name: Server['name'], running: Cluster | Stock, ui: OpenWebui): Promise<Server> {
+  const { id } = await ui.call<{ id: string }>('GET', '/api/v1/auths/');
+  for (let index = 0; index < CHATS; index++) {
+    await ui.call('POST', '/api/v1/chats/new', {
+      chat: { title: `Heron ${index}`, history: { messages: {} } },
+    });
+  }
+  const workers = () => ('pm2' in running ? running.pythonWorkers() : running.workers());
+  return { name, url: running.url, ui, userId: id, workers };
+}
+
+const scope = new Scope();
+try {
+  const [theirs, own] = [await startServices(scope), await startServices(scope)];
+  await seedDatabase(theirs, 'remote');
+  const stock = await startStock(scope, theirs, { workers: WORKERS, embeddings: 'remote' });
+  const cluster = await startCluster(scope, { workers: WORKERS, services: own });
+  const servers = [
+    await prepare('uvicorn', stock, await OpenWebui.signIn(stock.url, theirs.admin)),
+    await prepare('ours', cluster, await OpenWebui.signIn(cluster.url, own.admin)),
+  ];
+  const browser = await startBrowser(scope);
+  const calls = new Map(servers.map((server) => [server, apiCalls(recording, server.userId)]));
+  console.error(
+    `a visit: ${recording.first.length} requests; API: ${calls.get(servers[0] as Server)?.length} calls`,
+  );
+  for (const server of servers) {
+    await replay(server.url, recording.first);
+    await load(server, calls.get(server) ?? [], { amount: WARM_UP * CONNECTIONS });
+  }
+  for (let round = 0; round < ROUNDS; round++) {
+    for (const server of round % 2 ? servers : [...servers].reverse()) {
+      await measure(server, 'visit', recording.first);
+      await measure(server, 'API', calls.get(server) ?? []);
+      const context = await browser.newContext();
+      const before = cpuMs(server.workers());
+      note('Chromium until the login form', server, await visitLogin(context, server.url));
+      note('Chromium, worker CPU', server, cpuMs(server.workers()) - before);
+      await context.close();
+    }
+    console.error(`round ${round + 1} of ${ROUNDS}`);
+  }
+  const private_ = cluster.pythonWorkers().map(({ pid }) => readMemory(pid).private / MIB);
+
+  const visit = recording.first.length;
+  const figures: Figure[] = (['uvicorn', 'ours'] as const).flatMap((name) => {
+    const each = (what: string, factor = 1) => of(name, what).map((value) => value * factor);
+    const ours = name === 'ours';
+    return [
+      { what: `${name}: first visits`, unit: '1/s', samples: each('visit, a second', 1 / visit) },
+      {
+        what: `${name}: worker CPU of a visit`,
+        unit: 'ms',
+        samples: each('visit, worker CPU', visit),
+        ...(ours && { limit: 150 }),
+      },
+      {
+        what: `${name}: Chromium until the login form`,
+        unit: 'ms',
+        samples: each('Chromium until the login form'),
+      },
+      {
+        what: `${name}: worker CPU of a visit in Chromium`,
+        unit: 'ms',
+        samples: each('Chromium, worker CPU'),
+        ...(ours && { limit: 150 }),
+      },
+      { what: `${name}: API calls`, unit: '1/s', samples: each('API, a second') },
+      { what: `${name}: API calls, p99`, unit: 'ms', samples: each('API, p99') },
+      { what: `${name}: worker CPU of an API call`, unit: 'ms', samples: each('API, worker CPU') },
+    ];
+  });
+  figures.push({ what: 'ours: private memory of a worker', unit: 'MiB', samples: private_ });
+  console.log(
+    `\n${WORKERS} workers each, ${cpus().length} × ${cpus()[0]?.model}\n\n${renderTable(figures)}\n`,
+  );
+  const times = (what: string) => summarize(of('ours', what)).median / summarize(of('uvicorn', what)).median;
+  const visits = times('visit, a second');
+  const api = times('API, a second');
+  const p99 = times('API, p99');
+  console.log(
+    `first visits: ${visits.toFixed(1)} × (must be 5); API calls: ${api.toFixed(2)} × (1.25), p99 ${p99.toFixed(2)} × (1)`,
+  );
+  if (visits < 5 || api < 1.25 || p99 > 1 || figures.some(isMissed)) process.exitCode = 1;
+} finally {
+  await scope.close();
+}
