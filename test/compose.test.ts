@@ -114,7 +114,7 @@ describe('the two forms', () => {
     expect(bytes(stock.values.services['open-webui'].mem_limit)).toBeGreaterThanOrEqual(
       (188 + 4 * 620) * MIB,
     );
-    expect(cluster.plan.memory.predicted).toBeLessThan(1.5 * GIB);
+    expect(cluster.plan.memory.predicted).toBeLessThan(1.25 * GIB);
   });
 
   it('migrate once: in a container that leaves, or in the preload process', () => {

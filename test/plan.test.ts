@@ -122,9 +122,9 @@ describe('whatever the machine and the wishes', () => {
 describe('workers', () => {
   it.each<[string, Partial<PlanInput>, number, Plan['limitedBy']]>([
     ['one for each core', {}, 4, 'cores'],
-    // (4096 − 410 reserve − 700) ÷ (72 + 100 for the embedding model + 9 + 64) = 12, and one of them for reloads.
-    ['as many as fit', { machine: machineOf(64, 4 * GIB) }, 11, 'memory'],
-    // Without the model: 2986 ÷ 145 = 20.
+    // (4096 − 410 reserve − 720) ÷ (72 + 50 for the embedding model + 9 + 64) = 15, and one of them for reloads.
+    ['as many as fit', { machine: machineOf(64, 4 * GIB) }, 14, 'memory'],
+    // Without the model: 2966 ÷ 145 = 20.
     [
       'more where documents are embedded elsewhere',
       { machine: machineOf(64, 4 * GIB), preload: 'app', settings: REMOTE },
@@ -141,14 +141,14 @@ describe('workers', () => {
     [
       'never more than fit',
       { machine: machineOf(4, 4 * GIB), workers: { value: 64, from: 'w', source: 'flag' } },
-      11,
+      14,
       'memory',
     ],
     ['no more than the preset', { preset: loadPreset('small', '/') }, 2, 'user'],
     [
       'no more than a share of memory',
-      { memory: { value: 2 * GIB, from: '--memory 2GiB', source: 'flag' } },
-      3,
+      { memory: { value: 1.5 * GIB, from: '--memory 1.5GiB', source: 'flag' } },
+      2,
       'memory',
     ],
   ])('%s', (_, overrides, workers, limitedBy) => {
@@ -406,8 +406,8 @@ describe('pgvector', () => {
 describe('memory', () => {
   it('says how much is missing for one worker, and what would help', () => {
     const small = () => makePlan(inputOf({ machine: machineOf(2, 900 * MIB) }));
-    // 700 + 2 × (181 + 64) = 1190, of which 900 − 128 are there.
-    expect(small).toThrow('418 MiB are missing');
+    // 720 + 2 × (131 + 64) = 1110, of which 900 − 128 are there.
+    expect(small).toThrow('338 MiB are missing');
     expect(small).toThrow(
       expect.objectContaining({
         exitCode: 5,

@@ -204,7 +204,7 @@ describe('the report', () => {
   it('says every number with its reason', () => {
     expect(lines.join('\n')).toMatch(/^ {2}workers +4 +cores: 4 physical cores \(8 hyper-threads\)$/m);
     expect(lines.join('\n')).toMatch(
-      /^ {2}memory needed +1,424 MiB +700 MiB for the full preload \+ 4 × 181 MiB, 100 MiB of it for the embedding model$/m,
+      /^ {2}memory needed +1,244 MiB +720 MiB for the full preload \+ 4 × 131 MiB, 50 MiB of it for the embedding model$/m,
     );
     expect(lines).toEqual(expect.arrayContaining(['look', 'note']));
   });

@@ -26,10 +26,10 @@ export const SUPERVISOR = 9 * MIB;
 export const LEVELS: Readonly<Record<PreloadLevel, LevelCost>> = {
   full: {
     // 810 MiB with one worker, 839 with two, 1,000 to 1,050 with four, which have 79 to 83 each, supervisor and all; with
-    // a local model (all-MiniLM-L6-v2) 860 and 1,031.
-    base: 700 * MIB,
+    // a local model (all-MiniLM-L6-v2) 860, 1,031 and 1,247.
+    base: 720 * MIB,
     worker: 72 * MIB,
-    embedding: 100 * MIB,
+    embedding: 50 * MIB,
     source: 'measured: 839 MiB with two workers, 1,000 with four',
   },
   lean: {

