@@ -40,10 +40,10 @@ export class Handover {
   #arriving: Map<string, { socket: Socket; about: Frame }> | undefined;
   #arrived: (() => void) | undefined;
 
-  constructor(controlSocket: string, instance: string, events: HandoverEvents) {
+  constructor(controlSocket: string, instance: string, events: HandoverEvents, pid = process.pid) {
     this.#folder = dirname(controlSocket);
     this.#prefix = `i${instance}-`;
-    this.#path = join(this.#folder, `${this.#prefix}${process.pid}`);
+    this.#path = join(this.#folder, `${this.#prefix}${pid}`);
     this.#events = events;
   }
 
@@ -51,6 +51,8 @@ export class Handover {
   listen(): void {
     if (this.#listens) return;
     this.#listens = true;
+    // Those who were killed could not take theirs away; in a container our own pid may have been one of theirs.
+    for (const path of [this.#path, ...this.#others()]) if (!isAlive(path)) remove(path);
     const server = createServer((socket) => this.#onConnection(socket));
     // Without it, a reload in trouble waits for PM2's patience to end, as one without a former supervisor does.
     server.on('error', (error) => this.#events.onFailed(error.message));
@@ -99,10 +101,7 @@ export class Handover {
         adopted.channels.control.write(encode({ type: 'taken' }));
         finish(adopted);
       };
-      asking.on('error', (error: NodeJS.ErrnoException) => {
-        // It was killed, and could not take its socket away.
-        if (error.code === 'ECONNREFUSED') remove(path);
-      });
+      asking.on('error', () => {}); // 'close' follows
       asking.on('close', () => finish(undefined));
       asking.write(encode({ role: 'adopt', path: this.#path, reason }));
     });
@@ -152,6 +151,18 @@ function adoptedFrom(arriving: Map<string, { socket: Socket; about: Frame }>): A
   const generation = { name: text(control.about, 'generation'), version: text(control.about, 'version') };
   const channels = { control: control.socket, stdout: stdout.socket, stderr: stderr.socket };
   return { pid: Number(control.about.pid), generation, channels };
+}
+
+/** Whether the process that the socket's name tells is another one, and lives. */
+function isAlive(path: string): boolean {
+  const pid = Number(path.slice(path.lastIndexOf('-') + 1));
+  if (pid === process.pid) return false;
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
 }
 
 function remove(path: string): void {
