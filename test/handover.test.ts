@@ -38,8 +38,11 @@ const nobody = () => false;
 describe('a supervisor that asks the former one of its instance', () => {
   it('gets its worker with all channels, and what that has said in the meantime', async () => {
     const folder = temporaryFolder();
+    let worker: Socket | undefined;
     supervisor(folder, process.ppid, (path) => {
-      void move(path, 'first words\n');
+      void move(path, 'first words\n').then((control) => {
+        worker = control;
+      });
       return true;
     }).listen();
     const adopted = await supervisor(folder, process.pid, nobody).adopt('no preload process');
@@ -49,6 +52,12 @@ describe('a supervisor that asks the former one of its instance', () => {
     );
     adopted?.channels.stdout.resume();
     expect(await said).toBe('first words\n');
+    // The conversation of the two supervisors is over; the worker's goes on.
+    adopted?.channels.control.resume();
+    const beat = new Promise((resolve) => adopted?.channels.control.once('data', () => resolve('beat')));
+    const ended = new Promise((resolve) => adopted?.channels.control.once('close', () => resolve('closed')));
+    setTimeout(() => worker?.write(encode({ type: 'beat' })), 50);
+    expect(await Promise.race([beat, ended])).toBe('beat');
   });
 
   it('gets nothing where that has no worker to give, and where there is none', async () => {
