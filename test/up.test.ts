@@ -87,7 +87,11 @@ describe('what up remembers', () => {
 
   it('comes back as it was; what is no such file is left', () => {
     const path = join(temporaryFolder(), 'a', 'up.json');
-    const kept = { options: { port: 1 }, planned: { fingerprint: 'x', workers: 2 }, started: 'x' };
+    const kept = {
+      options: { port: 1 },
+      planned: { fingerprint: 'x', workers: 2, content: 'y' },
+      started: 'x',
+    };
     writeRemembered(path, kept);
     expect(readRemembered(path)).toEqual(kept);
     expect(statSync(path).mode & 0o777).toBe(0o600);
@@ -105,6 +109,10 @@ describe('the fingerprint of a plan', () => {
   it('stays while only free memory differs', () => {
     const memory = { ...machine.memory, availableBytes: 4 * GIB };
     expect(of({ machine: { ...machine, memory } })).toBe(of({}));
+  });
+
+  it('does not depend on the order in which options were said', () => {
+    expect(of({}, { port: 1, workers: 2 })).toBe(of({}, { workers: 2, port: 1 }));
   });
 
   it('changes with the options, the machine and the settings', () => {

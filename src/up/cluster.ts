@@ -23,7 +23,7 @@ export function clusterStep(setup: Setup): Step {
     name: 'serving',
     check: async () => {
       const { planned, started, options } = setup.remembered;
-      if (!planned || options.python === undefined || started !== planned.fingerprint) return undefined;
+      if (!planned || options.python === undefined || started !== planned.content) return undefined;
       const { plan } = await setup.tuned();
       const [processes, ready] = await Promise.all([setup.processes(), isReady(plan)]);
       const count = onlineWorkers(processes, plan);
@@ -37,7 +37,7 @@ export function clusterStep(setup: Setup): Step {
       await removeApps(pm2, await pm2.list(), [APPS.cluster, APPS.preload]);
       refuseTakenPort(plan);
       await startApps(setup, pm2, plan, planned.workers, progress);
-      setup.remember({ started: planned.fingerprint });
+      setup.remember({ started: planned.content });
       setup.changed();
       return `${plural(planned.workers, 'worker')}: ${addressOf(plan)}`;
     },

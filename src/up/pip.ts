@@ -62,6 +62,11 @@ export function explainPip(output: string, log: string): TuneError {
   if (NETWORK.test(output)) {
     return new TuneError('pip did not reach its package index, or lost it on the way', EXIT.service, [
       `look at the network, the proxy (HTTPS_PROXY) or pip’s index (pip config list); ${again}`,
+      ...(output.includes('download.pytorch.org')
+        ? [
+            'torch comes from download.pytorch.org: --torch-index URL names a mirror of it, --torch-index default pip’s own index',
+          ]
+        : []),
       `its log: ${log}`,
     ]);
   }

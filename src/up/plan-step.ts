@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { checkOutput, writeOutput } from '../io/output.ts';
 import { packageVersion } from '../io/package.ts';
 import { appsOf } from '../render/apps.ts';
@@ -18,7 +18,7 @@ export function planStep(setup: Setup): Step {
       const { planned, options } = setup.remembered;
       if (!planned || options.python === undefined || !existsSync(setup.ecosystemFile)) return undefined;
       const { plan } = await setup.tuned();
-      if (planned.fingerprint !== fingerprintOf(plan, options)) return undefined;
+      if (planned.fingerprint !== fingerprintOf(plan, options, textOf(plan.places.envFile))) return undefined;
       return `${plural(planned.workers, 'worker')}: ${setup.ecosystemFile}`;
     },
     describe: () => `plan for this machine, and write ${setup.ecosystemFile}`,
@@ -29,7 +29,8 @@ export function planStep(setup: Setup): Step {
       const { secretsFile } = plan.places;
       await keepSecrets(secretsFile, secrets);
       makePrivate(secretsFile);
-      writeOutput(setup.ecosystemFile, renderAs(formatOf(setup.ecosystemFile) ?? 'js', plan));
+      const text = renderAs(formatOf(setup.ecosystemFile) ?? 'js', plan);
+      writeOutput(setup.ecosystemFile, text);
       const { workers } = plan;
       const { envFile } = plan.places;
       // It may have been found in this folder: the next run may be in another.
@@ -37,7 +38,13 @@ export function planStep(setup: Setup): Step {
       setup.changed();
       // The key that was drawn is one of the settings now.
       const { plan: kept } = await setup.tuned();
-      setup.remember({ planned: { fingerprint: fingerprintOf(kept, setup.remembered.options), workers } });
+      setup.remember({
+        planned: {
+          fingerprint: fingerprintOf(kept, setup.remembered.options, textOf(envFile)),
+          workers,
+          content: hash([text, textOf(envFile)]),
+        },
+      });
       return `${plural(workers, 'worker')}, some ${formatBytes(plan.memory.predicted)}: ${setup.ecosystemFile}`;
     },
   };
@@ -53,11 +60,12 @@ async function checkForPm2(plan: Plan): Promise<void> {
  * What the plan was made from, as far as another answer would be a reason to plan anew: not what differs from minute to
  * minute, such as free memory.
  */
-export function fingerprintOf(plan: Plan, options: object): string {
+export function fingerprintOf(plan: Plan, options: object, envFile = ''): string {
   const { machine, settings, places, openWebui, embedded, services } = plan;
   const facts = {
     version: packageVersion(),
-    options,
+    options: Object.entries(options).sort(([a], [b]) => (a < b ? -1 : 1)),
+    envFile,
     openWebui,
     places,
     embedded,
@@ -68,5 +76,13 @@ export function fingerprintOf(plan: Plan, options: object): string {
       .filter(({ source }) => source !== 'computed')
       .map(({ key, value, source }) => [key, value, source]),
   };
+  return hash(facts);
+}
+
+function hash(facts: unknown): string {
   return createHash('sha256').update(JSON.stringify(facts)).digest('hex').slice(0, 16);
+}
+
+function textOf(path: string | undefined): string {
+  return path !== undefined && existsSync(path) ? readFileSync(path, 'utf8') : '';
 }

@@ -22,9 +22,9 @@ const Remembered = z.object({
       preload: z.enum(PRELOAD_CHOICES),
     })
     .partial(),
-  /** The plan that the ecosystem file was made from. */
-  planned: z.object({ fingerprint: z.string(), workers: z.int() }).optional(),
-  /** The plan that was started last. */
+  /** What the ecosystem file was made from, how many workers it has, and what the apps read: the file and the env file. */
+  planned: z.object({ fingerprint: z.string(), workers: z.int(), content: z.string() }).optional(),
+  /** `content` of what was started last. */
   started: z.string().optional(),
   /** Whether PM2 is to bring it back after a boot. */
   startup: z.boolean().optional(),

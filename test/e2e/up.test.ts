@@ -1,0 +1,319 @@
+/** One command on a machine with Node and Python alone, and what a person does then. */
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import pg from 'pg';
+import { createClient } from 'redis';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { SERVICE_APPS } from '../../src/embedded/apps.ts';
+import { EXIT } from '../../src/errors.ts';
+import { APPS } from '../../src/runtime/contract.ts';
+import { ChatPage, startBrowser } from '../kit/browser.ts';
+import { connectTo } from '../kit/connections.ts';
+import { type CommandResult, Installation } from '../kit/installation.ts';
+import { OpenWebui } from '../kit/openwebui.ts';
+import { readProcess } from '../kit/proc.ts';
+import { CHAT_MODEL, EMBEDDING_MODEL, startUpstream, type Upstream, wholeAnswer } from '../kit/upstream.ts';
+import { useScope } from '../kit/vitest.ts';
+import { until } from '../kit/wait.ts';
+
+const WORKERS = 2;
+const EMAIL = 'admin@example.org';
+const BACK_TIMEOUT_MS = 30_000;
+/** Milliseconds of a run that has nothing to do. */
+const SECOND_RUN = 2_000;
+/** Milliseconds of a test that starts all of it. */
+const START_TIMEOUT = 300_000;
+
+const scope = useScope();
+let installation: Installation;
+let upstream: Upstream;
+let first: CommandResult;
+
+const up = (...args: string[]) => installation.up('--workers', `${WORKERS}`, '--admin-email', EMAIL, ...args);
+const credentials = () => ({ email: EMAIL, password: installation.secret('WEBUI_ADMIN_PASSWORD') });
+
+beforeAll(async () => {
+  installation = await Installation.prepare(scope);
+  upstream = await startUpstream(scope);
+});
+
+/** Files below a folder, with what would show that one was written. */
+function filesOf(folder: string): string[] {
+  return readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name))
+    .filter((path) => !/\/(?:postgres|valkey|logs|cache|__pycache__)\//.test(path))
+    .map((path) => `${path} ${statSync(path).mtimeMs}`)
+    .sort();
+}
+
+describe.sequential('webui-tune up', () => {
+  it('lists every step, and does none, with --dry-run', async () => {
+    const { code, stdout } = await up('--dry-run');
+    expect(code).toBe(EXIT.ok);
+    expect(stdout.split('\n').map((line) => line.slice(0, 3).trim())).toEqual([
+      ...['✓', '•', '•', '•', '•', '•', '•', '•'],
+    ]);
+    expect(readdirSync(installation.home)).toEqual([]);
+  });
+
+  it('does nothing where nobody can be asked', async () => {
+    const { code, stderr } = await installation.run('up');
+    expect(code).toBe(EXIT.usage);
+    expect(stderr).toContain('--yes');
+    expect(readdirSync(installation.home)).toEqual([]);
+  });
+
+  it(
+    'goes from an empty home to workers that serve',
+    async () => {
+      await installation.writeSettings({
+        OPENAI_API_BASE_URL: upstream.url,
+        OPENAI_API_KEY: 'sk-test-key-of-up',
+        ENABLE_OLLAMA_API: 'false',
+        DEFAULT_MODELS: CHAT_MODEL,
+        RAG_EMBEDDING_ENGINE: 'openai',
+        RAG_EMBEDDING_MODEL: EMBEDDING_MODEL,
+        RAG_OPENAI_API_BASE_URL: upstream.url,
+        RAG_OPENAI_API_KEY: 'sk-test-key-of-up',
+        HF_HUB_OFFLINE: '1',
+        OFFLINE_MODE: 'true',
+      });
+      first = await up();
+      expect(first.stderr + first.stdout).toContain(installation.url);
+      expect(first.code).toBe(EXIT.ok);
+      expect(first.stdout.trim()).toBe(installation.url);
+      const apps = await installation.processes();
+      expect([...apps.keys()].sort()).toEqual(
+        [APPS.cluster, APPS.preload, SERVICE_APPS.postgres, SERVICE_APPS.valkey].sort(),
+      );
+      expect(apps.get(APPS.cluster)).toHaveLength(WORKERS);
+      for (const { pm2_env } of [...apps.values()].flat()) expect(pm2_env.status).toBe('online');
+    },
+    START_TIMEOUT,
+  );
+
+  it('changes nothing when run again, and takes no time for it', async () => {
+    const before = { files: filesOf(installation.folder), apps: await pids() };
+    const runs = [await up(), await up(), await up()];
+    for (const { code, stdout } of runs) expect([code, stdout.trim()]).toEqual([EXIT.ok, installation.url]);
+    expect({ files: filesOf(installation.folder), apps: await pids() }).toEqual(before);
+    // The best of three: what else the machine does is not what is measured.
+    expect(Math.min(...runs.map(({ took }) => took))).toBeLessThan(SECOND_RUN);
+  });
+
+  it('keeps secrets to itself', async () => {
+    const secrets = ['WEBUI_SECRET_KEY', 'WEBUI_ADMIN_PASSWORD'].map((name) => installation.secret(name));
+    for (const url of ['DATABASE_URL', 'REDIS_URL']) secrets.push(new URL(installation.secret(url)).password);
+    expect(secrets.every((secret) => secret.length >= 16)).toBe(true);
+    const texts = [first.stdout, first.stderr, await installation.pm2.run('jlist')];
+    const logs = join(installation.pm2.home, 'logs');
+    for (const name of readdirSync(logs)) texts.push(readFileSync(join(logs, name), 'utf8'));
+    texts.push(readFileSync(join(installation.folder, 'ecosystem.config.js'), 'utf8'));
+    for (const { pid } of installation.pm2.processes())
+      texts.push(readFileSync(`/proc/${pid}/cmdline`, 'utf8'));
+    for (const secret of secrets) expect(texts.filter((text) => text.includes(secret))).toEqual([]);
+    const services = join(installation.folder, 'services');
+    for (const path of [installation.secretsFile, join(services, 'passwords.json')]) {
+      expect(statSync(path).mode & 0o777).toBe(0o600);
+    }
+    expect(statSync(join(services, 'postgres')).mode & 0o777).toBe(0o700);
+    expect(statSync(join(services, 'valkey.conf')).mode & 0o007).toBe(0);
+  });
+
+  it('runs neither service as root, nor for other machines', async () => {
+    for (const name of Object.values(SERVICE_APPS)) {
+      const [process] = (await installation.processes()).get(name) ?? [];
+      const status = readFileSync(`/proc/${process?.pid}/status`, 'utf8');
+      expect(Number(/^Uid:\s+(\d+)/m.exec(status)?.[1])).not.toBe(0);
+    }
+    for (const url of ['DATABASE_URL', 'REDIS_URL']) {
+      const port = Number(new URL(installation.secret(url)).port)
+        .toString(16)
+        .toUpperCase()
+        .padStart(4, '0');
+      const listening = ['/proc/net/tcp', '/proc/net/tcp6'].flatMap((path) =>
+        readFileSync(path, 'utf8')
+          .split('\n')
+          .map((line) => line.trim().split(/\s+/))
+          .filter(([, local, , state]) => state === '0A' && local?.endsWith(`:${port}`)),
+      );
+      expect(listening.map(([, local]) => local)).toEqual([`0100007F:${port}`]);
+    }
+  });
+});
+
+async function pids(): Promise<string[]> {
+  return (await installation.pm2.list()).map(
+    ({ name, pid, pm2_env }) => `${name} ${pid} ${pm2_env.restart_time}`,
+  );
+}
+
+const DOCUMENT = 'The code word of the harbour is pelican.';
+let chatAddress: string;
+
+describe.sequential('a person', () => {
+  it('signs in, chats, and asks about a document, in a browser', async () => {
+    const browser = await startBrowser(scope);
+    const chat = await ChatPage.signIn(browser, installation.url, credentials());
+    await chat.ask('good morning', wholeAnswer('good morning', upstream.pace));
+    chatAddress = chat.page.url();
+    expect(chatAddress).toMatch(/\/c\/[0-9a-f-]{36}$/);
+    await chat.page.goto(installation.url);
+    await chat.attach('notes.txt', DOCUMENT);
+    // The upstream repeats what it is given: the question with what was found.
+    upstream.pace = { tokens: 1, pauseMs: 0 };
+    await chat.ask('What is the code word?', DOCUMENT);
+    await chat.page.getByText('1 Source').first().waitFor();
+    upstream.pace = { tokens: 20, pauseMs: 5 };
+    const folder = process.env.WEBUI_TUNE_TEST_SCREENSHOTS ?? installation.home;
+    const screenshot = await chat.page.screenshot({ path: join(folder, 'chat-with-document.png') });
+    expect(screenshot.length).toBeGreaterThan(10_000);
+    await browser.close();
+  });
+
+  it('chats through every worker', async () => {
+    const ui = await OpenWebui.signIn(installation.url, credentials());
+    const page = await ui.connectSocket(scope);
+    const workers = await installation.workerPids();
+    expect(new Set(workers).size).toBe(WORKERS);
+    const processes = () => workers.flatMap((pid) => readProcess(pid) ?? []);
+    for (const pid of workers) {
+      const connection = await connectTo((owner) => owner === pid, installation, processes);
+      const prompt = `through ${pid}`;
+      const answer = await ui.chat(page, prompt, connection);
+      expect(answer.text).toBe(wholeAnswer(prompt, upstream.pace));
+      expect(connection.opened).toBe(1);
+      connection.destroy();
+    }
+    page.close();
+  });
+});
+
+describe.sequential('kill -9', () => {
+  it('of PostgreSQL under load loses nothing that was committed', async () => {
+    const connectionString = installation.secret('DATABASE_URL');
+    const committed: number[] = [];
+    let failed = false;
+    const client = new pg.Client({ connectionString });
+    client.on('error', () => {});
+    await client.connect();
+    await client.query('CREATE TABLE kill_test (id int PRIMARY KEY, place vector(3))');
+    const writing = (async () => {
+      for (let id = 0; !failed; id++) {
+        try {
+          await client.query('INSERT INTO kill_test VALUES ($1, $2)', [id, `[${id},1,2]`]);
+          committed.push(id);
+        } catch {
+          failed = true;
+        }
+      }
+    })();
+    await until(() => committed.length > 200, { what: '200 commits', timeoutMs: BACK_TIMEOUT_MS });
+    const [{ pid } = { pid: 0 }] = (await installation.processes()).get(SERVICE_APPS.postgres) ?? [];
+    process.kill(pid, 'SIGKILL');
+    await writing;
+    const rows = await until(
+      async () => {
+        const again = new pg.Client({ connectionString });
+        again.on('error', () => {});
+        await again.connect();
+        try {
+          return (await again.query('SELECT id FROM kill_test')).rows as { id: number }[];
+        } finally {
+          await again.end();
+        }
+      },
+      { what: 'PostgreSQL is back', timeoutMs: BACK_TIMEOUT_MS },
+    );
+    const there = new Set(rows.map(({ id }) => id));
+    expect(committed.filter((id) => !there.has(id))).toEqual([]);
+    await servesAgain();
+  });
+
+  it('of Valkey under load loses at most its last second', async () => {
+    const url = installation.secret('REDIS_URL');
+    const client = createClient({ url, socket: { reconnectStrategy: false } });
+    client.on('error', () => {});
+    await client.connect();
+    let written = 0;
+    let beforeLastSecond = 0;
+    const started = performance.now();
+    const writing = (async () => {
+      for (;;) {
+        try {
+          await client.set(`kill:${written}`, 'x');
+          written += 1;
+        } catch {
+          return;
+        }
+      }
+    })();
+    await until(() => written > 500 && performance.now() - started > 500, {
+      what: 'writes',
+      timeoutMs: BACK_TIMEOUT_MS,
+    });
+    beforeLastSecond = written;
+    await until(() => performance.now() - started > 3_000, {
+      what: 'two fsyncs',
+      timeoutMs: BACK_TIMEOUT_MS,
+    });
+    const [{ pid } = { pid: 0 }] = (await installation.processes()).get(SERVICE_APPS.valkey) ?? [];
+    process.kill(pid, 'SIGKILL');
+    await writing;
+    const kept = await until(
+      async () => {
+        const again = createClient({ url, socket: { reconnectStrategy: false } });
+        again.on('error', () => {});
+        await again.connect();
+        try {
+          return await again.exists(Array.from({ length: beforeLastSecond }, (_, id) => `kill:${id}`));
+        } finally {
+          again.destroy();
+        }
+      },
+      { what: 'Valkey is back', timeoutMs: BACK_TIMEOUT_MS },
+    );
+    expect(kept).toBe(beforeLastSecond);
+    await servesAgain();
+  });
+});
+
+/** A sign-in needs the database and Redis. */
+async function servesAgain(): Promise<void> {
+  await until(() => OpenWebui.signIn(installation.url, credentials()), {
+    what: 'a sign-in',
+    timeoutMs: BACK_TIMEOUT_MS,
+    intervalMs: 200,
+  });
+}
+
+describe.sequential('webui-tune down', () => {
+  it('stops everything', async () => {
+    expect((await installation.run('status')).code).toBe(EXIT.ok);
+    const { code } = await installation.run('down');
+    expect(code).toBe(EXIT.ok);
+    expect(await installation.pm2.list()).toEqual([]);
+    expect(installation.pm2.processes().map(({ pid }) => pid)).toEqual([installation.pm2.daemonPid]);
+    expect(existsSync(join(installation.folder, 'services', 'postgres', 'postmaster.pid'))).toBe(false);
+    const { code: status, stdout } = await installation.run('status');
+    expect([status, stdout]).toEqual([EXIT.service, expect.stringContaining('does not serve')]);
+  });
+
+  it(
+    'keeps the chat and the document',
+    async () => {
+      expect((await up()).code).toBe(EXIT.ok);
+      const browser = await startBrowser(scope);
+      const chat = await ChatPage.signIn(browser, installation.url, credentials());
+      await chat.open(chatAddress);
+      await chat.page.getByText(wholeAnswer('good morning', upstream.pace)).first().waitFor();
+      await browser.close();
+      const ui = await OpenWebui.signIn(installation.url, credentials());
+      const files = await ui.call<{ items?: { id: string; filename: string }[] }>('GET', '/api/v1/files/');
+      const document = (files.items ?? []).find(({ filename }) => filename === 'notes.txt');
+      expect(await ui.query(`file-${document?.id}`, 'code word of the harbour')).toEqual([DOCUMENT]);
+    },
+    START_TIMEOUT,
+  );
+});

@@ -1,0 +1,128 @@
+/** What `webui-tune up` makes: in a home of its own, with nothing on PATH but Node and Python. */
+import { readFileSync } from 'node:fs';
+import { chmod, mkdir, symlink, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { execa } from 'execa';
+import { APPS } from '../../src/runtime/contract.ts';
+import { CLI, openWebuiEnvironment } from './environment.ts';
+import { Pm2, type Pm2Process } from './pm2.ts';
+import { freePort } from './ports.ts';
+import type { Scope } from './scope.ts';
+import { temporaryFolder } from './temp.ts';
+
+/** What pip needs where packages do not come from PyPI itself. */
+const PIP_VARIABLES = /^PIP_|^SSL_CERT|_proxy$/i;
+const COMMAND_TIMEOUT_MS = 300_000;
+
+export interface CommandResult {
+  code: number;
+  stdout: string;
+  stderr: string;
+  /** Milliseconds. */
+  took: number;
+}
+
+export class Installation {
+  readonly home: string;
+  readonly port: number;
+  readonly pm2: Pm2;
+  readonly #env: Record<string, string>;
+
+  private constructor(home: string, port: number, pm2: Pm2, env: Record<string, string>) {
+    this.home = home;
+    this.port = port;
+    this.pm2 = pm2;
+    this.#env = env;
+  }
+
+  static async prepare(scope: Scope): Promise<Installation> {
+    const folder = await temporaryFolder(scope, 'up');
+    // Another account runs PostgreSQL where the tests are root: it has to get in.
+    await chmod(folder, 0o755);
+    const [home, bin] = [join(folder, 'home'), join(folder, 'bin')];
+    await Promise.all([mkdir(home), mkdir(bin)]);
+    await symlink(process.execPath, join(bin, 'node'));
+    const pm2Home = join(home, '.pm2');
+    const env = {
+      ...pipEnvironment(),
+      PATH: bin,
+      HOME: home,
+      XDG_DATA_HOME: join(home, '.local', 'share'),
+      // Also the mark by which every process of it is found at the end.
+      PM2_HOME: pm2Home,
+      LANG: 'C.UTF-8',
+    };
+    const pm2 = new Pm2(scope, { home: pm2Home, userHome: home, cwd: folder });
+    return new Installation(home, await freePort(), pm2, env);
+  }
+
+  /** Folder of all that `up` makes. */
+  get folder(): string {
+    return join(this.home, '.local', 'share', 'webui-tune');
+  }
+
+  get url(): string {
+    return `http://127.0.0.1:${this.port}`;
+  }
+
+  get secretsFile(): string {
+    return join(this.folder, 'data', '.webui-tune.env');
+  }
+
+  /** A value in the secrets file. */
+  secret(name: string): string {
+    const found = new RegExp(`^${name}="(.*)"$`, 'm').exec(readFileSync(this.secretsFile, 'utf8'))?.[1];
+    if (found === undefined) throw new Error(`${this.secretsFile} has no ${name}`);
+    return found;
+  }
+
+  async writeSettings(settings: Record<string, string>): Promise<void> {
+    await mkdir(this.folder, { recursive: true });
+    const lines = Object.entries(settings).map(([name, value]) => `${name}=${value}\n`);
+    await writeFile(join(this.folder, 'open-webui.env'), lines.join(''), { mode: 0o600 });
+  }
+
+  /** `webui-tune up` with the environment that the tests share, so that pip has only the services to install. */
+  up(...args: string[]): Promise<CommandResult> {
+    const root = process.getuid?.() === 0 ? ['--service-user', 'nobody'] : [];
+    const { python } = openWebuiEnvironment();
+    return this.run('up', '--yes', '--python', python, '--port', `${this.port}`, ...root, ...args);
+  }
+
+  async run(...args: string[]): Promise<CommandResult> {
+    return this.runWith({}, ...args);
+  }
+
+  async runWith(env: Record<string, string>, ...args: string[]): Promise<CommandResult> {
+    const started = performance.now();
+    const { exitCode, stdout, stderr } = await execa(process.execPath, [CLI, ...args], {
+      cwd: this.home,
+      env: { ...this.#env, ...env },
+      extendEnv: false,
+      stdin: 'ignore',
+      reject: false,
+      timeout: COMMAND_TIMEOUT_MS,
+    });
+    return { code: exitCode ?? -1, stdout, stderr, took: performance.now() - started };
+  }
+
+  /** PM2's processes by the name of their app. */
+  async processes(): Promise<Map<string, Pm2Process[]>> {
+    const byName = new Map<string, Pm2Process[]>();
+    for (const process of await this.pm2.list()) {
+      byName.set(process.name, [...(byName.get(process.name) ?? []), process]);
+    }
+    return byName;
+  }
+
+  /** The Python workers, by what each supervisor says of its own. */
+  async workerPids(): Promise<number[]> {
+    const instances = (await this.processes()).get(APPS.cluster) ?? [];
+    return instances.map(({ pm2_env }) => Number(pm2_env.axm_options.pid));
+  }
+}
+
+function pipEnvironment(): Record<string, string> {
+  const entries = Object.entries(process.env).filter(([name]) => PIP_VARIABLES.test(name));
+  return Object.fromEntries(entries) as Record<string, string>;
+}
