@@ -48,7 +48,7 @@ await Promise.all([
   // container requires it, which costs less memory a worker than its import() path.
   build({
     ...common,
-    entryPoints: { worker: 'src/runtime/worker.ts' },
+    entryPoints: { worker: 'src/runtime/worker.ts', logrotate: 'src/runtime/logrotate.ts' },
     outdir: 'dist/runtime',
     format: 'cjs',
     outExtension: { '.js': '.cjs' },

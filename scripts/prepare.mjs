@@ -7,6 +7,7 @@ import { spawnSync } from 'node:child_process';
 import { closeSync, mkdirSync, openSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { ensureChromium } from './chromium.mjs';
 import { environments } from './environments.mjs';
 
 const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
@@ -76,14 +77,29 @@ function ensureEnvironment(key, environment) {
   run('flock', [environment.lock, process.execPath, self, '--create', key], 'inherit');
 }
 
+/** What the program itself needs. */
+function preparePackage() {
+  installPackages();
+  run('npm', ['run', '--silent', 'build'], ['ignore', process.stderr, process.stderr]);
+}
+
 function main([option, key]) {
+  if (option === '--package') {
+    preparePackage();
+    return;
+  }
   const { python, ...all } = environments();
   if (option === '--create') {
     createEnvironment(all[key], python);
     return;
   }
-  installPackages();
-  run('npm', ['run', '--silent', 'build'], ['ignore', process.stderr, process.stderr]);
+  preparePackage();
+  try {
+    ensureChromium();
+  } catch (error) {
+    // The tests that need it fail, with the same words.
+    say(error.message);
+  }
   for (const [name, environment] of Object.entries(all)) ensureEnvironment(name, environment);
 }
 

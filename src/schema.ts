@@ -169,6 +169,7 @@ export const PlanSchema = z.object({
         args: z.array(z.string()),
         cwd: z.string(),
         account: z.object({ user: z.string(), group: z.string() }).optional(),
+        schedule: z.string().optional(),
       }),
     )
     .optional()

@@ -1,5 +1,7 @@
 import { planElsewhere } from './elsewhere.ts';
+import { logRotation } from './embedded/apps.ts';
 import { embeddedServices } from './embedded/installed.ts';
+import { withConnections } from './embedded/memory.ts';
 import {
   findInterpreter,
   type Installation,
@@ -41,6 +43,8 @@ export interface TuneOptions {
   /** False: `--no-static-cache`. */
   staticCache?: boolean;
   runtime?: RuntimeChoice;
+  /** Whether an app of the file is to keep PM2's logs from filling the disk. */
+  rotateLogs?: boolean;
   /** Where the ecosystem file will be; its folder is where the env file is looked for. */
   out?: string;
   /** For tests; by default those of this process. */
@@ -98,10 +102,18 @@ export function planInstallation(
   const runtime = stableRuntime(env);
   const secrets = chooseSecretsToKeep(settings, envFile, [cwd, dataDir.path], secretsFile);
   const wishes = wishesOf(options, machine, workerWish(env, envFile));
+  const embedded = [
+    ...embeddedServices(settings, env, home),
+    ...(options.rotateLogs ? [logRotation(runtime.path)] : []),
+  ];
   const input: PlanInput = {
     machine: { ...machine, memory: { ...machine.memory, ownBytes: memoryOf('/', running) } },
     preset,
-    services: withSqliteConfig(services, installation.sqliteConfig),
+    services: withConnections(
+      withSqliteConfig(services, installation.sqliteConfig),
+      embedded,
+      machine.cpu.physicalCores,
+    ),
     settings,
     openWebui: { version: probe.package.version, python: probe.python, drivers: probe.package.drivers },
     places: {
@@ -114,7 +126,7 @@ export function planInstallation(
       ...(envFilePath !== undefined && { envFile: envFilePath }),
     },
     dataDir: dataDir.decision,
-    embedded: embeddedServices(settings, env, home),
+    embedded,
     hasLocalVectors: installation.hasLocalVectors,
     ...wishes,
     warnings: [

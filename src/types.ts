@@ -299,6 +299,8 @@ export interface EmbeddedService {
   cwd: string;
   /** As root: the ordinary account that it runs as. */
   account?: { user: string; group: string } | undefined;
+  /** A Node program that runs at these times (crontab(5)) and ends; undefined: a server. */
+  schedule?: string | undefined;
 }
 
 /** Where the pieces are; every path is absolute. */

@@ -6,6 +6,7 @@ import { embeddedPostgres, embeddedValkey, SERVICE_APPS } from '../src/embedded/
 import { maxConnections, postgresConfig, valkeyConfig } from '../src/embedded/config.ts';
 import { makeServicesFolder, placesIn, servicesFolder } from '../src/embedded/folder.ts';
 import { embeddedInUse, readInstalled, writeInstalled } from '../src/embedded/installed.ts';
+import { withConnections } from '../src/embedded/memory.ts';
 import { areInstalled, PACKAGES, programsIn, requirementsText } from '../src/embedded/packages.ts';
 import { embeddedUrls, keepPasswords } from '../src/embedded/passwords.ts';
 import { hasPostgresData } from '../src/embedded/postgres.ts';
@@ -14,7 +15,8 @@ import { faultsOf } from '../src/pm2/schema.ts';
 import { appsOf } from '../src/render/apps.ts';
 import { renderEcosystem } from '../src/render/ecosystem.ts';
 import { parseDatabaseUrl } from '../src/services/urls.ts';
-import { inputOf } from './inputs.ts';
+import { GIB, MIB } from '../src/units.ts';
+import { inputOf, machineOf, SERVICES } from './inputs.ts';
 import { settingsOf } from './settings-of.ts';
 import { temporaryFolder } from './temporary.ts';
 
@@ -173,6 +175,29 @@ describe('the apps', () => {
 
   it('are none where none are used', () => {
     expect(appsOf(makePlan(inputOf({ embedded: [] })))).toHaveLength(2);
+  });
+});
+
+describe('the memory', () => {
+  const postgres = {
+    name: 'PostgreSQL',
+    where: 'x',
+    bytes: 16 * MIB,
+    reason: 'buffers',
+    cpuShare: 0.06,
+  } as const;
+  const facts = { ...SERVICES, colocated: [postgres] };
+  const embedded = [embeddedPostgres('/s', programsIn('/s/p', 'linux', 'x64'), INSTALLED)];
+
+  it('of the connections is counted where PostgreSQL is embedded', () => {
+    expect(withConnections(facts, embedded, 4).colocated?.[0]?.bytes).toBe((16 + 4 * 25) * MIB);
+    expect(withConnections(facts, [], 4)).toBe(facts);
+  });
+
+  it('leaves fewer workers where it is scarce', () => {
+    const small = machineOf(16, 2 * GIB);
+    const workers = (services: typeof facts) => makePlan(inputOf({ machine: small, services })).workers;
+    expect(workers(withConnections(facts, embedded, 16) as typeof facts)).toBeLessThan(workers(facts));
   });
 });
 

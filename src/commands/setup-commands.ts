@@ -18,7 +18,8 @@ export function addSetupCommands(
       .command('up')
       .description(
         'install what is missing, start it, and wait until it serves; run again, it mends what is not right',
-      ),
+      )
+      .option('--static-cache', 'take --no-static-cache back'),
   )
     .option('--yes', 'ask nothing')
     .option('--dry-run', 'list every step, do nothing')
@@ -31,6 +32,7 @@ export function addSetupCommands(
       '--torch-index <url>',
       'pip index of torch; default: pip’s own (default: PyTorch’s CPU builds, without a GPU)',
     )
+    .option('--startup', 'bring it back when the machine boots (pm2 startup, pm2 save)')
     .addHelpText('after', UP_HELP)
     .action(async (options: UpOptions) => {
       const { bringUp } = await import('./up.ts');
@@ -49,6 +51,23 @@ export function addSetupCommands(
     .action(async (options: object) => {
       const { showStatus } = await import('./status.ts');
       done(await showStatus(options, terminal));
+    });
+  program
+    .command('backup')
+    .argument('<file>', 'a new file')
+    .description('save the database, the uploads and the key in one file; it may all be running')
+    .action(async (file: string) => {
+      const { makeBackup } = await import('./backup.ts');
+      done(await makeBackup(file, terminal));
+    });
+  program
+    .command('restore')
+    .argument('<file>', 'what backup has written')
+    .option('--overwrite', 'replace what is there; it is saved before')
+    .description('put a backup in its place; what has accounts is not overwritten without a word')
+    .action(async (file: string, options: { overwrite?: boolean }) => {
+      const { restore } = await import('./backup.ts');
+      done(await restore(file, options, terminal));
     });
 }
 

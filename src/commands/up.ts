@@ -1,10 +1,12 @@
 import { EXIT, type ExitCode, TuneError } from '../errors.ts';
 import { ask, canAsk } from '../io/ask.ts';
 import type { Terminal } from '../io/terminal.ts';
+import { keepSecrets } from '../settings/secrets-file.ts';
 import { addressOf } from '../up/cluster.ts';
 import { stepsOf } from '../up/index.ts';
 import { Setup, type SetupOptions } from '../up/setup.ts';
 import { previewSteps, runSteps, type StepReport } from '../up/step.ts';
+import { wantedServices } from '../up/wanted.ts';
 
 export interface UpOptions extends SetupOptions {
   yes?: boolean;
@@ -30,6 +32,7 @@ export async function bringUp(options: UpOptions, terminal: Terminal): Promise<E
   else {
     const asked = await confirm(options, preview, terminal);
     if (asked === undefined) return EXIT.ok;
+    if (!options.yes) await offerFound(setup);
     if (asked.adminEmail !== undefined) {
       setup = new Setup({ ...options, ...asked });
       steps = stepsOf(setup);
@@ -63,6 +66,21 @@ async function confirm(
     return {};
   const email = await ask('E-mail address of the administrator (empty: whoever makes the first account):');
   return email === '' ? {} : { adminEmail: email };
+}
+
+/** A Redis that is there already, and that nobody has set. */
+async function offerFound(setup: Setup): Promise<void> {
+  if (!setup.hasOpenWebui) return;
+  const { plan } = await setup.tuned();
+  const { redis } = plan.services;
+  if (redis.kind !== 'none' || redis.found === undefined || !wantedServices(plan).broker) return;
+  const question = `A Redis answers at ${redis.found}. Use it (only if no other Open WebUI does)? [y/N]`;
+  if (!/^y(?:es)?$/i.test(await ask(question))) return;
+  await keepSecrets(plan.places.secretsFile, {
+    settings: new Map([['REDIS_URL', redis.found]]),
+    once: new Map(),
+  });
+  setup.changed();
 }
 
 function lineOf({ name, state, text, took }: StepReport, { colors }: Terminal): string {

@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { APPS, RUNTIME_FILES } from '../runtime/contract.ts';
 import type { EmbeddedService } from '../types.ts';
 import { placesIn } from './folder.ts';
 import type { Installed } from './installed.ts';
@@ -32,5 +33,19 @@ export function embeddedValkey(
     args: [placesIn(services).valkeyConfig],
     cwd: services,
     ...(account && { account }),
+  };
+}
+
+/** Every five minutes: a log that grows by 1 MiB/s is 300 MiB larger by then. */
+const ROTATION = '*/5 * * * *';
+
+/** Keeps the logs of all apps from filling the disk. `runtime` is the folder of the runtime files. */
+export function logRotation(runtime: string): EmbeddedService {
+  return {
+    name: APPS.logrotate,
+    program: join(runtime, RUNTIME_FILES.logrotate),
+    args: [],
+    cwd: runtime,
+    schedule: ROTATION,
   };
 }

@@ -52,6 +52,11 @@ export class Pm2 {
     throw new TuneError(`pm2 ${args.join(' ')} failed:\n${tail.join('\n')}`, EXIT.service);
   }
 
+  /** Runs a command that may fail. */
+  attempt(...args: string[]): Promise<{ code: number | null; output: string }> {
+    return this.#spawn(args);
+  }
+
   /** All that PM2 runs; nothing is started for the answer. */
   async list(): Promise<Pm2Process[]> {
     if (!this.isRunning()) return [];

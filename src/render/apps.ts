@@ -59,8 +59,20 @@ const SERVICE_RESTART_DELAY = 500;
  * PM2's treekill would send a signal to every child of PostgreSQL, and its checkpointer panics on that (8 of 15 stops
  * under load).
  */
-export function embeddedApp({ name, program, args, cwd, account }: EmbeddedService): App {
+export function embeddedApp({ name, program, args, cwd, account, schedule }: EmbeddedService): App {
   const { cwd: folder, ...script } = scriptAt(program);
+  if (schedule !== undefined) {
+    return {
+      name,
+      ...script,
+      cwd: folder ?? cwd,
+      exec_mode: 'fork',
+      autorestart: false,
+      cron_restart: schedule,
+      pmx: false,
+      vizion: false,
+    };
+  }
   return {
     name,
     ...script,

@@ -62,6 +62,7 @@ function commentsOn(name: AppValue | undefined, plan: Plan): Readonly<Record<str
       kill_timeout: 'ms; time for that checkpoint',
       restart_delay: 'ms; after a SIGKILL the kernel still holds its memory for a moment',
       uid: 'neither runs as root',
+      cron_restart: 'it ends when it is done: PM2 shows it as stopped',
     };
   }
   if (plan.runtime === 'uvicorn') {

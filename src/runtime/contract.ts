@@ -9,6 +9,8 @@ export const APPS = {
   cluster: 'open-webui',
   /** The process that imports Open WebUI once and forks the workers. */
   preload: 'open-webui-preload',
+  /** Rotates their logs every few minutes; only in the file of `webui-tune up`. */
+  logrotate: 'open-webui-logrotate',
 } as const;
 
 /** Environment of the two apps. Every value is a string. */
@@ -59,4 +61,8 @@ export const EXIT_CANNOT_BOOT = 78;
 export const READY_SECONDS = 300;
 
 /** Files of the runtime folder, as built into dist/runtime/. */
-export const RUNTIME_FILES = { worker: 'worker.cjs', preload: 'preload/preload.py' } as const;
+export const RUNTIME_FILES = {
+  worker: 'worker.cjs',
+  preload: 'preload/preload.py',
+  logrotate: 'logrotate.cjs',
+} as const;

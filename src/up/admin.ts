@@ -13,8 +13,7 @@ export function adminStep(setup: Setup): Step {
   return {
     name: 'administrator',
     check: async () => {
-      if (adminEmail === undefined && setup.remembered.options.python === undefined) return undefined;
-      if (setup.remembered.options.python === undefined) return undefined;
+      if (!setup.hasOpenWebui) return undefined;
       const { plan } = await setup.tuned();
       const has = (name: string) => plan.settings.some(({ key }) => key === name);
       if (has('WEBUI_ADMIN_EMAIL') && has('WEBUI_ADMIN_PASSWORD')) {

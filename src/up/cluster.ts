@@ -22,8 +22,8 @@ export function clusterStep(setup: Setup): Step {
   return {
     name: 'serving',
     check: async () => {
-      const { planned, started, options } = setup.remembered;
-      if (!planned || options.python === undefined || started !== planned.content) return undefined;
+      const { planned, started } = setup.remembered;
+      if (!planned || !setup.hasOpenWebui || started !== planned.content) return undefined;
       const { plan } = await setup.tuned();
       const [processes, ready] = await Promise.all([setup.processes(), isReady(plan)]);
       const count = onlineWorkers(processes, plan);
@@ -34,10 +34,11 @@ export function clusterStep(setup: Setup): Step {
       const { planned } = setup.remembered;
       if (!planned) throw new Error('nothing was planned');
       const [{ plan }, pm2] = await Promise.all([setup.tuned(), setup.pm2()]);
-      await removeApps(pm2, await pm2.list(), [APPS.cluster, APPS.preload]);
+      await removeApps(pm2, await pm2.list(), [APPS.cluster, APPS.preload, APPS.logrotate]);
       refuseTakenPort(plan);
       await startApps(setup, pm2, plan, planned.workers, progress);
       setup.remember({ started: planned.content });
+      if (setup.remembered.startup) await pm2.run('save', '--force');
       setup.changed();
       return `${plural(planned.workers, 'worker')}: ${addressOf(plan)}`;
     },
@@ -81,10 +82,10 @@ async function startApps(
   workers: number,
   progress: (text: string) => void,
 ): Promise<void> {
-  const names = plan.runtime === 'uvicorn' ? APPS.cluster : `${APPS.preload},${APPS.cluster}`;
+  const apps = [...(plan.runtime === 'uvicorn' ? [] : [APPS.preload]), APPS.cluster, APPS.logrotate];
   const abort = new AbortController();
   // PM2 itself waits for each instance to be ready, and does not tell when one cannot be.
-  const command = pm2.runUntil(abort.signal, 'start', setup.ecosystemFile, '--only', names);
+  const command = pm2.runUntil(abort.signal, 'start', setup.ecosystemFile, '--only', apps.join(','));
   let failure: unknown;
   command.catch((error: unknown) => {
     failure = error;

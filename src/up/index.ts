@@ -1,4 +1,5 @@
 import { adminStep } from './admin.ts';
+import { bootStep } from './boot.ts';
 import { clusterStep } from './cluster.ts';
 import { planStep } from './plan-step.ts';
 import { pythonStep } from './python.ts';
@@ -9,14 +10,16 @@ import type { Step } from './step.ts';
 
 /** All that `up` sees to, in order. */
 export function stepsOf(setup: Setup): Step[] {
+  return [...serviceStepsOf(setup), adminStep(setup), planStep(setup), clusterStep(setup), bootStep(setup)];
+}
+
+/** Those until the database and the broker can be used. */
+export function serviceStepsOf(setup: Setup): Step[] {
   return [
     pythonStep(setup),
     packagesStep(setup),
     serviceDataStep(setup),
     startServicesStep(setup),
     connectServicesStep(setup),
-    adminStep(setup),
-    planStep(setup),
-    clusterStep(setup),
   ];
 }

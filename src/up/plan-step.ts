@@ -16,7 +16,7 @@ export function planStep(setup: Setup): Step {
     name: 'plan',
     check: async () => {
       const { planned, options } = setup.remembered;
-      if (!planned || options.python === undefined || !existsSync(setup.ecosystemFile)) return undefined;
+      if (!planned || !setup.hasOpenWebui || !existsSync(setup.ecosystemFile)) return undefined;
       const { plan } = await setup.tuned();
       if (planned.fingerprint !== fingerprintOf(plan, options, textOf(plan.places.envFile))) return undefined;
       return `${plural(planned.workers, 'worker')}: ${setup.ecosystemFile}`;

@@ -52,11 +52,7 @@ export function pythonStep(setup: Setup): Step {
     check: async () => {
       const found = await findEnvironment(setup);
       if (found === undefined) return undefined;
-      // Later questions must not search again, and find another one.
-      if (setup.remembered.options.python !== found) {
-        setup.remembered.options.python = found;
-        setup.changed();
-      }
+      useEnvironment(setup, found);
       const { plan } = await setup.tuned();
       return `${plan.openWebui.version}, Python ${plan.openWebui.python}: ${found}`;
     },
@@ -66,12 +62,20 @@ export function pythonStep(setup: Setup): Step {
         : `make a Python environment in ${own.folder} and install ${OPEN_WEBUI} (3 GB, from PyPI)`,
     run: async (progress) => {
       await makeEnvironment(setup, progress);
-      // By its rule: what is there is found before it is looked for.
-      delete setup.remembered.options.python;
-      setup.changed();
-      return own.python;
+      useEnvironment(setup, own.python);
+      const { plan } = await setup.tuned();
+      return `${plan.openWebui.version}, Python ${plan.openWebui.python}: ${own.python}`;
     },
   };
+}
+
+/** Later questions must not search again, and find another one. */
+function useEnvironment(setup: Setup, python: string): void {
+  if (setup.remembered.options.python !== python) {
+    setup.remembered.options.python = python;
+    setup.changed();
+  }
+  setup.hasOpenWebui = true;
 }
 
 /** The interpreter that has Open WebUI: the named one, ours, or one that is found. Undefined: there is none yet. */
@@ -81,6 +85,7 @@ async function findEnvironment(setup: Setup): Promise<string | undefined> {
   const named = setup.remembered.options.python;
   if (named !== undefined && named !== own.python) {
     const candidate = namedPython(named, surroundings);
+    if (candidate.python === setup.knownPython) return candidate.python;
     const answer = await probe(candidate.python, QUESTION, surroundings);
     // Without Open WebUI it is the one to make an environment with.
     if (answer.package) return candidate.python;

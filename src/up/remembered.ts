@@ -20,6 +20,7 @@ const Remembered = z.object({
       preset: z.string(),
       runtime: z.enum(RUNTIMES),
       preload: z.enum(PRELOAD_CHOICES),
+      staticCache: z.boolean(),
     })
     .partial(),
   /** What the ecosystem file was made from, how many workers it has, and what the apps read: the file and the env file. */
@@ -31,7 +32,7 @@ const Remembered = z.object({
 });
 
 /** What a plan takes and `up` keeps. */
-type Said = Omit<TuneOptions, 'cpus' | 'root' | 'out' | 'cwd' | 'env'>;
+type Said = Omit<TuneOptions, 'cpus' | 'root' | 'rotateLogs' | 'out' | 'cwd' | 'env'>;
 
 export interface Remembered extends Omit<z.infer<typeof Remembered>, 'options'> {
   options: Said;
@@ -64,7 +65,7 @@ export function writeRemembered(path: string, remembered: Remembered): void {
 /** What was said before, with what is said now in its place; paths are made absolute, to mean the same from anywhere. */
 export function mergeOptions(
   before: Said,
-  { python, envFile, host, port, workers, memory, preset, runtime, preload }: TuneOptions,
+  { python, envFile, host, port, workers, memory, preset, runtime, preload, staticCache }: TuneOptions,
   cwd: string,
 ): Said {
   const said: { [K in keyof Said]: Said[K] | undefined } = {
@@ -77,6 +78,7 @@ export function mergeOptions(
     preset: preset !== undefined && /[/\\]|\.ya?ml$/.test(preset) ? resolve(cwd, preset) : preset,
     runtime,
     preload,
+    staticCache,
   };
   const given = Object.entries(said).filter(([, value]) => value !== undefined);
   return { ...before, ...Object.fromEntries(given) };

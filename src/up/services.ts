@@ -33,7 +33,7 @@ export function packagesStep(setup: Setup): Step {
   return {
     name: 'services',
     check: async () => {
-      if (!(await isKnown(setup))) return undefined;
+      if (!setup.hasOpenWebui) return undefined;
       const { plan } = await setup.tuned();
       const wanted = wantedServices(plan);
       requireAnswers(plan, wanted);
@@ -85,11 +85,6 @@ async function yours(setup: Setup): Promise<string> {
   return `yours: ${used.join(', ')}`;
 }
 
-/** Whether the environment is there that can be asked. */
-async function isKnown(setup: Setup): Promise<boolean> {
-  return setup.remembered.options.python !== undefined && existsSync(setup.remembered.options.python);
-}
-
 /** Their account, folders, passwords and configuration; the database cluster. */
 export function serviceDataStep(setup: Setup): Step {
   const { services } = setup;
@@ -97,7 +92,7 @@ export function serviceDataStep(setup: Setup): Step {
   return {
     name: 'their data',
     check: async () => {
-      if (!(await isKnown(setup))) return undefined;
+      if (!setup.hasOpenWebui) return undefined;
       const { plan } = await setup.tuned();
       const wanted = wantedServices(plan);
       if (!wanted.database && !wanted.broker) return 'yours';

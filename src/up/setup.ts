@@ -30,6 +30,10 @@ export class Setup {
   readonly services: string;
   readonly ecosystemFile: string;
   readonly pm2Program: ReturnType<typeof findPm2>;
+  /** Whether the interpreter is known that has Open WebUI: before, there is nothing to plan with. */
+  hasOpenWebui = false;
+  /** The interpreter of the last run: what it has was looked at then. */
+  readonly knownPython: string | undefined;
   readonly #cwd: string;
   readonly #statePath: string;
   #remembered: Remembered;
@@ -46,6 +50,7 @@ export class Setup {
     this.ecosystemFile = join(this.folder, USUAL_NAMES[isModuleFolder(this.folder) ? 'cjs' : 'js']);
     this.#statePath = join(this.folder, 'up.json');
     const before = readRemembered(this.#statePath);
+    this.knownPython = before.planned && before.options.python;
     this.#remembered = { ...before, options: mergeOptions(before.options, given, this.#cwd) };
     this.pm2Program = findPm2(this.env, this.home);
   }
@@ -71,6 +76,7 @@ export class Setup {
   tuned(): Promise<Tuned> {
     this.#tuned ??= tune({
       ...this.remembered.options,
+      rotateLogs: true,
       // Beside it an env file is looked for.
       out: this.ecosystemFile,
       cwd: this.#cwd,

@@ -62,7 +62,7 @@ export function startServicesStep(setup: Setup): Step {
 }
 
 async function wantedOrUndefined(setup: Setup): Promise<Wanted | undefined> {
-  if (setup.remembered.options.python === undefined) return undefined;
+  if (!setup.hasOpenWebui) return undefined;
   return wantedServices((await setup.tuned()).plan);
 }
 

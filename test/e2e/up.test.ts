@@ -1,10 +1,13 @@
 /** One command on a machine with Node and Python alone, and what a person does then. */
-import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
-import { join } from 'node:path';
+import { once } from 'node:events';
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { basename, join } from 'node:path';
 import pg from 'pg';
 import { createClient } from 'redis';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { SERVICE_APPS } from '../../src/embedded/apps.ts';
+import { packagesFolder } from '../../src/embedded/packages.ts';
 import { EXIT } from '../../src/errors.ts';
 import { APPS } from '../../src/runtime/contract.ts';
 import { ChatPage, startBrowser } from '../kit/browser.ts';
@@ -51,8 +54,8 @@ describe.sequential('webui-tune up', () => {
   it('lists every step, and does none, with --dry-run', async () => {
     const { code, stdout } = await up('--dry-run');
     expect(code).toBe(EXIT.ok);
-    expect(stdout.split('\n').map((line) => line.slice(0, 3).trim())).toEqual([
-      ...['✓', '•', '•', '•', '•', '•', '•', '•'],
+    expect(stdout.split('\n').map((line) => line.slice(0, 1))).toEqual([
+      ...['✓', '•', '•', '•', '•', '•', '•', '•', '✓'],
     ]);
     expect(readdirSync(installation.home)).toEqual([]);
   });
@@ -79,6 +82,11 @@ describe.sequential('webui-tune up', () => {
         HF_HUB_OFFLINE: '1',
         OFFLINE_MODE: 'true',
       });
+      // What a run leaves that was killed half-way.
+      const services = join(installation.folder, 'services');
+      for (const name of ['postgres.unfinished', `${basename(packagesFolder(services))}.unfinished`]) {
+        mkdirSync(join(services, name, 'half'), { recursive: true });
+      }
       first = await up();
       expect(first.stderr + first.stdout).toContain(installation.url);
       expect(first.code).toBe(EXIT.ok);
@@ -88,7 +96,10 @@ describe.sequential('webui-tune up', () => {
         [APPS.cluster, APPS.preload, SERVICE_APPS.postgres, SERVICE_APPS.valkey].sort(),
       );
       expect(apps.get(APPS.cluster)).toHaveLength(WORKERS);
-      for (const { pm2_env } of [...apps.values()].flat()) expect(pm2_env.status).toBe('online');
+      for (const { name, pm2_env } of [...apps.values()].flat()) {
+        // This one has run, and will run again.
+        expect([name, pm2_env.status]).toEqual([name, name === APPS.logrotate ? 'stopped' : 'online']);
+      }
     },
     START_TIMEOUT,
   );
@@ -155,7 +166,7 @@ let chatAddress: string;
 describe.sequential('a person', () => {
   it('signs in, chats, and asks about a document, in a browser', async () => {
     const browser = await startBrowser(scope);
-    const chat = await ChatPage.signIn(browser, installation.url, credentials());
+    const chat = await ChatPage.signIn(browser, installation.url, { ...credentials(), isFirst: true });
     await chat.ask('good morning', wholeAnswer('good morning', upstream.pace));
     chatAddress = chat.page.url();
     expect(chatAddress).toMatch(/\/c\/[0-9a-f-]{36}$/);
@@ -288,6 +299,60 @@ async function servesAgain(): Promise<void> {
   });
 }
 
+describe.sequential('a backup', () => {
+  const file = () => join(installation.home, 'backup.tar');
+
+  it('is one private file, and never overwrites one', async () => {
+    const made = await installation.run('backup', file());
+    expect(made.stderr).toContain('saved: the database, 1 upload and the key');
+    expect([made.code, made.stdout.trim()]).toEqual([EXIT.ok, file()]);
+    expect(statSync(file()).mode & 0o777).toBe(0o600);
+    const again = await installation.run('backup', file());
+    expect([again.code, again.stderr]).toEqual([EXIT.output, expect.stringContaining('is there already')]);
+    expect(readdirSync(installation.folder).filter((name) => name.startsWith('backup-'))).toEqual([]);
+  });
+
+  it('is not restored over accounts without a word, nor from half a file', async () => {
+    const refused = await installation.run('restore', file());
+    expect([refused.code, refused.stderr]).toEqual([EXIT.usage, expect.stringContaining('--overwrite')]);
+    const half = join(installation.home, 'half.tar');
+    writeFileSync(half, readFileSync(file()).subarray(0, statSync(file()).size / 2));
+    const broken = await installation.run('restore', half, '--overwrite');
+    expect([broken.code, broken.stderr]).toEqual([
+      EXIT.usage,
+      expect.stringContaining('nothing was changed'),
+    ]);
+    await servesAgain();
+  });
+
+  it(
+    'brings back what was lost since',
+    async () => {
+      const ui = await OpenWebui.signIn(installation.url, credentials());
+      const id = chatAddress.split('/').at(-1);
+      await ui.call('DELETE', `/api/v1/chats/${id}`);
+      await ui.call('DELETE', '/api/v1/files/all');
+      expect(readdirSync(join(installation.folder, 'data', 'uploads'))).toEqual([]);
+      const { code, stderr } = await installation.run('restore', file(), '--overwrite');
+      expect(stderr).toContain('what was there is kept in');
+      expect(code).toBe(EXIT.ok);
+      expect(readdirSync(join(installation.folder, 'data', 'uploads'))).toHaveLength(1);
+      // With the same key, the session from before is still good.
+      await ui.call('GET', `/api/v1/chats/${id}`);
+      await expectDocument();
+    },
+    START_TIMEOUT,
+  );
+});
+
+/** The document that was uploaded, by its words. */
+async function expectDocument(): Promise<void> {
+  const ui = await OpenWebui.signIn(installation.url, credentials());
+  const files = await ui.call<{ items?: { id: string; filename: string }[] }>('GET', '/api/v1/files/');
+  const document = (files.items ?? []).find(({ filename }) => filename === 'notes.txt');
+  expect(await ui.query(`file-${document?.id}`, 'code word of the harbour')).toEqual([DOCUMENT]);
+}
+
 describe.sequential('webui-tune down', () => {
   it('stops everything', async () => {
     expect((await installation.run('status')).code).toBe(EXIT.ok);
@@ -301,6 +366,31 @@ describe.sequential('webui-tune down', () => {
   });
 
   it(
+    'does not start beside a stranger, nor on data of another version',
+    async () => {
+      const stranger = createServer().listen(installation.port, '127.0.0.1');
+      await once(stranger, 'listening');
+      const taken = await up();
+      stranger.close();
+      expect([taken.code, taken.stderr]).toEqual([
+        EXIT.service,
+        expect.stringMatching(new RegExp(`port ${installation.port} is in use by process ${process.pid}`)),
+      ]);
+      await installation.run('down');
+      const version = join(installation.folder, 'services', 'postgres', 'PG_VERSION');
+      writeFileSync(version, '17\n');
+      const old = await up();
+      writeFileSync(version, '18\n');
+      expect([old.code, old.stderr]).toEqual([
+        EXIT.service,
+        expect.stringContaining('made by PostgreSQL 17'),
+      ]);
+      expect(await installation.pm2.list()).toEqual([]);
+    },
+    START_TIMEOUT,
+  );
+
+  it(
     'keeps the chat and the document',
     async () => {
       expect((await up()).code).toBe(EXIT.ok);
@@ -309,10 +399,7 @@ describe.sequential('webui-tune down', () => {
       await chat.open(chatAddress);
       await chat.page.getByText(wholeAnswer('good morning', upstream.pace)).first().waitFor();
       await browser.close();
-      const ui = await OpenWebui.signIn(installation.url, credentials());
-      const files = await ui.call<{ items?: { id: string; filename: string }[] }>('GET', '/api/v1/files/');
-      const document = (files.items ?? []).find(({ filename }) => filename === 'notes.txt');
-      expect(await ui.query(`file-${document?.id}`, 'code word of the harbour')).toEqual([DOCUMENT]);
+      await expectDocument();
     },
     START_TIMEOUT,
   );

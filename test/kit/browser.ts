@@ -1,28 +1,17 @@
 /** A real browser on Open WebUI's page, used as a person does (0.12.4). */
-import { existsSync } from 'node:fs';
 import { type Browser, chromium, type Page } from 'playwright-core';
-import { findOnPath } from '../../src/openwebui/path.ts';
+import { findChromium } from '../../scripts/chromium.mjs';
 import type { Scope } from './scope.ts';
-
-const NAMES = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable'];
 
 /** A page of a machine with other work takes long to come up. */
 const PAGE_TIMEOUT_MS = 60_000;
 
-/** The Chromium of this machine; an error says how to get one. */
-export function findChromium(): string {
-  const named = process.env.WEBUI_TUNE_TEST_CHROMIUM;
-  if (named !== undefined && existsSync(named)) return named;
-  const found = NAMES.map((name) => findOnPath(name, process.env.PATH)).find((path) => path !== undefined);
-  if (found !== undefined) return found;
-  throw new Error(
-    'no Chromium: node scripts/chromium.mjs installs one (Debian), or set WEBUI_TUNE_TEST_CHROMIUM to its program',
-  );
-}
-
 export async function startBrowser(scope: Scope): Promise<Browser> {
+  const executablePath = findChromium();
+  if (executablePath === undefined)
+    throw new Error('no Chromium: node scripts/chromium.mjs says how to get one');
   const browser = await chromium.launch({
-    executablePath: findChromium(),
+    executablePath,
     headless: true,
     // Root has no sandbox; and the shared memory of a container is small.
     args: ['--no-sandbox', '--disable-dev-shm-usage'],
@@ -38,11 +27,11 @@ export class ChatPage {
     this.page = page;
   }
 
-  /** Signs in by the form, and closes what greets a new user. */
+  /** Signs in by the form; the first time, closes what greets a new user. */
   static async signIn(
     browser: Browser,
     url: string,
-    { email, password }: { email: string; password: string },
+    { email, password, isFirst = false }: { email: string; password: string; isFirst?: boolean },
   ): Promise<ChatPage> {
     const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, locale: 'en-US' });
     const page = await context.newPage();
@@ -52,9 +41,8 @@ export class ChatPage {
     await page.locator('input[type=password]').fill(password);
     await page.locator('button[type=submit]').click();
     await page.locator('#chat-input').waitFor();
-    const greeting = page.getByRole('button', { name: /Okay, Let.s Go!/ });
-    // It comes after the page: once for each user and version.
-    await greeting.click({ timeout: 5_000 }).catch(() => undefined);
+    // An administrator is told once what is new in this version, some time after the page has come.
+    if (isFirst) await page.getByRole('button', { name: /Okay, Let.s Go!/ }).click();
     return new ChatPage(page);
   }
 

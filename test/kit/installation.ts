@@ -3,6 +3,8 @@ import { readFileSync } from 'node:fs';
 import { chmod, mkdir, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { execa } from 'execa';
+import { environments } from '../../scripts/environments.mjs';
+import { findOnPath } from '../../src/openwebui/path.ts';
 import { APPS } from '../../src/runtime/contract.ts';
 import { CLI, openWebuiEnvironment } from './environment.ts';
 import { Pm2, type Pm2Process } from './pm2.ts';
@@ -85,8 +87,11 @@ export class Installation {
   /** `webui-tune up` with the environment that the tests share, so that pip has only the services to install. */
   up(...args: string[]): Promise<CommandResult> {
     const root = process.getuid?.() === 0 ? ['--service-user', 'nobody'] : [];
-    const { python } = openWebuiEnvironment();
-    return this.run('up', '--yes', '--python', python, '--port', `${this.port}`, ...root, ...args);
+    // The long form installs Open WebUI too; torch comes from where pip's own settings say.
+    const python = process.env.WEBUI_TUNE_TEST_PIP
+      ? ['--python', basePython(), '--torch-index', 'default']
+      : ['--python', openWebuiEnvironment().python];
+    return this.run('up', '--yes', ...python, '--port', `${this.port}`, ...root, ...args);
   }
 
   async run(...args: string[]): Promise<CommandResult> {
@@ -125,4 +130,10 @@ export class Installation {
 function pipEnvironment(): Record<string, string> {
   const entries = Object.entries(process.env).filter(([name]) => PIP_VARIABLES.test(name));
   return Object.fromEntries(entries) as Record<string, string>;
+}
+
+/** The interpreter that the tests' own environment was made with. */
+export function basePython(): string {
+  const { command } = environments().python;
+  return findOnPath(command, process.env.PATH) ?? command;
 }

@@ -1,0 +1,59 @@
+/**
+ * The browser of the end-to-end tests: finds one, or installs Debian's. `node scripts/chromium.mjs` says which; where
+ * neither is possible it says what to do, and fails, as the tests that need it do.
+ */
+import { spawnSync } from 'node:child_process';
+import { accessSync, constants } from 'node:fs';
+import { delimiter, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const NAMES = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable'];
+
+/** Path of a Chromium: $WEBUI_TUNE_TEST_CHROMIUM, or on PATH. Undefined: there is none. */
+export function findChromium() {
+  const folders = (process.env.PATH ?? '').split(delimiter);
+  const onPath = NAMES.flatMap((name) => folders.map((folder) => join(folder, name)));
+  return [process.env.WEBUI_TUNE_TEST_CHROMIUM, ...onPath].find((path) => path && isExecutable(path));
+}
+
+/** The same, after an attempt to install it. Throws an error that says what to do. */
+export function ensureChromium() {
+  const found = findChromium();
+  if (found) return found;
+  if (process.getuid?.() === 0 && findProgram('apt-get')) {
+    const options = { stdio: ['ignore', process.stderr, process.stderr] };
+    const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
+    spawnSync('apt-get', ['update', '-qq'], { ...options, env });
+    spawnSync('apt-get', ['install', '-y', '-qq', '--no-install-recommends', 'chromium'], {
+      ...options,
+      env,
+    });
+  }
+  const installed = findChromium();
+  if (installed) return installed;
+  throw new Error(
+    'no Chromium for the tests in a browser: install one (Debian: apt-get install chromium), or set WEBUI_TUNE_TEST_CHROMIUM to its program',
+  );
+}
+
+function findProgram(name) {
+  return (process.env.PATH ?? '').split(delimiter).some((folder) => isExecutable(join(folder, name)));
+}
+
+function isExecutable(path) {
+  try {
+    accessSync(path, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  try {
+    process.stdout.write(`${ensureChromium()}\n`);
+  } catch (error) {
+    process.stderr.write(`${error.message}\n`);
+    process.exitCode = 1;
+  }
+}

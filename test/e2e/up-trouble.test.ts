@@ -1,0 +1,80 @@
+/** What `webui-tune up` says where it cannot go on, and what it leaves. */
+import { chmodSync, existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { EXIT } from '../../src/errors.ts';
+import { openWebuiEnvironment } from '../kit/environment.ts';
+import { basePython, Installation } from '../kit/installation.ts';
+import { useScope } from '../kit/vitest.ts';
+
+const scope = useScope();
+let installation: Installation;
+
+beforeAll(async () => {
+  installation = await Installation.prepare(scope);
+});
+
+/** A folder for PATH with a Python that says it is of this version. */
+function pythonThatIs(version: string): string {
+  const bin = join(installation.home, '..', `python-${version}`);
+  mkdirSync(bin, { recursive: true });
+  writeFileSync(join(bin, 'python3'), `#!/bin/sh\necho ${version}\n`);
+  chmodSync(join(bin, 'python3'), 0o755);
+  return bin;
+}
+
+describe.sequential('without what it needs', () => {
+  it('says that there is no Python', async () => {
+    const { code, stderr } = await installation.run('up', '--yes');
+    expect(stderr).toContain('needs Python 3.11 or 3.12: no Python on PATH');
+    expect(stderr).toContain('uv python install 3.12');
+    expect(code).toBe(EXIT.openWebui);
+    expect(readdirSync(installation.home)).toEqual([]);
+  });
+
+  it('says which Python is out of range', async () => {
+    const PATH = pythonThatIs('3.13.1');
+    const { code, stderr } = await installation.runWith({ PATH }, 'up', '--yes');
+    expect(stderr).toContain(`${join(PATH, 'python3')} is 3.13.1`);
+    expect(code).toBe(EXIT.openWebui);
+    expect(readdirSync(installation.home)).toEqual([]);
+  });
+
+  it('says that pip reaches no index, and goes on from there', async () => {
+    const offline = {
+      PATH: process.env.PATH ?? '',
+      PIP_CONFIG_FILE: '/dev/null',
+      PIP_INDEX_URL: 'http://127.0.0.1:9/simple',
+      PIP_RETRIES: '1',
+      PIP_FIND_LINKS: '',
+    };
+    const args = ['up', '--yes', '--python', basePython()];
+    const { code, stderr } = await installation.runWith(offline, ...args);
+    expect(stderr).toContain('pip did not reach its package index');
+    expect(code).toBe(EXIT.service);
+    const venv = join(installation.folder, 'venv');
+    expect(existsSync(join(venv, 'bin', 'python'))).toBe(true);
+    const again = await installation.runWith(offline, ...args);
+    expect(again.stderr).toContain(`go on installing`);
+    expect(again.code).toBe(EXIT.service);
+  });
+
+  it('says that a service of the user’s is down, and starts nothing in its place', async () => {
+    const env = { DATABASE_URL: 'postgresql://u:secret@127.0.0.1:9/d', REDIS_URL: 'redis://127.0.0.1:9/0' };
+    const { python } = openWebuiEnvironment();
+    const { code, stderr } = await installation.runWith(env, 'up', '--yes', '--python', python);
+    expect(stderr).toContain('PostgreSQL at 127.0.0.1:9/d does not answer');
+    expect(stderr).not.toContain('secret');
+    expect(code).toBe(EXIT.service);
+    expect(existsSync(join(installation.folder, 'services'))).toBe(false);
+  });
+
+  it('says that nothing is set up to be saved', async () => {
+    for (const command of ['backup', 'restore']) {
+      const { code, stderr } = await installation.run(command, join(installation.home, 'file.tar'));
+      expect([code, stderr]).toEqual([EXIT.service, expect.stringContaining('nothing is set up yet')]);
+    }
+    expect((await installation.run('status')).code).toBe(EXIT.service);
+    expect((await installation.run('down')).code).toBe(EXIT.ok);
+  });
+});
