@@ -5,7 +5,7 @@ import type { App } from './render/apps.ts';
 import type { TuneOptions } from './tune.ts';
 
 /** What the flags of the command line say, for this machine and without a file to write. */
-export type SizeOptions = Omit<TuneOptions, 'out' | 'root'>;
+export type SizeOptions = Omit<TuneOptions, 'out' | 'root' | 'rotateLogs'>;
 
 /**
  * PM2's apps, sized to this machine at this moment; for a configuration file, which PM2 loads with `require` and which
