@@ -15,6 +15,10 @@ export const EXIT = {
   output: 6,
   /** Something could not be installed, started, reached or stopped, or does not serve. */
   service: 7,
+  /** `doctor` has warnings, and nothing worse. */
+  doubtful: 8,
+  /** `doctor` has found something that does not work. */
+  unhealthy: 9,
 } as const;
 
 export type ExitCode = (typeof EXIT)[keyof typeof EXIT];
@@ -29,6 +33,8 @@ export const EXIT_MEANINGS: readonly (readonly [ExitCode, string])[] = [
   [EXIT.machine, 'too little memory for one worker'],
   [EXIT.output, 'the result could not be written'],
   [EXIT.service, 'something could not be installed, started or stopped, or does not serve'],
+  [EXIT.doubtful, 'doctor: warnings, no errors'],
+  [EXIT.unhealthy, 'doctor: errors'],
 ];
 
 /**

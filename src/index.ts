@@ -1,4 +1,6 @@
 /** The library: the same steps as the command line, one by one. */
+export { CHECKS } from './doctor/checks/index.ts';
+export { type DoctorReport, DoctorSchema } from './doctor/schema.ts';
 export { EXIT, type ExitCode, TuneError } from './errors.ts';
 export { readMachine } from './machine/index.ts';
 export { makePlan } from './plan/index.ts';

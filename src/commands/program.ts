@@ -7,6 +7,7 @@ import { FORMATS } from '../render/formats.ts';
 import { PRELOAD_CHOICES } from '../runtime/contract.ts';
 import { RUNTIMES } from '../types.ts';
 import { parsePercent, parseSize } from '../units.ts';
+import { addDoctorCommand } from './doctor-command.ts';
 import { type EcosystemOptions, printEcosystem } from './ecosystem.ts';
 import { addSetupCommands } from './setup-commands.ts';
 import { addUpgradeCommand } from './upgrade.ts';
@@ -86,6 +87,7 @@ export function makeProgram(terminal: Terminal, done: (code: ExitCode) => void):
     )
     .action(async (options: EcosystemOptions) => done(await printEcosystem(options, terminal)));
   addSetupCommands(program, addPlanOptions, terminal, done);
+  addDoctorCommand(program, addPlanOptions, terminal, done);
   addUpgradeCommand(program, terminal, done);
   return program;
 }

@@ -47,6 +47,8 @@ export function valkeyConfig(port: number, password: string, data: string): stri
     'save ""',
     'appendonly yes',
     'appendfsync everysec',
+    '# One large event must not end the subscription of every worker (the default is 32 MB).',
+    'client-output-buffer-limit pubsub 1gb 256mb 180',
     'daemonize no',
     '',
   ].join('\n');

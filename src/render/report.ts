@@ -93,7 +93,7 @@ function isWorthTelling({ key }: PlannedSetting): boolean {
 }
 
 /** Values may hold anything; a terminal must not obey them. */
-function visible(text: string): string {
+export function visible(text: string): string {
   return text.replace(
     /\p{Cc}|\p{Cf}|\p{Zl}|\p{Zp}/gu,
     (character) => JSON.stringify(character).slice(1, -1) || '?',

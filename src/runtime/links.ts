@@ -163,6 +163,8 @@ export class PreloadLink {
 /** One Python worker: its control channel and its output. */
 export class WorkerLink {
   pid: number | undefined;
+  /** Digests of the ids that no two workers may have in common. */
+  identity = '';
   /** MiB of private memory when it had just become ready. */
   firstMemory: number | undefined;
   readonly #channels: Channels;
@@ -195,6 +197,7 @@ export class WorkerLink {
     switch (frame.type) {
       case 'ready':
         this.pid = Number(frame.pid);
+        this.identity = String(frame.identity ?? '');
         return this.#events.onReady();
       case 'beat':
         return this.#events.onBeat();

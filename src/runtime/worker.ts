@@ -220,6 +220,7 @@ function publish(): void {
       'Shared memory': { value: memory.shared.toFixed(0), unit: 'MiB' },
       'Preload level': { value: level },
       Generation: { value: current.worker.generation.name },
+      ...(current.link.identity && { Identity: { value: current.link.identity } }),
     },
   });
   enforceMemoryLimit(current.worker, current.link, memory.private);

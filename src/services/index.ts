@@ -10,17 +10,19 @@ import { databaseUrl, parseDatabaseUrl, readDatabaseUrl } from './urls.ts';
  * answer is a fact, not an error; TuneError is for settings that cannot work at all.
  */
 export async function askServices(settings: Settings): Promise<ServiceFacts> {
-  const [database, redis, chroma, ollama] = await Promise.all([
+  const [database, redis, chroma] = await Promise.all([
     askDatabase(settings),
     askRedis(settings),
     askChroma(settings),
-    askOllama(settings),
   ]);
-  const colocated = [
-    ...colocatedOf(settings, { database, redis, ...(chroma && { chroma }) }),
-    ...(ollama ? [ollama] : []),
-  ];
-  return { database, redis, ...(chroma && { chroma }), ...(colocated.length > 0 && { colocated }) };
+  return withColocated(settings, { database, redis, ...(chroma && { chroma }) });
+}
+
+/** What was asked, and what of it is on this machine; looks for an Ollama too. */
+export async function withColocated(settings: Settings, asked: ServiceFacts): Promise<ServiceFacts> {
+  const ollama = await askOllama(settings);
+  const colocated = [...colocatedOf(settings, asked), ...(ollama ? [ollama] : [])];
+  return { ...asked, ...(colocated.length > 0 && { colocated }) };
 }
 
 /** Those that answered, from this machine. */
@@ -52,7 +54,8 @@ function hostOf(url: string | undefined): string {
   return url && URL.canParse(url) ? new URL(url).hostname : '';
 }
 
-async function askDatabase(settings: Settings): Promise<DatabaseFacts> {
+/** Asks the configured database. Throws TuneError for a URL that Open WebUI would die of. */
+export async function askDatabase(settings: Settings): Promise<DatabaseFacts> {
   const text = databaseUrl(settings);
   if (text === undefined) return { kind: 'sqlite' };
   const url = readDatabaseUrl('DATABASE_URL', text);

@@ -63,11 +63,12 @@ class ForkServer:
         self._stopping = False
         self._port_missed = False
         self._abandoned_at: float | None = None
+        self._wakeup: tuple[socket.socket, ...] = ()
 
     def run(self) -> None:
         """Serve until PM2 says stop, or is gone. The workers live on: their supervisors end them."""
-        wake, waker = socket.socketpair()
-        for end in (wake, waker):
+        wake, waker = self._wakeup = socket.socketpair()
+        for end in self._wakeup:
             end.setblocking(False)
         signal.set_wakeup_fd(waker.fileno(), warn_on_full_buffer=False)
         for number_ in (signal.SIGCHLD, signal.SIGINT, signal.SIGTERM):
@@ -295,6 +296,8 @@ class ForkServer:
             for connection in self._connections:
                 connection.socket.close()
             self._acceptor.close()
+            for end in self._wakeup:
+                end.close()
             self._pm2.close()
             os.close(self._lock)
             code = run_worker(job)

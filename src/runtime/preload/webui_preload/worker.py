@@ -5,6 +5,7 @@ import atexit
 import ctypes
 import faulthandler
 import gc
+import hashlib
 import importlib
 import logging
 import os
@@ -15,7 +16,7 @@ import sys
 import traceback
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
+from types import FrameType, ModuleType
 
 from .drain import App
 from .generation import Generation
@@ -98,7 +99,7 @@ def _serve(job: Job) -> int:
         tasks.tasks,
         job.control,
         job.drain_seconds,
-        {"type": "ready", "pid": os.getpid()},
+        {"type": "ready", "pid": os.getpid(), "identity": _identity(environment)},
         lambda: _offer(job),
         _end_in_time,
         ServiceWatch(os.environ).start,
@@ -129,6 +130,13 @@ def _take_over_output(stdout: socket.socket, stderr: socket.socket) -> None:
     for name in ("stdout", "stderr"):
         getattr(sys, name).reconfigure(line_buffering=True)
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+
+
+def _identity(environment: ModuleType) -> str:
+    """Digests of socket.io's id and of Open WebUI's own, for `webui-tune doctor` to compare with other workers'."""
+    manager = importlib.import_module("open_webui.socket.main").sio.manager
+    ids = (getattr(manager, "host_id", ""), environment.INSTANCE_ID)
+    return " ".join(hashlib.sha256(str(value).encode()).hexdigest()[:12] for value in ids if value)
 
 
 def _name_process() -> None:

@@ -1,0 +1,157 @@
+import { overruledByDatabase } from '../../plan/persisted.ts';
+import { connectionBudget, connectionsOf, leastPools } from '../../plan/pools.ts';
+import { usesPgvector } from '../../plan/services.ts';
+import type { Setting } from '../../types.ts';
+import { check, error, ok, warning } from '../check.ts';
+import { severalWorkersNeed } from './several.ts';
+
+/** File systems of other machines: SQLite's locks do not hold there. */
+const NETWORK = /^(?:nfs|cifs|smb|ceph|glusterfs|9p|fuse\.sshfs|fuse\.s3fs|afs)/;
+
+/** Keys that are listed; the others are counted. */
+const SHOWN_KEYS = 3;
+
+export const databaseChecks = [
+  check({
+    id: 'database.answers',
+    title: 'The database answers',
+    why: 'nothing starts without it, and every request fails',
+    source: 'open_webui/env.py, DATABASE_URL; open_webui/main.py, /ready',
+    needs: ['database'],
+    about: 'database',
+    run: ({ database }) => {
+      if (database.kind !== 'postgresql') return ok(database.kind);
+      if (database.answer.up) return ok(`PostgreSQL ${database.answer.version} at ${database.where}`);
+      return error(
+        `${database.where} does not answer: ${database.answer.reason}`,
+        'start it, or mend DATABASE_URL; the workers go on by themselves once it answers',
+      );
+    },
+  }),
+  check({
+    id: 'database.shared',
+    title: 'Several workers have PostgreSQL',
+    why: '"database is locked", and automations that run twice: only PostgreSQL locks what workers claim',
+    source: 'open_webui/models/automations.py; open_webui/utils/timers.py',
+    needs: ['installation', 'interpreter', 'services', 'effective', 'workers'],
+    run: (facts) => severalWorkersNeed('PostgreSQL', facts),
+  }),
+  check({
+    id: 'database.local-disk',
+    title: 'SQLite is on a disk of this machine',
+    why: 'requests that take minutes, and a file that breaks: locks over a network do not hold',
+    source: 'sqlite.org/faq.html#q5; open-webui/open-webui#23939',
+    needs: ['database', 'files'],
+    run: ({ database, files: { dataDir } }) => {
+      if (database.kind !== 'sqlite') return ok('it is not SQLite');
+      if (!NETWORK.test(dataDir.fileSystem)) return ok(`it is on ${dataDir.fileSystem || 'a local disk'}`);
+      return error(
+        `${dataDir.path} is on ${dataDir.fileSystem}`,
+        'set DATABASE_URL to a PostgreSQL, or DATA_DIR to a local disk',
+      );
+    },
+  }),
+  check({
+    id: 'database.version',
+    title: 'The database is of the installed version',
+    why: 'an older one is migrated at the next start of the preload process; a newer one cannot be served at all',
+    source: 'open_webui/migrations; docs.openwebui.com, "Updates and Migrations"',
+    needs: ['schema', 'expected'],
+    uses: ['cluster'],
+    run: ({ schema: { revisions }, expected: { heads, revisions: all }, cluster }) => {
+      if (!revisions || revisions.length === 0) return ok('it is new: the first start makes its tables');
+      const unknown = revisions.filter((id) => !all.includes(id));
+      if (unknown.length > 0) {
+        return error(
+          `it is at ${unknown.join(', ')}, which the installed version does not know: a newer one has migrated it`,
+          'install that version again, or put the backup of before the upgrade back',
+        );
+      }
+      if (heads.every((head) => revisions.includes(head))) return ok(`at ${revisions.join(', ')}`);
+      const found = `it is at ${revisions.join(', ')}, the installed version at ${heads.join(', ')}`;
+      return cluster && cluster.workers.length > 0
+        ? error(`${found}, and workers serve it`, 'pm2 restart open-webui-preload open-webui')
+        : warning(`${found}: the next start migrates it`, 'make a backup before you start it');
+    },
+  }),
+  check({
+    id: 'database.config',
+    title: 'Its settings are complete',
+    why: 'what is missing is written by each worker that starts: two at once, and one ends with "config_pkey"',
+    source: 'open_webui/models/config.py, seed_defaults; open-webui/open-webui#29851',
+    needs: ['schema', 'expected', 'effective'],
+    run: ({ schema: { configKeys }, expected, effective }) => {
+      if (!configKeys) return ok('it is new: the first worker writes them, alone');
+      if (effective.get('ENABLE_PERSISTENT_CONFIG')?.toLowerCase() === 'false')
+        return ok('they are not kept');
+      const there = new Set(configKeys);
+      const keepsOauth = effective.get('ENABLE_OAUTH_PERSISTENT_CONFIG')?.toLowerCase() === 'true';
+      const missing = expected.configKeys.filter(
+        (key) => !there.has(key) && (keepsOauth || !key.startsWith('oauth.')),
+      );
+      if (missing.length === 0) return ok(`${configKeys.length} rows`);
+      const shown = missing.slice(0, SHOWN_KEYS).join(', ');
+      return warning(
+        `${missing.length} of ${expected.configKeys.length} are missing (${shown}${missing.length > SHOWN_KEYS ? ', …' : ''})`,
+        'pm2 restart open-webui-preload: its first worker writes them before the second one starts',
+      );
+    },
+  }),
+  check({
+    id: 'database.overruled',
+    title: 'Your settings are in force',
+    why: 'after the first start the database wins: a change of the environment has no effect',
+    source: 'open_webui/models/config.py; open-webui/open-webui#7560',
+    needs: ['database', 'installation'],
+    run: ({ database, installation }) => {
+      const overruled = overruledByDatabase(installation.settings, database);
+      return overruled.length === 0
+        ? ok('the database says nothing else')
+        : overruled.map((text) =>
+            warning(text.split('. Change')[0] ?? text, 'change it in the administration settings'),
+          );
+    },
+  }),
+  check({
+    id: 'database.connections',
+    title: 'It has connections for all workers',
+    why: '"too many clients": each worker has two engines, and a third for pgvector',
+    source: 'open_webui/internal/db.py; open_webui/retrieval/vector/dbs/pgvector.py',
+    needs: ['database', 'effective', 'workers', 'interpreter', 'installation', 'services'],
+    run: ({ database, effective, workers, interpreter, installation, services }) => {
+      const budget = connectionBudget(database);
+      if (!budget) return ok('it is not PostgreSQL, or does not say');
+      // As the workers will have it: what the file computes is as good as set.
+      const settings = new Map(
+        [...effective].map(([key, value]): [string, Setting] => [
+          key,
+          { value, source: 'env file', secret: false },
+        ]),
+      );
+      const vectors = usesPgvector({
+        settings,
+        services,
+        hasLocalVectors: installation.hasLocalVectors,
+        hasPgvectorDriver: interpreter.probe.package.drivers.pgvector ?? false,
+      });
+      const each = connectionsOf(leastPools(settings, vectors));
+      const needed = each * (workers.count + 1);
+      const found = `${workers.count} + 1 workers may open ${needed}, and there are ${budget.connections} (${budget.reason})`;
+      if (needed <= budget.connections) return ok(found);
+      return error(found, 'ALTER SYSTEM SET max_connections = 300, and restart PostgreSQL; or plan anew');
+    },
+  }),
+  check({
+    id: 'database.pool',
+    title: 'The pool’s settings are read',
+    why: 'without DATABASE_POOL_SIZE the other pool settings are ignored: "QueuePool limit of size 5 overflow 10"',
+    source: 'open_webui/internal/db.py',
+    needs: ['effective'],
+    run: ({ effective }) => {
+      const others = ['MAX_OVERFLOW', 'TIMEOUT', 'RECYCLE'].map((part) => `DATABASE_POOL_${part}`);
+      const set = others.filter((name) => effective.get(name));
+      if (effective.get('DATABASE_POOL_SIZE') || set.length === 0) return ok('they are');
+      return warning(`${set.join(', ')} without DATABASE_POOL_SIZE`, 'DATABASE_POOL_SIZE=8');
+    },
+  }),
+];

@@ -1,0 +1,29 @@
+import type { Check } from '../check.ts';
+import { clusterChecks } from './cluster.ts';
+import { databaseChecks } from './database.ts';
+import { ecosystemChecks } from './ecosystem.ts';
+import { fileChecks } from './files.ts';
+import { machineChecks } from './machine.ts';
+import { originChecks } from './origins.ts';
+import { pm2Checks } from './pm2.ts';
+import { pythonChecks } from './python.ts';
+import { redisChecks } from './redis.ts';
+import { redisServerChecks } from './redis-server.ts';
+import { settingsChecks } from './settings.ts';
+import { vectorChecks } from './vectors.ts';
+
+/** All checks, in the order of the report: what must be there first, first. */
+export const CHECKS: readonly Check[] = [
+  ...pythonChecks,
+  ...settingsChecks,
+  ...originChecks,
+  ...redisChecks,
+  ...redisServerChecks,
+  ...databaseChecks,
+  ...vectorChecks,
+  ...fileChecks,
+  ...ecosystemChecks,
+  ...pm2Checks,
+  ...machineChecks,
+  ...clusterChecks,
+];

@@ -1,0 +1,54 @@
+import type { DatabaseFacts } from '../../types.ts';
+import { check, error, ok, warning } from '../check.ts';
+
+export const originChecks = [
+  check({
+    id: 'settings.origins',
+    title: 'Browsers may connect from the public address',
+    why: 'with an origin missing every WebSocket is refused ("is not an accepted origin"): answers do not stream',
+    source: 'open_webui/config.py, CORS_ALLOW_ORIGIN; open-webui/open-webui#5075',
+    needs: ['effective', 'database'],
+    run: ({ effective, database }) => {
+      const text = effective.get('CORS_ALLOW_ORIGIN') || '*';
+      if (text === '*') return ok('from anywhere (CORS_ALLOW_ORIGIN is *)');
+      const origins = text.split(';').map((origin) => origin.trim());
+      const wrong = origins.find((origin) => !/^https?:\/\/[^/]/.test(origin));
+      if (wrong !== undefined) {
+        return error(
+          `${JSON.stringify(wrong)} in CORS_ALLOW_ORIGIN is no origin: the start ends with a ValueError`,
+          'CORS_ALLOW_ORIGIN=https://chat.example.org;http://localhost:8080',
+        );
+      }
+      const origin = publicOrigin(effective, database);
+      if (origin === undefined || origins.includes(origin)) return ok(origins.join(', '));
+      return error(
+        `WEBUI_URL is ${origin}, and CORS_ALLOW_ORIGIN has ${origins.join(', ')}`,
+        `CORS_ALLOW_ORIGIN=${[...origins, origin].join(';')}`,
+      );
+    },
+  }),
+  check({
+    id: 'settings.cookies',
+    title: 'Cookies are for https where the page is',
+    why: 'a cookie that is not "Secure" is sent in the clear as well, and some sign-ins lose it on the way back',
+    source: 'open_webui/env.py, WEBUI_SESSION_COOKIE_SECURE; open-webui/open-webui#11606',
+    needs: ['effective', 'database'],
+    run: ({ effective, database }) => {
+      const origin = publicOrigin(effective, database);
+      if (!origin?.startsWith('https:')) return ok('no https address of the page is set (WEBUI_URL)');
+      return effective.get('WEBUI_SESSION_COOKIE_SECURE')?.toLowerCase() === 'true'
+        ? ok('WEBUI_SESSION_COOKIE_SECURE is on')
+        : warning(
+            `the page is at ${origin}, and WEBUI_SESSION_COOKIE_SECURE is off`,
+            'WEBUI_SESSION_COOKIE_SECURE=true and WEBUI_AUTH_COOKIE_SECURE=true',
+          );
+    },
+  }),
+];
+
+/** What the database says wins over the environment after the first start. */
+function publicOrigin(effective: ReadonlyMap<string, string>, database: DatabaseFacts): string | undefined {
+  const stored = database.kind === 'postgresql' ? database.stored?.['webui.url'] : undefined;
+  const url = stored || effective.get('WEBUI_URL') || '';
+  return URL.canParse(url) ? new URL(url).origin : undefined;
+}

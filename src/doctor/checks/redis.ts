@@ -1,0 +1,115 @@
+import { sentinelNotices } from '../../notices.ts';
+import { check, error, note, ok, warning } from '../check.ts';
+import { severalWorkersNeed } from './several.ts';
+
+/** Milliseconds of a PING: each call stops its worker's event loop for as long. */
+const SLOW_PING = 2;
+
+export const redisChecks = [
+  check({
+    id: 'redis.answers',
+    title: 'Redis answers',
+    why: 'without it sign-outs, tasks and live updates stop, and /ready says 503',
+    source: 'open_webui/env.py; open_webui/utils/redis.py; open_webui/main.py, /ready',
+    needs: ['redis'],
+    about: 'redis',
+    run: ({ redis }) => {
+      if (redis.kind !== 'redis') return ok('none is set');
+      if (redis.answer.up) return ok(`${redis.where}, version ${redis.answer.version}`);
+      return error(
+        `${redis.where} does not answer: ${redis.answer.reason}`,
+        'start it; the workers go on by themselves once it answers',
+      );
+    },
+  }),
+  check({
+    id: 'redis.shared',
+    title: 'Several workers have one Redis',
+    why: 'without it workers cannot tell each other of sign-outs, tasks and live updates',
+    source: 'open_webui/socket/main.py; open_webui/tasks.py',
+    needs: ['installation', 'interpreter', 'services', 'effective', 'workers'],
+    run: (facts) => severalWorkersNeed('Redis', facts),
+  }),
+  check({
+    id: 'redis.rights',
+    title: 'Its user may do what Open WebUI does',
+    why: '"Redis denied publishing": answers do not stream, or sign-outs are forgotten',
+    source: 'open_webui/socket/redis_room_channels.py (&socketio and &socketio#*)',
+    needs: ['broker'],
+    about: 'broker',
+    run: ({ broker: { rights, echoMs, where } }) => {
+      const refused = Object.entries(rights).filter(([, reason]) => reason !== undefined);
+      if (refused.length > 0) {
+        return error(
+          `${where} refuses to ${refused.map(([what, reason]) => `${what} (${reason})`).join(', to ')}`,
+          'ACL SETUSER name on ~* &socketio &socketio#* &open-webui* +@all -@admin +info',
+        );
+      }
+      if (echoMs === undefined) {
+        return error(
+          `${where}: a message that was published did not come back`,
+          'take a single server, or Sentinel: something on the way does not pass Pub/Sub on',
+        );
+      }
+      return ok(`it writes, listens and publishes; a message came back after ${echoMs.toFixed(1)} ms`);
+    },
+  }),
+  check({
+    id: 'redis.latency',
+    title: 'It answers quickly',
+    why: 'Open WebUI asks it from the event loop: a worker stands still for as long as each answer takes',
+    source: 'open_webui/socket/utils.py; open-webui/open-webui#28172',
+    needs: ['broker'],
+    run: ({ broker: { pingMs, where } }) =>
+      pingMs <= SLOW_PING
+        ? ok(`a PING takes ${pingMs.toFixed(2)} ms`)
+        : warning(
+            `a PING at ${where} takes ${pingMs.toFixed(1)} ms (the median of 9; up to ${SLOW_PING} is good)`,
+            'run Redis on the same machine or network',
+          ),
+  }),
+  check({
+    id: 'redis.alone',
+    title: 'No other Open WebUI is on it',
+    why: 'socket.io’s channel has no prefix and knows no database numbers: two installations see each other’s events',
+    source: 'open_webui/socket/main.py; socketio/async_redis_manager.py',
+    needs: ['broker'],
+    uses: ['cluster'],
+    run: ({ broker: { listeners, where }, cluster }) => {
+      if (listeners === undefined) return note(`${where} does not say who listens`);
+      const ours = cluster?.workers.length ?? 0;
+      if (listeners <= ours) return ok(`${listeners} listen, ours`);
+      return error(
+        `${listeners} listen on socket.io’s channel at ${where}, and ${ours} of them are ours`,
+        'give each installation a Redis server of its own: another database number or key prefix is not enough',
+      );
+    },
+  }),
+  check({
+    id: 'redis.timeouts',
+    title: 'A Redis that hangs does not hang the workers',
+    why: 'without a timeout one call that is not answered stops a worker for ever',
+    source: 'open_webui/env.py, REDIS_SOCKET_TIMEOUT; open-webui/open-webui#29973',
+    needs: ['effective', 'redis'],
+    run: ({ effective, redis }) => {
+      if (redis.kind !== 'redis') return ok('there is no Redis');
+      const names = ['REDIS_SOCKET_CONNECT_TIMEOUT', 'REDIS_SOCKET_TIMEOUT'];
+      const unset = names.filter((name) => !(Number(effective.get(name)) > 0));
+      return unset.length === 0
+        ? ok(names.map((name) => `${name}=${effective.get(name)}`).join(', '))
+        : warning(`not set: ${unset.join(', ')}`, ...unset.map((name) => `${name}=5`));
+    },
+  }),
+  check({
+    id: 'redis.sentinel',
+    title: 'Its sentinels would fail over',
+    why: 'a failover that does not come, or comes late, is an outage of live updates',
+    source: 'open_webui/utils/redis.py; redis.io, Sentinel',
+    needs: ['redis', 'installation'],
+    run: ({ redis, installation }) => {
+      const notices = sentinelNotices(redis, installation.settings);
+      if (notices.length > 0) return notices.map((text) => warning(text));
+      return ok(redis.kind === 'redis' && redis.sentinel ? 'they would' : 'none are configured');
+    },
+  }),
+];

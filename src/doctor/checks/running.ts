@@ -1,0 +1,61 @@
+import type { Pm2Process } from '../../pm2/client.ts';
+import { APPS } from '../../runtime/contract.ts';
+import type { EcosystemFile } from '../facts/ecosystem.ts';
+import type { Pm2Facts } from '../facts/pm2.ts';
+
+/* How what PM2 runs differs from what the file says. */
+
+export function instancesOf({ processes = [] }: Pm2Facts, name: string): readonly Pm2Process[] {
+  return processes.filter((app) => app.name === name);
+}
+
+/** Names of the file's variables that a running app does not have, or has otherwise. */
+export function environmentDiffers(pm2: Pm2Facts, { apps }: EcosystemFile): string[] {
+  const differing = apps.flatMap(({ name, env = {} }) =>
+    instancesOf(pm2, name ?? '').flatMap(({ pm2_env }) =>
+      Object.entries(env)
+        .filter(([key, value]) => variableOf(pm2_env, key) !== String(value))
+        .map(([key]) => key),
+    ),
+  );
+  return [...new Set(differing)];
+}
+
+/** Settings that the preload process gets from PM2, and neither from the file nor from the user’s env file. */
+export function leftOver(
+  pm2: Pm2Facts,
+  { env }: EcosystemFile,
+  settings: readonly string[],
+  envFile: Readonly<Record<string, string>>,
+): string[] {
+  const known = new Set(settings);
+  const [app] = [...instancesOf(pm2, APPS.preload), ...instancesOf(pm2, APPS.cluster)];
+  if (!app) return [];
+  const handed = environmentOf(app.pm2_env);
+  return Object.keys(handed)
+    .filter((name) => /^[A-Z][A-Z0-9_]+$/.test(name) && (known.has(name) || name.startsWith('WEBUI_TUNE_')))
+    .filter((name) => !(name in env) && envFile[name] !== String(handed[name]) && !OF_THE_SYSTEM.has(name))
+    .sort();
+}
+
+/** Read by Open WebUI, and yet everybody’s. */
+const OF_THE_SYSTEM: ReadonlySet<string> = new Set([
+  'HOME',
+  'HOST',
+  'LANG',
+  'PATH',
+  'TZ',
+  'USER',
+  'LD_LIBRARY_PATH',
+]);
+
+/** PM2 lists an app’s environment by itself, and mixes it into the other fields as well. */
+function environmentOf(pm2Env: Pm2Process['pm2_env']): Readonly<Record<string, unknown>> {
+  const { env } = pm2Env;
+  return typeof env === 'object' && env !== null ? { ...env } : pm2Env;
+}
+
+function variableOf(pm2Env: Pm2Process['pm2_env'], name: string): string | undefined {
+  const value = environmentOf(pm2Env)[name] ?? pm2Env[name];
+  return value === undefined ? undefined : String(value);
+}

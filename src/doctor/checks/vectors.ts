@@ -1,0 +1,73 @@
+import { check, error, ok, warning } from '../check.ts';
+import { severalWorkersNeed } from './several.ts';
+
+export const vectorChecks = [
+  check({
+    id: 'vectors.shared',
+    title: 'Several workers have one vector store',
+    why: '"Child process died" during uploads, and documents that only one worker finds',
+    source: 'open_webui/retrieval/vector/dbs/chroma.py; docs.openwebui.com, multi-replica',
+    needs: ['installation', 'interpreter', 'services', 'effective', 'workers'],
+    run: (facts) => severalWorkersNeed('a shared vector store', facts),
+  }),
+  check({
+    id: 'vectors.chroma',
+    title: 'The Chroma server answers',
+    why: 'every upload and every question about a document fails, while the chat works',
+    source: 'open_webui/config.py, CHROMA_HTTP_HOST',
+    needs: ['chroma'],
+    run: ({ chroma: { where, answer } }) =>
+      answer.up
+        ? ok(where)
+        : error(`${where} does not answer: ${answer.reason}`, 'start it: chroma run --path FOLDER'),
+  }),
+  check({
+    id: 'vectors.extension',
+    title: 'PostgreSQL has pgvector',
+    why: 'the start ends where the extension is missing and this user may not create it',
+    source: 'open_webui/retrieval/vector/dbs/pgvector.py; pgvector’s control file (not "trusted")',
+    needs: ['database', 'effective'],
+    run: ({ database, effective }) => {
+      if (effective.get('VECTOR_DB') !== 'pgvector') return ok('vectors are elsewhere');
+      if (database.kind !== 'postgresql' || database.vector === undefined) {
+        return error(
+          'VECTOR_DB is pgvector, and there is no PostgreSQL that could be asked',
+          'set DATABASE_URL',
+        );
+      }
+      const create = 'as a superuser, in that database: CREATE EXTENSION vector;';
+      switch (database.vector) {
+        case 'installed':
+          return ok('it is installed in that database');
+        case 'creatable':
+          return ok('it is there, and the first start creates it');
+        case 'superuser-only':
+          return error(`${database.where} has it, but this user may not create it`, create);
+        case 'missing':
+          return error(
+            `the server at ${database.where} does not have it`,
+            'apt install postgresql-NN-pgvector (or your system’s package)',
+            create,
+          );
+      }
+    },
+  }),
+  check({
+    id: 'vectors.embedding',
+    title: 'The preload fits the embedding engine',
+    why: 'with a lean preload and local embeddings each worker loads torch for itself: some 300 MiB that nobody planned',
+    source: 'measured; src/plan/memory.ts, explainLean',
+    needs: ['plan', 'effective', 'database', 'ecosystem'],
+    run: ({ effective, database, ecosystem }) => {
+      const stored = database.kind === 'postgresql' ? database.stored?.['rag.embedding_engine'] : undefined;
+      const engine = stored ?? effective.get('RAG_EMBEDDING_ENGINE');
+      const preload = ecosystem.env.WEBUI_TUNE_PRELOAD;
+      return preload === 'lean' && !engine
+        ? warning(
+            'the file asks for a lean preload, and embeddings are local',
+            'webui-tune --preload auto --force',
+          )
+        : ok(engine ? `embeddings by ${engine}` : 'embeddings are local, and the preload shares them');
+    },
+  }),
+];

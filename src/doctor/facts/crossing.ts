@@ -1,0 +1,194 @@
+import { randomBytes } from 'node:crypto';
+import { Agent } from 'node:http';
+import type { Socket as TcpSocket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Socket } from 'socket.io-client';
+import { EXIT, TuneError } from '../../errors.ts';
+import { readSockets, socketsOf } from '../../machine/sockets.ts';
+import { connected } from '../../services/redis.ts';
+import { reasonOf } from '../../services/timeout.ts';
+import type { Settings } from '../../types.ts';
+import { addressOf } from '../../up/cluster.ts';
+import type { ClusterFacts } from './cluster.ts';
+import { CHANNEL, openBroker } from './redis.ts';
+
+export interface CrossingFacts {
+  /** Connections that were opened until each worker had one. */
+  opened: number;
+  workers: readonly {
+    pid: number;
+    /** Milliseconds from the broker to the browser's socket; undefined: it did not arrive. */
+    arrivedMs?: number;
+    /** Whether the worker's own message, the browser's answer, came to the broker. */
+    answered: boolean;
+  }[];
+}
+
+/** Connections until it is given up that each worker takes one; and how many at once. */
+const MOST = 60;
+const AT_ONCE = 4;
+/** Milliseconds: of one connection, and of a message on its way. */
+const CONNECT_TIMEOUT = 5_000;
+const ARRIVE_TIMEOUT = 3_000;
+const INTERVAL = 20;
+
+const EVENT = 'webui-tune:doctor';
+
+/** A connection that can be asked for its local port, by which the worker that holds it is known. */
+class OneConnection extends Agent {
+  #socket: TcpSocket | undefined;
+
+  override createConnection(...args: Parameters<Agent['createConnection']>): Duplex | null | undefined {
+    const socket = super.createConnection(...args);
+    this.#socket = socket as TcpSocket;
+    return socket;
+  }
+
+  get localPort(): number | undefined {
+    return this.#socket?.localPort;
+  }
+}
+
+interface Page {
+  socket: Socket;
+  connection: OneConnection;
+}
+
+/**
+ * Opens sockets as a browser does that nobody has signed in at, until every worker holds one; then sends each a message
+ * through the broker, as another worker would, and waits for what the worker sends back there. Throws TuneError.
+ */
+export async function sendAcross(
+  settings: Settings,
+  { workers, address }: ClusterFacts,
+): Promise<CrossingFacts> {
+  const pages: Page[] = [];
+  try {
+    const held = await holdAll(
+      workers.map(({ pid }) => pid),
+      address,
+      pages,
+    );
+    const results = await send(settings, held);
+    return { opened: pages.length, workers: results };
+  } catch (error) {
+    if (error instanceof TuneError) throw error;
+    throw new TuneError(`no message could be sent through the broker: ${reasonOf(error)}`, EXIT.service);
+  } finally {
+    for (const { socket, connection } of pages) {
+      socket.disconnect();
+      connection.destroy();
+    }
+  }
+}
+
+async function holdAll(
+  pids: readonly number[],
+  address: ClusterFacts['address'],
+  pages: Page[],
+): Promise<Map<number, Page>> {
+  const { io } = await import('socket.io-client');
+  const held = new Map<number, Page>();
+  while (held.size < pids.length && pages.length < MOST) {
+    const round = Array.from({ length: AT_ONCE }, (): Page => {
+      const connection = new OneConnection();
+      const socket = io(addressOf(address), {
+        path: '/ws/socket.io',
+        transports: ['websocket'],
+        reconnection: false,
+        forceNew: true,
+        timeout: CONNECT_TIMEOUT,
+        // Node's only; the package's types are a browser's.
+        agent: connection as unknown as string,
+      });
+      return { socket, connection };
+    });
+    pages.push(...round);
+    await Promise.all(round.map(({ socket }) => untilConnected(socket)));
+    const entries = [...readSockets('/').values()];
+    for (const page of round) {
+      const end = entries.find(
+        ({ state, localPort, remotePort }) =>
+          state === 'connected' && localPort === address.port && remotePort === page.connection.localPort,
+      );
+      const owner = end && pids.find((pid) => socketsOf('/', pid).has(end.inode));
+      if (owner !== undefined && !held.has(owner)) held.set(owner, page);
+    }
+  }
+  const without = pids.filter((pid) => !held.has(pid));
+  if (without.length === 0) return held;
+  throw new TuneError(
+    `of ${pages.length} connections none went to worker ${without.join(', ')}: it accepts none`,
+    EXIT.service,
+    ['pm2 reload open-webui'],
+  );
+}
+
+function untilConnected(socket: Socket): Promise<void> {
+  return new Promise((resolve, reject) => {
+    socket.once('connect', resolve);
+    socket.once('connect_error', (error) =>
+      reject(
+        new TuneError(`a WebSocket to the workers failed: ${error.message}`, EXIT.service, [
+          'pm2 logs open-webui shows what they are at; a proxy must pass Upgrade headers on',
+        ]),
+      ),
+    );
+  });
+}
+
+/** python-socketio's own message for an event with an answer (socketio/async_pubsub_manager.py, emit). */
+async function send(settings: Settings, held: ReadonlyMap<number, Page>): Promise<CrossingFacts['workers']> {
+  const broker = await openBroker(settings);
+  const hasRooms = settings.get('WEBSOCKET_REDIS_ROOM_CHANNELS')?.value.toLowerCase() !== 'false';
+  const sender = `webui-tune-${randomBytes(8).toString('hex')}`;
+  const answers = new Set<number>();
+  return connected(broker.client(), 4 * ARRIVE_TIMEOUT, (publisher) =>
+    connected(broker.client(), 4 * ARRIVE_TIMEOUT, async (listener) => {
+      await listener.subscribe(CHANNEL, (text) => {
+        const message = parse(text);
+        if (message.method === 'callback' && message.host_id === sender) answers.add(Number(message.id));
+      });
+      const arrivals = [...held].map(([pid, { socket }]) => {
+        const arrival: { pid: number; arrivedMs?: number } = { pid };
+        let started = 0;
+        socket.once(EVENT, (_: unknown, acknowledge?: (text: string) => void) => {
+          arrival.arrivedMs = performance.now() - started;
+          acknowledge?.('arrived');
+        });
+        const publish = () => {
+          started = performance.now();
+          return publisher.publish(
+            hasRooms ? `${CHANNEL}#/#${socket.id}` : CHANNEL,
+            JSON.stringify({
+              method: 'emit',
+              event: EVENT,
+              data: 'webui-tune',
+              binary: false,
+              namespace: '/',
+              room: socket.id,
+              skip_sid: null,
+              callback: [socket.id, '/', pid],
+              host_id: sender,
+            }),
+          );
+        };
+        return { arrival, publish };
+      });
+      await Promise.all(arrivals.map(({ publish }) => publish()));
+      const deadline = performance.now() + ARRIVE_TIMEOUT;
+      while (answers.size < held.size && performance.now() < deadline) await sleep(INTERVAL);
+      return arrivals.map(({ arrival }) => ({ ...arrival, answered: answers.has(arrival.pid) }));
+    }),
+  );
+}
+
+function parse(text: string): Record<string, unknown> {
+  try {
+    const value: unknown = JSON.parse(text);
+    return typeof value === 'object' && value !== null ? { ...value } : {};
+  } catch {
+    return {};
+  }
+}

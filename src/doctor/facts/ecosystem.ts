@@ -1,0 +1,160 @@
+import { spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { resolve } from 'node:path';
+import { z } from 'zod';
+import { EXIT, TuneError } from '../../errors.ts';
+import { USUAL_NAMES } from '../../render/formats.ts';
+import { APPS, ENV, PRELOAD_CHOICES } from '../../runtime/contract.ts';
+import type { TuneOptions } from '../../tune.ts';
+import type { Environment } from '../../types.ts';
+
+/** Milliseconds until a file that does not end is given up. */
+const LOAD_TIMEOUT = 10_000;
+
+const App = z.looseObject({
+  name: z.string().optional(),
+  script: z.string().optional(),
+  interpreter: z.string().optional(),
+  instances: z.union([z.number(), z.string()]).optional(),
+  env: z.record(z.string(), z.unknown()).optional(),
+});
+
+export type EcosystemApp = z.infer<typeof App>;
+
+export interface EcosystemFile {
+  path: string;
+  apps: readonly EcosystemApp[];
+  /** The app that the workers are forked from; undefined with `--runtime uvicorn`. */
+  preload?: EcosystemApp;
+  cluster: EcosystemApp;
+  /** How many workers it asks for. */
+  workers: number;
+  /** Environment of the preload app, or of the only one. */
+  env: Readonly<Record<string, string>>;
+  /** What PM2 would say about it, and what it would pass over. */
+  faults: readonly string[];
+  /** Absolute paths of programs and scripts that are not there. */
+  missing: readonly string[];
+}
+
+/** PM2's own way to read a configuration file (pm2/lib/API.js, _startJson), in a process that it cannot harm. */
+const LOADER = `
+const fs = require('fs');
+const Common = require(process.argv[1]);
+const file = process.argv[2];
+const kind = Common.isConfigFile(file);
+if (!kind) throw new Error('PM2 would run a file of this name as a program');
+const read = Common.parseConfig(kind === 'json' || kind === 'yaml' ? fs.readFileSync(file, 'utf8') : file, file);
+process.stdout.write('\\n' + JSON.stringify(read.default ?? read));
+`;
+
+/** The named file, else the usual one here, else the one that `up` has written; undefined: there is none. */
+export function findEcosystemFile(named: string | undefined, cwd: string, ofUp: string): string | undefined {
+  if (named !== undefined) {
+    const path = resolve(cwd, named);
+    if (existsSync(path)) return path;
+    throw new TuneError(`there is no ${path}`, EXIT.usage, [
+      'name the ecosystem file that PM2 was started with',
+    ]);
+  }
+  const usual = [USUAL_NAMES.js, USUAL_NAMES.cjs, USUAL_NAMES.json].map((name) => resolve(cwd, name));
+  return [...usual, ofUp].find((path) => existsSync(path));
+}
+
+/** Loads the file as PM2 would. Throws TuneError with PM2's own reason. */
+export async function loadEcosystem(path: string): Promise<EcosystemFile> {
+  const { code, output, complaint } = await load(path);
+  if (code !== 0) {
+    const reason = /^(?:\w*Error.*|.*Error: .*)$/m.exec(complaint)?.[0] ?? complaint.trim().split('\n')[0];
+    const isModule = /module is not defined|require\(\) of ES Module/.test(complaint);
+    throw new TuneError(`PM2 cannot load ${path}: ${reason}`, EXIT.settings, [
+      isModule
+        ? 'a package.json says "type": "module": name the file ecosystem.config.cjs'
+        : `write it anew: webui-tune --out ${path} --force`,
+    ]);
+  }
+  const parsed = z
+    .object({ apps: z.array(App) })
+    .safeParse(JSON.parse(output.slice(output.lastIndexOf('\n') + 1)));
+  const apps = parsed.data?.apps ?? [];
+  const cluster = apps.find(({ name }) => name === APPS.cluster);
+  if (!cluster) {
+    throw new TuneError(
+      `${path} has no app ${APPS.cluster}: it was not written by webui-tune`,
+      EXIT.settings,
+      ['write one: webui-tune --out ecosystem.config.js'],
+    );
+  }
+  const preload = apps.find(({ name }) => name === APPS.preload);
+  const env = textValues((preload ?? cluster).env ?? {});
+  const { faultsOf } = await import('../../pm2/schema.ts');
+  const programs = apps.flatMap(({ cwd, script, interpreter }) => [
+    ...(script === undefined ? [] : [resolve(typeof cwd === 'string' ? cwd : '/', script)]),
+    ...(interpreter?.startsWith('/') ? [interpreter] : []),
+  ]);
+  return {
+    path,
+    apps,
+    ...(preload && { preload }),
+    cluster,
+    workers: Number(preload ? (cluster.instances ?? 1) : (env.WEBUI_TUNE_UVICORN_WORKERS ?? 1)),
+    env,
+    faults: faultsOf(apps),
+    missing: [...new Set(programs)].filter((program) => !existsSync(program)),
+  };
+}
+
+/** Names of the file's variables that are settings of Open WebUI, and that the user has chosen. */
+export function userSettings({ env }: Pick<EcosystemFile, 'env'>): Record<string, string> {
+  const computed = new Set((env[ENV.computed] ?? '').split(','));
+  return Object.fromEntries(
+    Object.entries(env).filter(([name]) => !name.startsWith('WEBUI_TUNE_') && !computed.has(name)),
+  );
+}
+
+/** What the file was made with, so that the same installation is looked at; `given` goes first. */
+export function optionsOf(file: EcosystemFile, given: TuneOptions, shell: Environment): TuneOptions {
+  const { env } = file;
+  const python = (file.preload ?? file.cluster).interpreter;
+  const { PYTHONUNBUFFERED: _, ...settings } = userSettings(file);
+  const envFile = env[ENV.envFile];
+  const preload = PRELOAD_CHOICES.find((choice) => choice === env[ENV.preload]);
+  return {
+    ...(python !== undefined && { python }),
+    ...(envFile !== undefined && { envFile }),
+    ...(env[ENV.host] !== undefined && { host: env[ENV.host] }),
+    ...(Number(env[ENV.port]) > 0 && { port: Number(env[ENV.port]) }),
+    ...(file.preload ? {} : { runtime: 'uvicorn' as const }),
+    ...(file.workers > 0 && { workers: file.workers }),
+    ...(preload && { preload }),
+    ...(env[ENV.staticCache] === undefined && { staticCache: false }),
+    ...given,
+    out: file.path,
+    // What PM2 hands to the app from this file wins over the shell that looks at it.
+    env: { ...shell, ...settings },
+  };
+}
+
+function textValues(values: Readonly<Record<string, unknown>>): Record<string, string> {
+  return Object.fromEntries(Object.entries(values).map(([name, value]) => [name, String(value)]));
+}
+
+function load(path: string): Promise<{ code: number | null; output: string; complaint: string }> {
+  const common = createRequire(import.meta.url).resolve('pm2/lib/Common.js');
+  return new Promise((done, fail) => {
+    const child = spawn(process.execPath, ['-e', LOADER, common, path], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      timeout: LOAD_TIMEOUT,
+    });
+    let [output, complaint] = ['', ''];
+    child.stdout.setEncoding('utf8').on('data', (text: string) => {
+      output += text;
+    });
+    child.stderr.setEncoding('utf8').on('data', (text: string) => {
+      complaint += text;
+    });
+    child.on('error', fail);
+    child.on('close', (code) => done({ code, output, complaint: complaint || 'it does not end' }));
+  });
+}

@@ -1,0 +1,111 @@
+import { accessSync, constants, readdirSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import type { Installation, Viewpoint } from '../../installation.ts';
+import { controlSocket } from '../../io/folders.ts';
+import { freeBytes } from '../../io/room.ts';
+import { statOrUndefined } from '../../io/stat.ts';
+import { readKernelFile } from '../../machine/files.ts';
+import { parseMountInfo } from '../../machine/mountinfo.ts';
+import { processesWith } from '../../machine/processes.ts';
+
+export interface PrivateFile {
+  path: string;
+  /** In words, for people. */
+  what: string;
+  /** Permission bits that it should have. */
+  wanted: number;
+  /** Permission bits that it has; undefined: it is not there. */
+  mode?: number;
+  /** Milliseconds since 1970; 0 where it is not there. */
+  changedAt: number;
+}
+
+export interface FileFacts {
+  envFile?: PrivateFile;
+  secrets: PrivateFile;
+  dumps: readonly PrivateFile[];
+  /** Keys that Open WebUI itself has drawn. */
+  keys: readonly PrivateFile[];
+  runFolder: PrivateFile;
+  /** Files and folders of ours that nobody uses any more. */
+  stale: readonly string[];
+  dataDir: { path: string; exists: boolean; isWritable: boolean; freeBytes: number; fileSystem: string };
+}
+
+const PRIVATE_FILE = 0o600;
+const PRIVATE_FOLDER = 0o700;
+/** Open WebUI's own file for the key that it draws (open_webui/__init__.py). */
+const KEY_FILE = '.webui_secret_key';
+/** What writeAtomically and the pack of the static files leave where they are killed. */
+const TEMPORARY = /\.tmp$/;
+
+/** Looks at the modes of all that should be private, and for what is left over. Opens nothing. */
+export function readFiles(
+  from: Viewpoint,
+  { dataDir, secretsFile }: Installation,
+  pm2Home: string,
+): FileFacts {
+  const { env, home, cwd, envFilePath } = from;
+  const socket = controlSocket(dataDir.path, env, home);
+  const runFolder = dirname(socket);
+  const isRunning = processesWith('/', socket).length > 0;
+  return {
+    ...(envFilePath !== undefined && { envFile: look(envFilePath, 'your settings') }),
+    secrets: look(secretsFile, 'the secrets that are kept for you'),
+    dumps: ['dump.pm2', 'dump.pm2.bak'].map((name) => look(join(pm2Home, name), 'what PM2 saves')),
+    keys: [...new Set([dataDir.path, cwd])].map((folder) =>
+      look(join(folder, KEY_FILE), 'a key of Open WebUI'),
+    ),
+    runFolder: look(runFolder, 'the control folder', PRIVATE_FOLDER),
+    stale: isRunning ? [] : staleIn(runFolder),
+    dataDir: {
+      path: dataDir.path,
+      exists: statOrUndefined(dataDir.path)?.isDirectory() ?? false,
+      isWritable: isWritable(dataDir.path),
+      freeBytes: freeBytes(dataDir.path),
+      fileSystem: fileSystemOf(dataDir.path),
+    },
+  };
+}
+
+function look(path: string, what: string, wanted = PRIVATE_FILE): PrivateFile {
+  const found = statOrUndefined(path);
+  return { path, what, wanted, ...(found && { mode: found.mode & 0o777 }), changedAt: found?.mtimeMs ?? 0 };
+}
+
+/** With nothing running, whatever a generation has left is of no use; a new one makes its own. */
+function staleIn(folder: string): string[] {
+  const names = namesIn(folder);
+  return names
+    .filter((name) => name.startsWith('generation-') || name === 'control.sock' || TEMPORARY.test(name))
+    .map((name) => join(folder, name));
+}
+
+function namesIn(folder: string): string[] {
+  try {
+    return readdirSync(folder);
+  } catch {
+    return [];
+  }
+}
+
+/** Where it is not there yet, the folder above it counts. */
+function isWritable(path: string): boolean {
+  let folder = path;
+  while (!statOrUndefined(folder) && folder !== dirname(folder)) folder = dirname(folder);
+  try {
+    accessSync(folder, constants.W_OK | constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Type of the file system that a path is on; empty where nobody says. */
+function fileSystemOf(path: string): string {
+  const mounts = parseMountInfo(readKernelFile('/', 'proc/self/mountinfo') ?? '');
+  const [mount] = mounts
+    .filter(({ mountPoint }) => mountPoint === '/' || `${path}/`.startsWith(`${mountPoint}/`))
+    .sort((a, b) => b.mountPoint.length - a.mountPoint.length);
+  return mount?.type ?? '';
+}

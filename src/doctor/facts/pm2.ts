@@ -1,0 +1,115 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { statOrUndefined } from '../../io/stat.ts';
+import { findOnPath } from '../../openwebui/path.ts';
+import { Pm2, type Pm2Process } from '../../pm2/client.ts';
+import { findPm2 } from '../../pm2/program.ts';
+import type { Environment } from '../../types.ts';
+
+export interface Pm2Facts {
+  home: string;
+  /** Of the command; and in words where it comes from. */
+  version: string;
+  where: string;
+  /** Of the daemon, where its log says; it lives on when the command is upgraded. */
+  daemonVersion?: string;
+  /** Undefined: its daemon does not run. */
+  processes?: readonly Pm2Process[];
+  /** What `pm2 save` has kept; undefined: nothing. */
+  saved?: { path: string; names: readonly string[]; savedAt: number };
+  /** Whether `ps` is there: PM2 finds the children of a process with it. */
+  hasPs: boolean;
+  /** Who keeps the logs short; undefined: nobody. */
+  rotation?: string;
+  /** Bytes of its logs. */
+  logBytes: number;
+  /** systemd's unit that brings PM2 back after a boot; undefined: none for this user. */
+  unit?: { path: string; text: string };
+}
+
+const Dump = z.array(z.looseObject({ name: z.string() }));
+
+/** systemd's folders for the administrator's own units. */
+const UNITS = '/etc/systemd/system';
+const LOGROTATE = '/etc/logrotate.d';
+
+export async function readPm2(env: Environment, home: string): Promise<Pm2Facts> {
+  const program = findPm2(env, home);
+  const pm2 = new Pm2(program.path, env, home);
+  const processes = pm2.isRunning() ? await pm2.list() : undefined;
+  const daemonVersion = processes && daemonVersionIn(pm2.home);
+  const saved = readSaved(join(pm2.home, 'dump.pm2'));
+  const rotation = rotationOf(pm2.home, processes ?? []);
+  const unit = findUnit(pm2.home);
+  return {
+    home: pm2.home,
+    version: program.version,
+    where: program.where,
+    ...(daemonVersion !== undefined && { daemonVersion }),
+    ...(processes && { processes }),
+    ...(saved && { saved }),
+    hasPs: findOnPath('ps', env.PATH ?? '') !== undefined,
+    ...(rotation !== undefined && { rotation }),
+    logBytes: sizeOf(join(pm2.home, 'logs')),
+    ...(unit && { unit }),
+  };
+}
+
+/** Its log begins each life of the daemon with a line such as `PM2 version : 7.0.4` (pm2/lib/Daemon.js). */
+function daemonVersionIn(home: string): string | undefined {
+  const lines = [...textOf(join(home, 'pm2.log')).matchAll(/PM2 version\s*:\s*(\S+)/g)];
+  return lines.at(-1)?.[1];
+}
+
+function readSaved(path: string): Pm2Facts['saved'] {
+  const savedAt = statOrUndefined(path)?.mtimeMs;
+  if (savedAt === undefined) return undefined;
+  const names = Dump.safeParse(parse(textOf(path))).data?.map(({ name }) => name) ?? [];
+  return { path, names, savedAt };
+}
+
+function rotationOf(home: string, processes: readonly Pm2Process[]): string | undefined {
+  if (processes.some(({ name }) => name === 'pm2-logrotate')) return 'pm2-logrotate';
+  const logs = join(home, 'logs');
+  const file = namesIn(LOGROTATE).find((name) => textOf(join(LOGROTATE, name)).includes(logs));
+  return file === undefined ? undefined : join(LOGROTATE, file);
+}
+
+function findUnit(home: string): Pm2Facts['unit'] {
+  for (const name of namesIn(UNITS)) {
+    if (!/^pm2.*\.service$/.test(name)) continue;
+    const path = join(UNITS, name);
+    const text = textOf(path);
+    if (text.includes(`PM2_HOME=${home}`)) return { path, text };
+  }
+  return undefined;
+}
+
+function sizeOf(folder: string): number {
+  return namesIn(folder).reduce((sum, name) => sum + (statOrUndefined(join(folder, name))?.size ?? 0), 0);
+}
+
+function namesIn(folder: string): string[] {
+  try {
+    return readdirSync(folder);
+  } catch {
+    return [];
+  }
+}
+
+function textOf(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return '';
+  }
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
