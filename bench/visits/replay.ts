@@ -20,8 +20,11 @@ export async function replay(
   async function client(): Promise<void> {
     const agent = new OneConnection();
     try {
-      for (let next = waiting.shift(); next; next = waiting.shift())
-        bytes += await ask(url, next, headers, agent);
+      for (let next = waiting.shift(); next; next = waiting.shift()) {
+        // Not `bytes += await …`: that would add to what it was before the answer.
+        const received = await ask(url, next, headers, agent);
+        bytes += received;
+      }
     } finally {
       agent.destroy();
     }
