@@ -93,7 +93,7 @@ describe.sequential('webui-tune up', () => {
       expect(first.stdout.trim()).toBe(installation.url);
       const apps = await installation.processes();
       expect([...apps.keys()].sort()).toEqual(
-        [APPS.cluster, APPS.preload, SERVICE_APPS.postgres, SERVICE_APPS.valkey].sort(),
+        [...Object.values(APPS), ...Object.values(SERVICE_APPS)].sort(),
       );
       expect(apps.get(APPS.cluster)).toHaveLength(WORKERS);
       for (const { name, pm2_env } of [...apps.values()].flat()) {
