@@ -61,7 +61,7 @@ export class ChaosLoad {
 
   /** Waits until that many more API calls are answered. */
   proceed(answers: number): Promise<void> {
-    return this.#calls.proceed(answers, 60_000);
+    return this.#calls.proceed(answers, 120_000);
   }
 
   /** What was on its way over these connections is allowed to be lost: their worker is about to be killed. */

@@ -47,6 +47,7 @@ export async function runEvents(events: readonly ChaosEvent[], options: RunOptio
       } finally {
         await own.close();
       }
+      options.say(verdictOf(results.at(-1)));
     }
   } finally {
     await shared?.scope.close();
@@ -95,6 +96,15 @@ async function runOn(
     servesAgainMs: observation.servesAgainMs,
     violations: [...observation.violations, ...judge(report)],
   };
+}
+
+/** A long run that is ended before its time has said this much. */
+function verdictOf(result: Result | undefined): string {
+  const { report, servesAgainMs = [], violations = [] } = result ?? {};
+  const times = servesAgainMs.map((ms) => (ms / 1000).toFixed(2)).join(', ');
+  const counts = report && `${report.requests} requests, ${report.failed} failed, ${report.refused} refused`;
+  const verdict = violations.length === 0 ? 'holds' : `does not hold: ${violations.join('; ')}`;
+  return `  ${counts ?? 'nothing was counted'}; served again after ${times || '–'} s; ${verdict}`;
 }
 
 function headOf({ name, title, holds, runs }: ChaosEvent, form: Form) {

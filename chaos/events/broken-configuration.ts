@@ -4,8 +4,8 @@ import { untilGone } from '../../test/kit/processes.ts';
 import { until } from '../../test/kit/wait.ts';
 import type { ChaosEvent, Site } from '../event.ts';
 
-const STOPPED_TIMEOUT_MS = 60_000;
-const ROLLED_TIMEOUT_MS = 120_000;
+const STOPPED_TIMEOUT_MS = 120_000;
+const ROLLED_TIMEOUT_MS = 240_000;
 
 interface Mistake {
   what: string;

@@ -2,7 +2,7 @@ import { APPS } from '../../src/runtime/contract.ts';
 import { untilGone } from '../../test/kit/processes.ts';
 import type { ChaosEvent } from '../event.ts';
 
-const ROLLED_TIMEOUT_MS = 120_000;
+const ROLLED_TIMEOUT_MS = 240_000;
 
 export const killPreload: ChaosEvent = {
   name: 'kill-preload',
