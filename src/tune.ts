@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { planElsewhere } from './elsewhere.ts';
 import { logRotation } from './embedded/apps.ts';
 import { embeddedServices } from './embedded/installed.ts';
@@ -69,12 +70,23 @@ export async function tune(options: TuneOptions): Promise<Tuned> {
     readMachine(),
     findInterpreter(options.python, from),
     // While Python answers.
-    loadClients(),
+    loadClients(settingNames(from)),
   ]);
   const installation = readInstallation(from, openWebui);
   requireDrivers(installation.settings, openWebui.probe.package.drivers, openWebui.python);
   const services = await askServices(installation.settings);
   return planInstallation(options, { from, found, openWebui, installation, services });
+}
+
+/** Names of settings, and more, in the environment and in the env file, which Python has yet to read. */
+function settingNames({ env, envFilePath }: Viewpoint): string {
+  const names = Object.keys(env).join(' ');
+  if (envFilePath === undefined) return names;
+  try {
+    return `${names} ${readFileSync(envFilePath, 'utf8')}`;
+  } catch {
+    return names; // Python will say what is wrong with it
+  }
 }
 
 /** All that was found out about an installation. */

@@ -71,9 +71,12 @@ export async function askDatabase(settings: Settings): Promise<DatabaseFacts> {
 }
 
 /**
- * Loads the client packages, which takes 70 ms, so that it can be done while something else is waited for; nothing
- * depends on it.
+ * Loads the client packages that `hints` mentions, while something else is waited for: Redis's takes longer than a plan.
+ * Nothing depends on it.
  */
-export async function loadClients(): Promise<void> {
-  await Promise.all([import('pg'), import('redis')]);
+export async function loadClients(hints: string): Promise<void> {
+  await Promise.all([
+    ...(/DATABASE_(?:URL|TYPE)/.test(hints) ? [import('pg')] : []),
+    ...(hints.includes('REDIS_URL') ? [import('redis')] : []),
+  ]);
 }
