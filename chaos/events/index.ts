@@ -8,6 +8,8 @@ import { killSupervisor } from './kill-supervisor.ts';
 import { killAnyWorker } from './kill-worker.ts';
 import { leak } from './leak.ts';
 import { reload } from './reload.ts';
+import { sentinelFailover } from './sentinel.ts';
+import { postgresDown, redisDown } from './services-down.ts';
 
 export const EVENTS: readonly ChaosEvent[] = [
   reload,
@@ -18,4 +20,7 @@ export const EVENTS: readonly ChaosEvent[] = [
   brokenConfiguration,
   leak,
   hang,
+  sentinelFailover(),
+  redisDown(),
+  postgresDown(),
 ];

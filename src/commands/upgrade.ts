@@ -1,6 +1,8 @@
+import { join } from 'node:path';
 import type { Command } from 'commander';
 import { EXIT, type ExitCode, TuneError } from '../errors.ts';
 import { ask, canAsk } from '../io/ask.ts';
+import { withLock } from '../io/lock.ts';
 import type { Terminal } from '../io/terminal.ts';
 import type { SetupOptions } from '../up/setup.ts';
 import type { Installation, UpgradePlan } from '../upgrade/index.ts';
@@ -52,14 +54,17 @@ async function runUpgrade(
   ]);
   const setup = new Setup(options);
   const { plan, settings } = await setup.tuned();
-  const installation: Installation = { plan, settings, pm2: await setup.pm2(), env: setup.env };
-  const planned = await planUpgrade(installation, version);
-  for (const line of describe(planned)) terminal.err(`${line}\n`);
-  if (dryRun) return EXIT.ok;
-  if (!yes && !(await confirm())) return EXIT.ok;
-  await upgrade(installation, planned, (text) => terminal.err(`${terminal.colors.dim(text)}\n`));
-  terminal.err(`Open WebUI ${planned.to} serves; plan anew where it has new needs: webui-tune\n`);
-  return EXIT.ok;
+  // A second one at the same time is refused.
+  return withLock(join(plan.places.dataDir, '.upgrade.lock'), async () => {
+    const installation: Installation = { plan, settings, pm2: await setup.pm2(), env: setup.env };
+    const planned = await planUpgrade(installation, version);
+    for (const line of describe(planned)) terminal.err(`${line}\n`);
+    if (dryRun) return EXIT.ok;
+    if (!yes && !(await confirm())) return EXIT.ok;
+    await upgrade(installation, planned, (text) => terminal.err(`${terminal.colors.dim(text)}\n`));
+    terminal.err(`Open WebUI ${planned.to} serves; plan anew where it has new needs: webui-tune\n`);
+    return EXIT.ok;
+  });
 }
 
 function describe({ from, to, changes, installed }: UpgradePlan): string[] {

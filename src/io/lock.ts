@@ -10,7 +10,7 @@ const PATIENCE = 5_000;
  * Runs `work` while nobody else does so with the same lock file. A lock whose owner is dead is taken over. Throws if the
  * lock does not become free, or for system errors of the file.
  */
-export async function withLock<T>(path: string, work: () => T): Promise<T> {
+export async function withLock<T>(path: string, work: () => T | Promise<T>): Promise<T> {
   const until = Date.now() + PATIENCE;
   for (;;) {
     try {
@@ -25,7 +25,7 @@ export async function withLock<T>(path: string, work: () => T): Promise<T> {
     }
   }
   try {
-    return work();
+    return await work();
   } finally {
     rmSync(path, { force: true });
   }

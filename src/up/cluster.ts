@@ -46,7 +46,7 @@ export function clusterStep(setup: Setup): Step {
 }
 
 /** How many workers are online; 0 if any instance, or the preload process, is not. */
-export function onlineWorkers(processes: readonly Pm2Process[], plan: Plan): number {
+function onlineWorkers(processes: readonly Pm2Process[], plan: Plan): number {
   const states = (name: string) =>
     processes.filter((app) => app.name === name).map(({ pm2_env }) => pm2_env.status);
   const cluster = states(APPS.cluster);

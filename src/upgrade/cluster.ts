@@ -1,16 +1,19 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { EXIT, TuneError } from '../errors.ts';
 import { processesWith } from '../machine/processes.ts';
-import type { Pm2 } from '../pm2/client.ts';
+import type { Pm2, Pm2Process } from '../pm2/client.ts';
 import { APPS } from '../runtime/contract.ts';
 import type { Plan } from '../types.ts';
-import { failOnStopped, isReady, onlineWorkers } from '../up/cluster.ts';
+import { failOnStopped, isReady } from '../up/cluster.ts';
+import { hasImported } from './preload-answer.ts';
 
 /** Milliseconds until a start is given up: a migration of a large database takes its time. */
 const START_TIMEOUT = 1_800_000;
-/** Milliseconds that processes may take to be gone once PM2 says that they are stopped. */
-const GONE_TIMEOUT = 30_000;
+/** Milliseconds beyond their drain time that processes may take to be gone. */
+const GONE_TIMEOUT = 60_000;
 const INTERVAL = 300;
+/** Milliseconds that the preload process may take to greet; while it imports, it does not. */
+const ANSWER_TIMEOUT = 1_000;
 
 /** The two apps; the preload process first, as they are started. */
 function appsOf({ runtime }: Plan): string[] {
@@ -19,76 +22,85 @@ function appsOf({ runtime }: Plan): string[] {
 
 /** Stops the workers, which finish their answers, then the preload process; returns once no process is left. */
 export async function stopCluster(pm2: Pm2, plan: Plan): Promise<void> {
-  const present = new Set((await pm2.list()).map(({ name }) => name));
-  for (const name of appsOf(plan).reverse()) if (present.has(name)) await pm2.run('stop', name);
-  const deadline = Date.now() + GONE_TIMEOUT;
+  const deadline = Date.now() + plan.drainSeconds * 1000 + GONE_TIMEOUT;
   for (;;) {
-    // Workers have their socket's path from the preload process; PM2's daemon may have it too.
-    const left = processesWith('/', plan.places.controlSocket).filter(
-      ({ command }) => !command[0]?.startsWith('PM2'),
-    );
-    if (left.length === 0) return;
+    // Again and again: what PM2 was just about to start may only turn up now.
+    const running = (await pm2.list()).filter(({ pm2_env }) => !ENDED.includes(pm2_env.status));
+    const names = appsOf(plan).filter((name) => running.some((app) => app.name === name));
+    for (const name of names.reverse()) await pm2.run('stop', name);
+    // Workers have the path of their socket from the preload process.
+    const left = processesWith('/', plan.places.controlSocket);
+    if (names.length === 0 && left.length === 0) return;
     if (Date.now() > deadline) {
-      throw new TuneError(
-        `processes of the old version do not end: ${left.map(({ pid }) => pid).join(', ')}`,
-        EXIT.service,
-        ['nothing has been changed; end them, and try again'],
-      );
+      const pids = left.map(({ pid }) => pid).join(', ');
+      throw new TuneError(`processes of Open WebUI do not end: ${pids || names.join(', ')}`, EXIT.service, [
+        'look at what they are, end them, and try again',
+      ]);
     }
     await sleep(INTERVAL);
   }
 }
 
+/** States of PM2 in which nothing of an app runs. */
+const ENDED = ['stopped', 'errored'];
+
 /**
- * Starts the preload process, which migrates, and then the workers; returns once one serves. Throws TuneError with the
- * end of the log where it cannot start.
+ * Starts the preload process, which migrates, and then the workers; returns once they serve. Throws TuneError with the
+ * end of the log where one cannot start.
  */
 export async function startCluster(pm2: Pm2, plan: Plan): Promise<void> {
   const before = restartsOf(await pm2.list());
-  for (const name of appsOf(plan)) {
-    const abort = new AbortController();
-    // PM2 waits until each instance is ready, and does not tell when none will be.
-    const command = pm2.runUntil(abort.signal, 'start', name);
-    let ended = false;
-    let failure: unknown;
-    command
-      .catch((error: unknown) => {
-        failure = error;
-      })
-      .finally(() => {
-        ended = true;
-      });
-    try {
-      const deadline = Date.now() + START_TIMEOUT;
-      while (!ended || (name === APPS.cluster && !(await isReady(plan)))) {
-        if (failure !== undefined) throw failure;
-        await sleep(INTERVAL);
-        const processes = await pm2.list();
-        // The workers are stopped on purpose until the preload process has been started.
-        failOnStopped(processes.filter((app) => name === APPS.cluster || app.name === APPS.preload));
-        failOnRestarts(processes, before);
-        if (Date.now() > deadline) {
-          throw new TuneError(`no worker serves after ${START_TIMEOUT / 60_000} minutes`, EXIT.service);
-        }
-      }
-      if (failure !== undefined) throw failure;
-    } finally {
-      abort.abort();
+  const deadline = Date.now() + START_TIMEOUT;
+  const check = (processes: readonly Pm2Process[]) => {
+    failOnRestarts(processes, before);
+    if (Date.now() > deadline) {
+      throw new TuneError(`no worker serves after ${START_TIMEOUT / 60_000} minutes`, EXIT.service);
+    }
+  };
+  if (plan.runtime !== 'uvicorn') {
+    await pm2.run('start', APPS.preload);
+    while (!(await hasImported(plan.places.controlSocket, ANSWER_TIMEOUT))) {
+      const processes = (await pm2.list()).filter(({ name }) => name === APPS.preload);
+      failOnStopped(processes);
+      check(processes);
+      await sleep(INTERVAL);
     }
   }
-  if (onlineWorkers(await pm2.list(), plan) === 0) {
-    throw new TuneError('not all of PM2’s apps are online', EXIT.service, ['pm2 list shows which']);
+  const abort = new AbortController();
+  // PM2 waits until each instance is ready, and does not tell when none will be.
+  let ended = false;
+  let failure: unknown;
+  pm2
+    .runUntil(abort.signal, 'start', APPS.cluster)
+    .catch((error: unknown) => {
+      failure = error;
+    })
+    .finally(() => {
+      ended = true;
+    });
+  try {
+    while (!ended || !(await isReady(plan))) {
+      if (failure !== undefined) throw failure;
+      await sleep(INTERVAL);
+      const processes = await pm2.list();
+      // Workers that PM2 has not come to yet are "stopped" too.
+      failOnStopped(ended ? processes : processes.filter(({ name }) => name !== APPS.cluster));
+      check(processes);
+    }
+    if (failure !== undefined) throw failure;
+  } finally {
+    abort.abort();
   }
 }
 
 type Restarts = ReadonlyMap<number, number>;
 
-function restartsOf(processes: Awaited<ReturnType<Pm2['list']>>): Restarts {
+function restartsOf(processes: readonly Pm2Process[]): Restarts {
   return new Map(processes.map(({ pm_id, pm2_env }) => [pm_id, pm2_env.restart_time]));
 }
 
 /** PM2 tries a start again that failed of something that may pass; here it is a failure all the same. */
-function failOnRestarts(processes: Awaited<ReturnType<Pm2['list']>>, before: Restarts): void {
+function failOnRestarts(processes: readonly Pm2Process[], before: Restarts): void {
   const again = processes.find(
     ({ name, pm_id, pm2_env }) =>
       (name === APPS.preload || name === APPS.cluster) &&

@@ -30,6 +30,8 @@ export interface ClusterOptions {
   cacheFolder?: string;
   /** Services that are running already; by default the cluster has its own. */
   services?: Services;
+  /** An interpreter with an Open WebUI of its own. */
+  python?: string;
 }
 
 export class Cluster {
@@ -138,7 +140,7 @@ export async function planCluster(scope: Scope, options: ClusterOptions): Promis
   await mkdir(userHome);
   const pm2 = new Pm2(scope, { home: join(folder, 'pm2'), userHome, cwd: folder });
   const port = await freePort();
-  const { python } = openWebuiEnvironment();
+  const python = options.python ?? openWebuiEnvironment().python;
   const args = ['--python', python, '--host', '127.0.0.1', '--port', `${port}`];
   args.push('--workers', `${options.workers}`, ...(options.args ?? []));
   const cacheFolder = options.cacheFolder ?? sharedCache();

@@ -63,7 +63,8 @@ class ControlServer:
             preload = Preload("none", "a test", "0.0.0", Identities(), Descriptors())
             lock = os.open(os.devnull, os.O_RDONLY)
             generation = Generation(self.run_folder, "test", "0.0.0")
-            server.ForkServer(settings, generation, preload, None, listener, None, Pm2Channel({}), lock).run()
+            pm2 = Pm2Channel({})
+            server.ForkServer(settings, generation, preload, None, listener, None, pm2, lock, lambda: None).run()
             code = 0
         except BaseException as error:
             print(f"the server ended: {error!r}", file=sys.stderr)

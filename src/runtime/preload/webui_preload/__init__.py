@@ -5,6 +5,7 @@
     services, broker      waits for the database and Redis, asks which engines are local
     run_folder            the installation's private folder
     generation            folder and lock of this start; never two versions on one database
+    migration_lock        one start at a time migrates a database, wherever the others run
     levels                how much can be imported ahead of the forks, and what was
     identities, descriptors, threads
                           what must not be shared by two processes: found here, renewed in the child

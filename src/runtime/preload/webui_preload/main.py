@@ -21,6 +21,7 @@ from .generation import (
 )
 from .installed import open_webui_version
 from .log import complain, say
+from .migration_lock import MigrationLock
 from .pm2 import Pm2Channel
 from .run_folder import make_run_folder
 from .server import ForkServer
@@ -73,6 +74,8 @@ def main() -> NoReturn:
         wait_for_other_versions(settings.run_folder, version)
         wait_for_services(os.environ)
         _warn_of_neighbours(settings)
+        migration = MigrationLock()
+        migration.acquire(os.environ)
         level, reason = _choose_level(settings, fallback)
         packing = StaticPacking(settings.static_cache, os.environ, computed)
         generation = Generation(settings.run_folder, os.urandom(4).hex(), version)
@@ -85,9 +88,12 @@ def main() -> NoReturn:
         f"{len(preload.identities.places)} ids and {len(preload.descriptors.connections)} connections are "
         "renewed in each worker"
     )
+    migration.imported(preload.descriptors.connections)
     static = packing.finish()
     try:
-        ForkServer(settings, generation, preload, static, control_socket, listener, pm2, lock).run()
+        ForkServer(
+            settings, generation, preload, static, control_socket, listener, pm2, lock, migration.release
+        ).run()
     finally:
         settings.control_socket.unlink(missing_ok=True)
         generation.leave()

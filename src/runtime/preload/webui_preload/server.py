@@ -45,6 +45,7 @@ class ForkServer:
         listener: socket.socket | None,
         pm2: Pm2Channel,
         lock: int,
+        on_serving: Callable[[], None],
     ) -> None:
         self._settings = settings
         self._generation = generation
@@ -53,6 +54,7 @@ class ForkServer:
         self._listener = listener
         self._pm2 = pm2
         self._lock = lock
+        self._on_serving = on_serving
         self._selector = selectors.DefaultSelector()
         self._acceptor = Acceptor(control, self._selector, self._take)
         self._roster = Roster()
@@ -206,6 +208,8 @@ class ForkServer:
             self._roster.request(Request(worker, frame.get("replaces") is True))
         elif kind == "ready":
             self._roster.ready(worker)
+            if self._roster.has_been_ready:
+                self._on_serving()
         elif kind == "replaced":
             self._roster.replaced(worker)
         elif kind == "cancel":
