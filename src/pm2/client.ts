@@ -31,11 +31,13 @@ export type Pm2Process = z.infer<typeof Process>;
 export class Pm2 {
   readonly #program: string;
   readonly #env: Environment;
+  readonly #cwd: string;
   readonly home: string;
 
   constructor(program: string, env: Environment, home: string) {
     this.#program = program;
     this.#env = env;
+    this.#cwd = home;
     this.home = env.PM2_HOME || join(home, '.pm2');
   }
 
@@ -82,6 +84,8 @@ export class Pm2 {
     return new Promise((resolve, reject) => {
       const child = spawn(process.execPath, [this.#program, ...args], {
         env: this.#env,
+        // Its daemon stays there, and so does every app: not in a folder that happened to be the current one.
+        cwd: this.#cwd,
         stdio: ['ignore', 'pipe', 'pipe'],
         ...(signal && { signal }),
       });

@@ -21,10 +21,10 @@ export interface Pm2Program {
 
 /**
  * The PM2 that the user has installed, as long as it is new enough; else the one that this package brings. npx empties
- * its cache when it likes, and PM2's daemon reads its own files for as long as it runs: from there PM2 is copied to the
- * data folder, by `copy`.
+ * its cache when it likes, and PM2's daemon reads its own files for as long as it runs: `copy` puts it into the data folder,
+ * and returns where it is then.
  */
-export function findPm2(env: Environment, home: string): Pm2Program & { copy?: () => void } {
+export function findPm2(env: Environment, home: string): Pm2Program & { copy?: () => string } {
   const installed = installedPm2(env);
   if (installed && majorOf(installed.version) >= OLDEST_MAJOR) return installed;
   const own = createRequire(import.meta.url).resolve('pm2/package.json');
@@ -37,12 +37,13 @@ export function findPm2(env: Environment, home: string): Pm2Program & { copy?: (
   // The whole folder of packages: PM2's dependencies lie beside it.
   const packages = dirname(dirname(own));
   const kept = join(dataHome(env, home), 'pm2', version, 'node_modules');
-  return {
-    path: join(kept, 'pm2', 'bin', 'pm2'),
-    version,
-    where,
-    ...(!existsSync(kept) && { copy: () => copyPackages(packages, kept) }),
+  const lasting = join(kept, 'pm2', 'bin', 'pm2');
+  if (existsSync(lasting)) return { path: lasting, version, where };
+  const copy = () => {
+    if (!existsSync(lasting)) copyPackages(packages, kept);
+    return lasting;
   };
+  return { path: program, version, where, copy };
 }
 
 /** A folder of packages on PATH (npx, npm run) is not an installation of the user's. */

@@ -108,7 +108,7 @@ export class Setup {
     const { plan } = await this.tuned();
     const names = plan.settings.filter(({ source }) => source === 'environment').map(({ key }) => key);
     // npx empties its cache when it likes: PM2 is started from a place that stays.
-    this.pm2Program.copy?.();
-    return new Pm2(this.pm2Program.path, pm2Environment(this.env, names), this.home);
+    const path = this.pm2Program.copy?.() ?? this.pm2Program.path;
+    return new Pm2(path, pm2Environment(this.env, names), this.home);
   }
 }
