@@ -36,27 +36,29 @@ export const LEVELS: Readonly<Record<PreloadLevel, LevelCost>> = {
     // 416 MiB with one worker, 485 with two, 609 with four, which have 69 to 73 each, supervisor and all.
     base: 345 * MIB,
     worker: 63 * MIB,
+    // Torch, 300 MiB that the other levels share or have anyway, and the model (an estimate).
     embedding: 425 * MIB,
     source: 'measured: 416 MiB with one worker, 485 with two, 609 with four',
   },
   libraries: {
     base: 660 * MIB,
     worker: 220 * MIB,
-    embedding: 0,
+    embedding: 125 * MIB, // an estimate: nothing of it is shared
     source: 'measured with local Chroma: 905 MiB with one worker, 216 of them its own',
   },
   none: {
     // Files of libraries that all workers map are in memory once; what is left of 808 MiB.
     base: 188 * MIB,
     worker: 620 * MIB,
-    embedding: 125 * MIB,
+    embedding: 125 * MIB, // an estimate: nothing of it is shared
     source: 'measured: 620 MiB private a worker of 808 in all',
   },
   uvicorn: {
-    // The parent imports the app as well, and serves nobody. 188 + 5 × 620 for four workers; measured: 3,202 MiB.
+    // The parent imports the app as well, and serves nobody: 188 + 5 × 620 for four workers, measured 3,202 MiB. One
+    // worker is the server itself: 746 MiB.
     base: 808 * MIB,
     worker: 620 * MIB,
-    embedding: 125 * MIB,
+    embedding: 125 * MIB, // an estimate: nothing of it is shared
     source: 'measured: 620 MiB private a worker, and as much for their parent',
   },
 };
