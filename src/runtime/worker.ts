@@ -10,6 +10,7 @@ import { dirname, join } from 'node:path';
 import { APPS, ENV, READY_SECONDS } from './contract.ts';
 import { Handover } from './handover.ts';
 import { PreloadLink, type WorkerEvents, WorkerLink } from './links.ts';
+import { complain, exitOnceWritten, instance, say, write } from './log.ts';
 import { readMemory } from './memory.ts';
 import {
   type Action,
@@ -30,7 +31,6 @@ const KILL_MARGIN = 8;
 /** A limit has to leave a worker this much room above what it starts with. */
 const LEAST_GROWTH = 1.25;
 
-const instance = process.env.NODE_APP_INSTANCE ?? '0';
 const drainSeconds = Number(required(ENV.drainSeconds));
 const memoryLimit = Number(process.env[ENV.memoryLimit] ?? Number.POSITIVE_INFINITY);
 
@@ -284,31 +284,4 @@ function required(name: string): string {
   if (value) return value;
   complain(`${name} is not set: this is started by PM2, from the file that webui-tune writes`);
   process.exit(78);
-}
-
-// PM2 writes its log files in the background; to exit at once would lose the reason of the exit.
-let unwritten = 0;
-let onWritten = () => {};
-
-function write(stream: NodeJS.WriteStream, text: string): void {
-  unwritten += 1;
-  stream.write(text, () => {
-    unwritten -= 1;
-    if (unwritten === 0) onWritten();
-  });
-}
-
-function exitOnceWritten(code: number): void {
-  onWritten = () => process.exit(code);
-  if (unwritten === 0) onWritten();
-  // A full disk must not keep a dead instance.
-  setTimeout(onWritten, 1000);
-}
-
-function say(message: string): void {
-  write(process.stdout, `[supervisor ${instance}] ${message}\n`);
-}
-
-function complain(message: string): void {
-  write(process.stderr, `[supervisor ${instance}] ${message}\n`);
 }
