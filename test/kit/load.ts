@@ -21,6 +21,8 @@ export interface LoadOptions {
   reconnect?: boolean;
   /** The longest time that a client thinks between two requests. Absent: it never does. */
   pauseMs?: number;
+  /** Time after which a request without an answer counts as failed; 10 s. */
+  timeoutMs?: number;
 }
 
 export interface Failure {
@@ -49,7 +51,14 @@ export interface Load {
   stop(): Promise<LoadReport>;
 }
 
-export function startLoad({ url, headers, connections, reconnect = false, pauseMs = 0 }: LoadOptions): Load {
+export function startLoad({
+  url,
+  headers,
+  connections,
+  reconnect = false,
+  pauseMs = 0,
+  timeoutMs = REQUEST_TIMEOUT_MS,
+}: LoadOptions): Load {
   const started = performance.now();
   const failedRequests: Failure[] = [];
   const latencies: number[] = [];
@@ -60,7 +69,7 @@ export function startLoad({ url, headers, connections, reconnect = false, pauseM
     const from = performance.now();
     let problem: string | undefined;
     try {
-      const answer = await request(url, { headers, agent, timeoutMs: REQUEST_TIMEOUT_MS });
+      const answer = await request(url, { headers, agent, timeoutMs });
       if (answer.status !== 200) problem = `${answer.status}: ${answer.body.slice(0, 200)}`;
     } catch (error) {
       problem = String(error);
