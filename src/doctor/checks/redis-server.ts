@@ -42,7 +42,9 @@ export const redisServerChecks = [
     source: 'INFO stats, client_output_buffer_limit_disconnections',
     needs: ['broker'],
     run: ({ broker: { info } }) => {
-      const count = Number(info.client_output_buffer_limit_disconnections ?? 0);
+      const text = info.client_output_buffer_limit_disconnections;
+      if (text === undefined) return note('this version of the server does not count them');
+      const count = Number(text);
       return count === 0
         ? ok('no client was, since the server started')
         : warning(

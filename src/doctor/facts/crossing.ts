@@ -7,7 +7,7 @@ import type { Socket } from 'socket.io-client';
 import { EXIT, TuneError } from '../../errors.ts';
 import { readSockets, socketsOf } from '../../machine/sockets.ts';
 import { connected } from '../../services/redis.ts';
-import { reasonOf } from '../../services/timeout.ts';
+import { reasonOf, within } from '../../services/timeout.ts';
 import type { Settings } from '../../types.ts';
 import { addressOf } from '../../up/cluster.ts';
 import type { ClusterFacts } from './cluster.ts';
@@ -105,7 +105,8 @@ async function holdAll(
       return { socket, connection };
     });
     pages.push(...round);
-    await Promise.all(round.map(({ socket }) => untilConnected(socket)));
+    // The package's own time-out ends with the transport: a worker that cannot subscribe never answers after it.
+    await Promise.all(round.map(({ socket }) => within(CONNECT_TIMEOUT, untilConnected(socket))));
     const entries = [...readSockets('/').values()];
     for (const page of round) {
       const end = entries.find(

@@ -1,0 +1,124 @@
+/** Checks of what a test machine cannot be made to have; the others are run on real things, end to end. */
+import { describe, expect, it } from 'vitest';
+import { CHECKS } from '../src/doctor/checks/index.ts';
+import type { Facts } from '../src/doctor/facts.ts';
+import { makePlan } from '../src/plan/index.ts';
+import { GIB, MIB } from '../src/units.ts';
+import { inputOf, machineOf, SERVICES } from './inputs.ts';
+import { settingsOf } from './settings-of.ts';
+
+/** As much of a fact as a check looks at. */
+type Partly<T> = { [K in keyof T]?: T[K] extends object ? Partly<T[K]> : T[K] };
+
+function verdictsOf(id: string, facts: Partly<Facts>): string[] {
+  const check = CHECKS.find((one) => one.id === id);
+  if (!check) throw new Error(`there is no ${id}`);
+  return check.run(facts as Facts).map(({ verdict }) => verdict);
+}
+
+const dataDir = { path: '/data', freeBytes: 10 * GIB, fileSystem: 'ext4' };
+const worker = (pid: number, listening: string[], connected: string[]) => ({ pid, listening, connected });
+const instance = (pm_id: number, identity: string) => ({
+  name: 'open-webui',
+  pm_id,
+  pm2_env: { axm_monitor: { Identity: { value: identity } } },
+});
+const plan = makePlan(inputOf());
+
+describe.each<[string, Partly<Facts>, Partly<Facts>]>([
+  ['files.room', { files: { dataDir } }, { files: { dataDir: { ...dataDir, freeBytes: GIB } } }],
+  [
+    'database.local-disk',
+    { database: { kind: 'sqlite' }, files: { dataDir } },
+    { database: { kind: 'sqlite' }, files: { dataDir: { ...dataDir, fileSystem: 'nfs4' } } },
+  ],
+  [
+    'python.migrations',
+    { expected: { heads: ['a'], revisions: ['a', 'b'] } },
+    { expected: { heads: ['a', 'b'], revisions: ['a', 'b'] } },
+  ],
+  [
+    'python.drivers',
+    {
+      interpreter: { python: 'p', probe: { package: { drivers: { psycopg2: true } } } },
+      installation: { settings: settingsOf({ DATABASE_URL: 'postgresql://h/n' }) },
+      effective: new Map(),
+    },
+    {
+      interpreter: { python: 'p', probe: { package: { drivers: { psycopg2: false } } } },
+      installation: { settings: settingsOf({ DATABASE_URL: 'postgresql://h/n' }) },
+      effective: new Map(),
+    },
+  ],
+  [
+    'redis.sentinel',
+    { redis: { kind: 'none' }, installation: { settings: settingsOf({}) } },
+    {
+      redis: { kind: 'none' },
+      installation: {
+        settings: settingsOf({ REDIS_SENTINEL_HOSTS: 'a', REDIS_URL: 'rediss://m' }),
+      },
+    },
+  ],
+  [
+    'redis.disconnections',
+    { broker: { info: { client_output_buffer_limit_disconnections: '0' } } },
+    { broker: { info: { client_output_buffer_limit_disconnections: '3' } } },
+  ],
+  [
+    'machine.limits',
+    { machine: machineOf(2, GIB), services: SERVICES },
+    { machine: { ...machineOf(2, GIB), openFiles: { value: 256, source: 's' } }, services: SERVICES },
+  ],
+  [
+    'machine.memory',
+    { cluster: { bytes: plan.memory.predicted }, plan },
+    { cluster: { bytes: plan.memory.budget + MIB }, plan },
+  ],
+  [
+    'pm2.boot',
+    {
+      pm2: { unit: { path: 'u', text: 'After=network.target postgresql.service' } },
+      services: { ...SERVICES, colocated: [{ name: 'PostgreSQL' }] } as unknown as Facts['services'],
+    },
+    {
+      pm2: { unit: { path: 'u', text: 'After=network.target' } },
+      services: { ...SERVICES, colocated: [{ name: 'PostgreSQL' }] } as unknown as Facts['services'],
+    },
+  ],
+  [
+    'cluster.listening',
+    {
+      cluster: { address: { port: 1 }, workers: [worker(1, ['5'], []), worker(2, ['5'], [])] },
+    } as Partly<Facts>,
+    {
+      cluster: { address: { port: 1 }, workers: [worker(1, ['5'], []), worker(2, [], [])] },
+    } as Partly<Facts>,
+  ],
+  [
+    'cluster.connections',
+    { cluster: { workers: [worker(1, ['5'], ['6']), worker(2, ['5'], ['7'])] } } as Partly<Facts>,
+    { cluster: { workers: [worker(1, ['5'], ['6']), worker(2, ['5'], ['6'])] } } as Partly<Facts>,
+  ],
+  [
+    'cluster.identities',
+    {
+      cluster: { workers: [{}, {}] },
+      ecosystem: { preload: {} },
+      pm2: { processes: [instance(1, 'a b'), instance(2, 'c d')] },
+    } as unknown as Partly<Facts>,
+    {
+      cluster: { workers: [{}, {}] },
+      ecosystem: { preload: {} },
+      pm2: { processes: [instance(1, 'a b'), instance(2, 'c b')] },
+    } as unknown as Partly<Facts>,
+  ],
+  [
+    'cluster.serves',
+    { cluster: { isReady: true, workers: [], address: { host: 'h', port: 1 } } },
+    { cluster: { isReady: false, workers: [], address: { host: 'h', port: 1 } } },
+  ],
+])('%s', (id, right, wrong) => {
+  it('is well', () => expect(verdictsOf(id, right)).toEqual(['ok']));
+  it('is not', () => expect(verdictsOf(id, wrong)).not.toContain('ok'));
+});
