@@ -1,5 +1,5 @@
 /** An upload over a slow line. */
-import http from 'node:http';
+import http, { type Agent } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { OpenWebui } from '../test/kit/openwebui.ts';
 
@@ -10,11 +10,12 @@ const BOUNDARY = 'chaos-boundary';
 export async function slowUpload(
   ui: OpenWebui,
   seconds: number,
+  agent: Agent,
 ): Promise<{ status: number; seconds: number }> {
   const begun = performance.now();
   const request = http.request(`${ui.url}/api/v1/files/?process=false`, {
     method: 'POST',
-    agent: false,
+    agent,
     headers: { ...ui.headers, 'content-type': `multipart/form-data; boundary=${BOUNDARY}` },
   });
   const status = new Promise<number>((resolve) => {

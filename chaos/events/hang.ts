@@ -21,14 +21,21 @@ export const hang: ChaosEvent = {
     const violations: string[] = [];
     for (let run = 0; run < runs; run++) {
       const before = cluster.pythonWorkers();
+      const victim = randomWorker(site);
       // To another worker, for longer than a hang may last.
-      const uploading = slowUpload(site.ui, HANG_SECONDS[form] + 5);
+      const line = await connectTo(
+        (pid) => pid !== victim.pid,
+        cluster,
+        () => cluster.pythonWorkers(),
+      );
+      const uploading = slowUpload(site.ui, HANG_SECONDS[form] + 5, line);
       const begun = performance.now();
-      const victim = await block(site);
+      await block(site, victim);
       await untilGone([victim], BLOCK_SECONDS * 1000);
       await cluster.untilServing(workers);
       servesAgainMs.push(performance.now() - begun);
       const { status, seconds } = await uploading;
+      line.destroy();
       if (status !== 200) violations.push(`an upload of ${seconds.toFixed(0)} s ended with ${status}`);
       const now = new Set(cluster.pythonWorkers().map(({ pid }) => pid));
       const replaced = before.filter(({ pid }) => !now.has(pid));
@@ -44,9 +51,8 @@ export const hang: ChaosEvent = {
   },
 };
 
-/** Blocks the event loop of a worker that receives no upload at the moment; what it holds is given up. */
-async function block({ cluster, load, ui }: Site): Promise<ProcessInfo> {
-  const victim = randomWorker({ cluster });
+/** Blocks the worker's event loop; what it holds is given up. */
+async function block({ cluster, load, ui }: Site, victim: ProcessInfo): Promise<void> {
   const connection = await connectTo(
     (pid) => pid === victim.pid,
     cluster,
@@ -57,5 +63,4 @@ async function block({ cluster, load, ui }: Site): Promise<ProcessInfo> {
   createFunction(ui, `import time\ntime.sleep(${BLOCK_SECONDS})`, connection).catch(() =>
     connection.destroy(),
   );
-  return victim;
 }
