@@ -14,5 +14,5 @@ export { PlanSchema } from './schema.ts';
 export { askServices } from './services/index.ts';
 export { collectSettings, type SettingSources } from './settings/collect.ts';
 export { keepSecrets, type SecretsToKeep } from './settings/secrets-file.ts';
-export { type Tuned, type TuneOptions, tune } from './tune.ts';
+export { prepare, type Tuned, type TuneOptions, tune } from './tune.ts';
 export type * from './types.ts';

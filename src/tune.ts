@@ -11,7 +11,7 @@ import {
   viewpointOf,
 } from './installation.ts';
 import { controlSocket, staticCache } from './io/folders.ts';
-import { stableRuntime } from './io/runtime-folder.ts';
+import { keepRuntime, type RuntimeFolder, stableRuntime } from './io/runtime-folder.ts';
 import { readMachine } from './machine/index.ts';
 import { memoryOf, processesWith } from './machine/processes.ts';
 import { openEnvFile, portInUse, sentinelNotices, tooLittleHere, unreachableChroma } from './notices.ts';
@@ -23,6 +23,7 @@ import { askServices, loadClients } from './services/index.ts';
 import { workerWish } from './settings/collect.ts';
 import { requireDrivers } from './settings/drivers.ts';
 import { chooseSecretsToKeep, type Keeping } from './settings/keep.ts';
+import { keepSecrets, makePrivate } from './settings/secrets-file.ts';
 import type { Environment, MachineFacts, Plan, RuntimeChoice, ServiceFacts, Settings } from './types.ts';
 import { describedMachine, wishesOf } from './wishes.ts';
 
@@ -57,12 +58,14 @@ export interface Tuned {
   plan: Plan;
   /** What must be written before anything is started; it is no part of the plan, so that nobody prints it. */
   secrets: Keeping;
+  /** Must be there before anything is started; undefined: the plan is for another machine. */
+  runtime?: RuntimeFolder;
   /** With their values, secrets too: nobody prints them either. */
   settings: Settings;
   notes: string[];
 }
 
-/** Reads everything around us and plans with it. Writes nothing but a copy of the runtime files. Throws TuneError. */
+/** Reads everything around us and plans with it. Writes nothing (prepare does). Throws TuneError. */
 export async function tune(options: TuneOptions): Promise<Tuned> {
   if (options.root !== undefined) return planElsewhere(options, options.root);
   const from = viewpointOf(options);
@@ -99,7 +102,7 @@ export interface FoundInstallation {
   services: ServiceFacts;
 }
 
-/** Plans with what was found. Writes nothing but a copy of the runtime files. Throws TuneError. */
+/** Plans with what was found. Writes nothing. Throws TuneError. */
 export function planInstallation(
   options: TuneOptions,
   { from, found, openWebui, installation, services }: FoundInstallation,
@@ -155,16 +158,29 @@ export function planInstallation(
   return {
     plan: makePlan(input),
     secrets,
+    runtime,
     settings,
     notes: [
       `Open WebUI: ${python} (${openWebui.where})`,
       ...(envFilePath === undefined ? [] : [`settings: ${envFilePath}, read at every start`]),
       ...secrets.notes,
-      ...(runtime.copied
-        ? [`the runtime was copied to ${runtime.path}, because this package’s folder does not stay`]
-        : []),
     ],
   };
+}
+
+/**
+ * Writes what must be there before a plan is started: the secrets, readable by nobody else, and the runtime by a path
+ * that stays. Returns what is to be told. Throws TuneError.
+ */
+export async function prepare({ plan, secrets, runtime }: Tuned): Promise<string[]> {
+  const { secretsFile } = plan.places;
+  await keepSecrets(secretsFile, secrets);
+  return [
+    ...(makePrivate(secretsFile) ? [`others could read ${secretsFile}: not any more`] : []),
+    ...(runtime && keepRuntime(runtime)
+      ? [`the runtime was copied to ${runtime.path}, because this package’s folder does not stay`]
+      : []),
+  ];
 }
 
 /** SQLite is a file, which the interpreter has looked into already: Node has no driver for it before version 22. */

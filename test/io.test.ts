@@ -13,7 +13,7 @@ import { controlSocket, dataHome } from '../src/io/folders.ts';
 import { isModuleFolder } from '../src/io/module-type.ts';
 import { checkOutput, writeOutput } from '../src/io/output.ts';
 import { packageRoot, packageVersion, shippedFile } from '../src/io/package.ts';
-import { copyByContent, isThrowAway } from '../src/io/runtime-folder.ts';
+import { isThrowAway, keepRuntime, pathByContent } from '../src/io/runtime-folder.ts';
 import { writeAtomically } from '../src/io/write.ts';
 import { HEADER } from '../src/render/ecosystem.ts';
 import { temporaryFolder } from './temporary.ts';
@@ -88,15 +88,17 @@ describe('the runtime folder', () => {
     const folder = temporaryFolder({ 'source/worker.cjs': 'a', 'source/preload/preload.py': 'b' });
     const source = join(folder, 'source');
     const parent = join(folder, 'data', 'runtime');
-    const first = copyByContent(source, parent, '1.0.0');
-    expect(first).toMatchObject({ copied: true });
+    const first = pathByContent(source, parent, '1.0.0');
+    expect(existsSync(parent)).toBe(false);
+    expect(keepRuntime(first)).toBe(true);
     expect(first.path).toMatch(/\/1\.0\.0-[0-9a-f]{8}$/);
     expect(readFileSync(join(first.path, 'preload/preload.py'), 'utf8')).toBe('b');
-    expect(copyByContent(source, parent, '1.0.0')).toEqual({ path: first.path, copied: false });
+    expect(pathByContent(source, parent, '1.0.0')).toEqual(first);
+    expect(keepRuntime(first)).toBe(false);
 
     writeFileSync(join(source, 'worker.cjs'), 'changed');
-    const second = copyByContent(source, parent, '1.0.0');
-    expect(second).toMatchObject({ copied: true });
+    const second = pathByContent(source, parent, '1.0.0');
+    expect(keepRuntime(second)).toBe(true);
     expect(second.path).not.toBe(first.path);
     expect(readFileSync(join(first.path, 'worker.cjs'), 'utf8')).toBe('a');
     expect(readdirSync(parent)).toHaveLength(2);
@@ -105,10 +107,10 @@ describe('the runtime folder', () => {
   it('is the same with and without the caches that Python leaves', () => {
     const folder = temporaryFolder({ 'source/preload/preload.py': 'b' });
     const source = join(folder, 'source');
-    const { path } = copyByContent(source, join(folder, 'data'), '1');
+    const { path } = pathByContent(source, join(folder, 'data'), '1');
     mkdirSync(join(source, 'preload/__pycache__'));
     writeFileSync(join(source, 'preload/__pycache__/preload.pyc'), 'x');
-    expect(copyByContent(source, join(folder, 'data'), '1')).toEqual({ path, copied: false });
+    expect(pathByContent(source, join(folder, 'data'), '1').path).toBe(path);
   });
 });
 

@@ -2,7 +2,7 @@ import { resolve } from 'node:path';
 import { planDeployment } from '../deployment.ts';
 import { EXIT, type ExitCode, TuneError } from '../errors.ts';
 import { checkOutput, writeOutput } from '../io/output.ts';
-import { stableRuntime } from '../io/runtime-folder.ts';
+import { keepRuntime, stableRuntime } from '../io/runtime-folder.ts';
 import type { Terminal } from '../io/terminal.ts';
 import { quoteForShell } from '../openwebui/versions.ts';
 import { renderCompose } from '../render/compose/index.ts';
@@ -72,9 +72,13 @@ const RENDERERS: Readonly<
   },
   async compose(options, file) {
     requireNoHelmOptions(options);
-    const runtime = options.root === undefined ? stableRuntime(options.env ?? process.env).path : undefined;
-    const plan = await planDeployment(options, { services: ownServices, ...(runtime && { runtime }) });
+    const runtime = options.root === undefined ? stableRuntime(options.env ?? process.env) : undefined;
+    const plan = await planDeployment(options, {
+      services: ownServices,
+      ...(runtime && { runtime: runtime.path }),
+    });
     const { text, summary, secretFiles, warnings } = renderCompose(plan);
+    if (runtime) keepRuntime(runtime);
     return {
       text,
       lines: [

@@ -16,8 +16,7 @@ import {
   USUAL_NAMES,
 } from '../render/formats.ts';
 import { reportOf } from '../render/report.ts';
-import { keepSecrets, makePrivate } from '../settings/secrets-file.ts';
-import { type TuneOptions, tune } from '../tune.ts';
+import { prepare, type TuneOptions, tune } from '../tune.ts';
 import type { Plan } from '../types.ts';
 import { plural } from '../units.ts';
 import { printDeployment, requireNoHelmOptions } from './deployment.ts';
@@ -53,17 +52,14 @@ export async function printEcosystem(options: EcosystemOptions, terminal: Termin
   }
   if (out !== undefined) checkOutput(out, options.force ?? false);
 
-  const { plan, secrets, notes } = await tune(options);
+  const tuned = await tune(options);
+  const { plan, notes } = tuned;
   if (options.json) return printPlan(plan, terminal);
   if (options.explain !== undefined) return printExplanation(plan, options.explain, terminal);
   await checkForPm2(plan);
   const text = renderAs(format, plan);
 
-  if (options.root === undefined) {
-    const { secretsFile } = plan.places;
-    await keepSecrets(secretsFile, secrets);
-    if (makePrivate(secretsFile)) notes.push(`others could read ${secretsFile}: not any more`);
-  }
+  if (options.root === undefined) notes.push(...(await prepare(tuned)));
   if (out !== undefined) writeOutput(out, text);
   else terminal.out(text);
   if (options.root === undefined && !options.forPm2) {

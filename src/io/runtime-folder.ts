@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join, relative, sep } from 'node:path';
+import { dirname, join, relative, sep } from 'node:path';
 import { systemCode } from '../errors.ts';
 import { RUNTIME_FILES } from '../runtime/contract.ts';
 import { dataHome } from './folders.ts';
@@ -12,13 +12,13 @@ const THROW_AWAY = /[/\\](?:_npx|dlx-[^/\\]*|bunx-[^/\\]*|xfs-[^/\\]*)[/\\]/;
 
 export interface RuntimeFolder {
   path: string;
-  /** Copied there just now, because the package itself does not stay. */
-  copied: boolean;
+  /** Where its files are now; the same, unless the package itself does not stay. */
+  source: string;
 }
 
 /**
  * The folder of the runtime files, by a path that stays: PM2 reads them at every restart, long after npx has emptied its
- * cache. `root` is the package's folder.
+ * cache. `root` is the package's folder. Writes nothing: keepRuntime does.
  */
 export function stableRuntime(env: NodeJS.ProcessEnv, root = packageRoot()): RuntimeFolder {
   const source = join(root, 'dist', 'runtime');
@@ -29,19 +29,23 @@ export function stableRuntime(env: NodeJS.ProcessEnv, root = packageRoot()): Run
       );
     }
   }
-  if (!isThrowAway(root)) return { path: source, copied: false };
-  return copyByContent(source, join(dataHome(env), 'runtime'), packageVersion());
+  if (!isThrowAway(root)) return { path: source, source };
+  return pathByContent(source, join(dataHome(env), 'runtime'), packageVersion());
 }
 
 export function isThrowAway(folder: string): boolean {
   return THROW_AWAY.test(`${folder}${sep}`) || !relative(tmpdir(), folder).startsWith('..');
 }
 
-/** Copies a folder under a name made of the version and the content: what is running there never changes. */
-export function copyByContent(source: string, parent: string, version: string): RuntimeFolder {
-  const path = join(parent, `${version}-${contentHash(source)}`);
-  if (existsSync(path)) return { path, copied: false };
-  mkdirSync(parent, { recursive: true });
+/** Where a copy of the folder belongs: its name is made of version and content, so that what is running never changes. */
+export function pathByContent(source: string, parent: string, version: string): RuntimeFolder {
+  return { path: join(parent, `${version}-${contentHash(source)}`), source };
+}
+
+/** Copies the files to the path that stays, where they are not there yet. True: it did. */
+export function keepRuntime({ path, source }: RuntimeFolder): boolean {
+  if (existsSync(path)) return false;
+  mkdirSync(dirname(path), { recursive: true });
   const temporary = `${path}.${process.pid}.tmp`;
   try {
     cpSync(source, temporary, { recursive: true, filter: (name) => !name.includes('__pycache__') });
@@ -50,9 +54,9 @@ export function copyByContent(source: string, parent: string, version: string): 
     rmSync(temporary, { recursive: true, force: true });
     // Somebody else was faster, with the same content.
     if (!['ENOTEMPTY', 'EEXIST'].includes(systemCode(error) ?? '')) throw error;
-    return { path, copied: false };
+    return false;
   }
-  return { path, copied: true };
+  return true;
 }
 
 /** Over the names and contents of all files, in order. Python's bytecode caches are no part of it. */

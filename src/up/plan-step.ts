@@ -4,7 +4,7 @@ import { checkOutput, writeOutput } from '../io/output.ts';
 import { packageVersion } from '../io/package.ts';
 import { appsOf } from '../render/apps.ts';
 import { formatOf, renderAs } from '../render/formats.ts';
-import { keepSecrets, makePrivate } from '../settings/secrets-file.ts';
+import { prepare } from '../tune.ts';
 import type { Plan } from '../types.ts';
 import { formatBytes, plural } from '../units.ts';
 import type { Setup } from './setup.ts';
@@ -18,17 +18,17 @@ export function planStep(setup: Setup): Step {
       const { planned, options } = setup.remembered;
       if (!planned || !setup.hasOpenWebui || !existsSync(setup.ecosystemFile)) return undefined;
       const { plan } = await setup.tuned();
+      if (!existsSync(plan.places.runtime)) return undefined;
       if (planned.fingerprint !== fingerprintOf(plan, options, textOf(plan.places.envFile))) return undefined;
       return `${plural(planned.workers, 'worker')}: ${setup.ecosystemFile}`;
     },
     describe: () => `plan for this machine, and write ${setup.ecosystemFile}`,
     run: async () => {
-      const { plan, secrets } = await setup.tuned();
+      const tuned = await setup.tuned();
+      const { plan } = tuned;
       checkOutput(setup.ecosystemFile, false);
       await checkForPm2(plan);
-      const { secretsFile } = plan.places;
-      await keepSecrets(secretsFile, secrets);
-      makePrivate(secretsFile);
+      await prepare(tuned);
       const text = renderAs(formatOf(setup.ecosystemFile) ?? 'js', plan);
       writeOutput(setup.ecosystemFile, text);
       const { workers } = plan;
