@@ -7,7 +7,7 @@ import type { Terminal } from '../io/terminal.ts';
 import { quoteForShell } from '../openwebui/versions.ts';
 import { renderCompose } from '../render/compose/index.ts';
 import { ownServices } from '../render/compose/services.ts';
-import { type OtherFormat, USUAL_NAMES } from '../render/formats.ts';
+import { type ContainerFormat, USUAL_NAMES } from '../render/formats.ts';
 import { renderHelm } from '../render/helm/index.ts';
 import { SECRET } from '../render/helm/values.ts';
 import { type ReportLine, reportOf } from '../render/report.ts';
@@ -25,7 +25,7 @@ interface Deployment {
  * started, and no secret is read into it. Throws TuneError.
  */
 export async function printDeployment(
-  format: OtherFormat,
+  format: ContainerFormat,
   options: EcosystemOptions,
   terminal: Terminal,
 ): Promise<ExitCode> {
@@ -49,7 +49,7 @@ export function requireNoHelmOptions({ replicas, storageClass }: EcosystemOption
 }
 
 const RENDERERS: Readonly<
-  Record<OtherFormat, (options: EcosystemOptions, file: string) => Promise<Deployment>>
+  Record<ContainerFormat, (options: EcosystemOptions, file: string) => Promise<Deployment>>
 > = {
   async helm({ host, ...options }, file) {
     const plan = await planDeployment(options);

@@ -21,6 +21,7 @@ import type { Plan } from '../types.ts';
 import { plural } from '../units.ts';
 import { printDeployment, requireNoHelmOptions } from './deployment.ts';
 import { printReport } from './report.ts';
+import { printUnits } from './units.ts';
 
 export interface EcosystemOptions extends TuneOptions {
   force?: boolean;
@@ -43,6 +44,7 @@ export interface EcosystemOptions extends TuneOptions {
 export async function printEcosystem(options: EcosystemOptions, terminal: Terminal): Promise<ExitCode> {
   const out = options.out === undefined ? undefined : resolve(options.out);
   const format = options.forPm2 ? 'json' : chooseFormat(options.format, out);
+  if (format === 'systemd') return printUnits(options, terminal);
   if (!isForPm2(format)) return printDeployment(format, options, terminal);
   requireNoHelmOptions(options);
   if (out !== undefined && options.root !== undefined) {

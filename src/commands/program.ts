@@ -29,6 +29,7 @@ Examples:
   $ webui-tune --preset small --env-file /etc/open-webui.env > ecosystem.config.js
   $ webui-tune --format helm --replicas 6 --storage-class nfs --host chat.example.com > values.yaml
   $ webui-tune --format compose > compose.yaml
+  $ webui-tune --format systemd --out /etc/systemd/system
 
 Settings of Open WebUI (DATABASE_URL, REDIS_URL, …) are taken from the environment and from open-webui.env beside the
 file or in this folder. More than one worker needs PostgreSQL, Redis and a vector store that processes can share.
@@ -58,7 +59,7 @@ export function makeProgram(terminal: Terminal, done: (code: ExitCode) => void):
     .addOption(
       new Option(
         '--format <format>',
-        'cjs where a package.json says "type": "module"; helm for Kubernetes, compose for containers (default: by --out, or js)',
+        'cjs where a package.json says "type": "module"; helm for Kubernetes, compose for containers, systemd (default: by --out, or js)',
       ).choices(FORMATS),
     )
     .option(

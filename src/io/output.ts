@@ -4,6 +4,7 @@ import { EXIT, systemCode, TuneError } from '../errors.ts';
 import { COMPOSE_HEADER } from '../render/compose/index.ts';
 import { HEADER } from '../render/ecosystem.ts';
 import { HELM_HEADER } from '../render/helm/index.ts';
+import { SYSTEMD_HEADER } from '../render/systemd/index.ts';
 import { ENV } from '../runtime/contract.ts';
 import { statOrUndefined } from './stat.ts';
 import { writeAtomically } from './write.ts';
@@ -12,7 +13,7 @@ import { writeAtomically } from './write.ts';
 const MODE = 0o644;
 
 /** By these we know a file of ours. */
-const FIRST_LINES = [HEADER, HELM_HEADER, COMPOSE_HEADER];
+const FIRST_LINES = [HEADER, HELM_HEADER, COMPOSE_HEADER, SYSTEMD_HEADER];
 
 /** What people read instead of a system error's code. */
 const REASONS: Readonly<Record<string, string>> = {

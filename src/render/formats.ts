@@ -7,9 +7,10 @@ import { escapeHidden } from './literal.ts';
 export const PM2_FORMATS = ['js', 'cjs', 'json'] as const;
 export type Pm2Format = (typeof PM2_FORMATS)[number];
 
-/** For hosts other than PM2: Kubernetes, by Open WebUI's Helm chart; containers, by Compose. */
-const OTHER_FORMATS = ['helm', 'compose'] as const;
-export type OtherFormat = (typeof OTHER_FORMATS)[number];
+/** For hosts other than PM2: Kubernetes, by Open WebUI's Helm chart; containers, by Compose; systemd. */
+const OTHER_FORMATS = ['helm', 'compose', 'systemd'] as const;
+/** Those that bring their own Open WebUI. */
+export type ContainerFormat = Exclude<(typeof OTHER_FORMATS)[number], 'systemd'>;
 
 export const FORMATS = [...PM2_FORMATS, ...OTHER_FORMATS] as const;
 export type Format = (typeof FORMATS)[number];
@@ -21,6 +22,7 @@ export const USUAL_NAMES: Readonly<Record<Format, string>> = {
   json: 'ecosystem.config.json',
   helm: 'values.yaml',
   compose: 'compose.yaml',
+  systemd: 'open-webui.target',
 };
 
 export function isForPm2(format: Format): format is Pm2Format {

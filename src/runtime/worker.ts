@@ -9,6 +9,7 @@ import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { APPS, ENV, READY_SECONDS } from './contract.ts';
 import { Handover } from './handover.ts';
+import { findHost } from './host.ts';
 import { PreloadLink, type WorkerEvents, WorkerLink } from './links.ts';
 import { complain, exitOnceWritten, instance, say, write } from './log.ts';
 import { readMemory } from './memory.ts';
@@ -31,6 +32,7 @@ const KILL_MARGIN = 8;
 /** A limit has to leave a worker this much room above what it starts with. */
 const LEAST_GROWTH = 1.25;
 
+const host = findHost(process.env);
 const drainSeconds = Number(required(ENV.drainSeconds));
 const memoryLimit = Number(process.env[ENV.memoryLimit] ?? Number.POSITIVE_INFINITY);
 
@@ -108,8 +110,7 @@ function perform(action: Action): void {
       adopt(action.reason);
       return;
     case 'announce':
-      process.send?.('ready');
-      return;
+      return host.ready();
     case 'tellReady':
       return preload.send({ type: 'ready', worker: preload.name(action.token) });
     case 'tellReplaced':
@@ -130,7 +131,7 @@ function fork(token: string, replaces: boolean): void {
   const started = performance.now();
   const onReady = () => {
     say(`worker ${link.pid} serves, ${Math.round(performance.now() - started)} ms after it was asked for`);
-    showPid(link.pid);
+    host.showPid(link.pid);
     dispatch({ type: 'ready', token });
     publish();
   };
@@ -175,7 +176,7 @@ async function adopt(reason: string): Promise<void> {
   // It may have grown already: at its limit it is replaced all the same.
   link.firstMemory = 0;
   workers.set(token, link);
-  showPid(link.pid);
+  host.showPid(link.pid);
   dispatch({ type: 'adopted', token, generation: adopted.generation, reason });
   publish();
 }
@@ -200,28 +201,19 @@ function serving(): { worker: Worker; link: WorkerLink } | undefined {
   return worker && link && { worker, link };
 }
 
-// --- what PM2 shows -----------------------------------------------------------------------------
+// --- its memory ---------------------------------------------------------------------------------
 
-/** `pm2 list` then shows the Python worker's CPU and memory (RSS, shared pages included). */
-function showPid(pid: number | undefined): void {
-  process.send?.({ type: 'axm:option:configuration', data: { pid } });
-}
-
-/** `pm2 describe` and `pm2 monit` show these. */
 function publish(): void {
   const current = serving();
   const memory = current?.link.pid === undefined ? undefined : readMemory(current.link.pid);
   if (!current || !memory) return;
-  process.send?.({
-    type: 'axm:monitor',
-    data: {
-      'Worker pid': { value: String(current.link.pid) },
-      'Private memory': { value: memory.private.toFixed(0), unit: 'MiB' },
-      'Shared memory': { value: memory.shared.toFixed(0), unit: 'MiB' },
-      'Preload level': { value: level },
-      Generation: { value: current.worker.generation.name },
-      ...(current.link.identity && { Identity: { value: current.link.identity } }),
-    },
+  host.show({
+    pid: current.link.pid ?? 0,
+    privateMemory: memory.private,
+    sharedMemory: memory.shared,
+    level,
+    generation: current.worker.generation.name,
+    identity: current.link.identity,
   });
   enforceMemoryLimit(current.worker, current.link, memory.private);
 }
@@ -253,6 +245,7 @@ setInterval(() => {
   // Where this process did not run either (a machine that sleeps, or is far too busy), no beat was to be heard.
   dispatch({ type: 'tick', seconds: Math.min((now - ticked) / 1000, 2 * TICK) });
   ticked = now;
+  host.alive();
 }, TICK * 1000).unref();
 
 setTimeout(() => {
@@ -261,20 +254,19 @@ setTimeout(() => {
 
 // --- the process --------------------------------------------------------------------------------
 
-// PM2 stops an instance with SIGINT, or with the message where shutdown_with_message is set. When the PM2 daemon
-// dies, Node ends this process, and the Python worker sees the end of its control channel.
+// PM2 stops an instance with SIGINT, systemd with SIGTERM. When the PM2 daemon dies, Node ends this process, and the
+// Python worker sees the end of its control channel.
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, stop);
-process.on('message', (message) => {
-  if (message === 'shutdown') stop();
-});
+host.listen({ stop, reload });
 
 function stop(): void {
-  if (state.retired) {
-    // `pm2 reload` prints the name of the instance that it has stopped: the only words of ours that it prints.
-    const name = `${APPS.cluster}: NOT reloaded, the former worker is kept: ${handoverReason}; see pm2 logs`;
-    process.send?.({ type: 'axm:option:configuration', data: { name } });
-  }
+  host.stopping(state.retired ? handoverReason : undefined);
   dispatch({ type: 'stop' });
+}
+
+function reload(): void {
+  const current = serving();
+  if (current) dispatch({ type: 'unfit', token: current.worker.token, reason: 'a reload was asked for' });
 }
 
 preload.connect();

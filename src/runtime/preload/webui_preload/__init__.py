@@ -13,6 +13,7 @@
                           the UNIX socket on which the cluster workers ask for workers
     listener              the one TCP socket that all workers accept on
     roster                which worker may be forked when (pure)
+    host, pm2             what the process manager is told: PM2, or systemd
     main, server          the process itself
     worker, web, drain, channel
                           the forked child: an ASGI server that drains, and its talk with its supervisor

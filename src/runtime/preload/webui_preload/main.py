@@ -19,10 +19,10 @@ from .generation import (
     lock_installation,
     wait_for_other_versions,
 )
+from .host import Host, find_host
 from .installed import open_webui_version
 from .log import complain, say
 from .migration_lock import MigrationLock
-from .pm2 import Pm2Channel
 from .run_folder import make_run_folder
 from .server import ForkServer
 from .services import ask_engines, count_neighbours, wait_for_services
@@ -50,7 +50,7 @@ def main() -> NoReturn:
     """Prepare, import, serve. Exits with 0 when told to stop, with one of the codes above otherwise."""
     environment = dict(os.environ)
     try:
-        pm2 = Pm2Channel(os.environ)
+        host = find_host(os.environ)
         fallback = os.environ.pop(FALLBACK, "")
         settings = read_settings(os.environ)
         for word in protect_files(settings):
@@ -80,7 +80,7 @@ def main() -> NoReturn:
         packing = StaticPacking(settings.static_cache, os.environ, computed)
         generation = Generation(settings.run_folder, os.urandom(4).hex(), version)
         os.environ.setdefault("STATIC_DIR", str(generation.static_folder()))
-        preload = _import(settings, level, reason, generation, pm2, environment)
+        preload = _import(settings, level, reason, generation, host, environment)
     except SettingsError as error:
         _give_up(str(error), settings)
     say(
@@ -92,7 +92,7 @@ def main() -> NoReturn:
     static = packing.finish()
     try:
         ForkServer(
-            settings, generation, preload, static, control_socket, listener, pm2, lock, migration.release
+            settings, generation, preload, static, control_socket, listener, host, lock, migration.release
         ).run()
     finally:
         settings.control_socket.unlink(missing_ok=True)
@@ -142,7 +142,7 @@ def _import(
     level: str,
     reason: str,
     generation: Generation,
-    pm2: Pm2Channel,
+    host: Host,
     environment: dict[str, str],
 ) -> levels.Preload:
     version = generation.version
@@ -157,7 +157,7 @@ def _import(
         environment[FALLBACK] = f"{following} {level} is not safe to fork here: {obstacle}"
         generation.leave()
         # An import cannot be undone: the same process starts over, at the next level.
-        pm2.keep_over_exec(environment)
+        host.keep_over_exec(environment)
         os.execve(sys.executable, [sys.executable, *sys.argv], environment)
     except BaseException as error:
         generation.leave()

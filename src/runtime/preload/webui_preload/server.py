@@ -13,9 +13,9 @@ from . import listener as tcp
 from .acceptor import Acceptor
 from .control import Connection
 from .generation import Generation
+from .host import Host
 from .levels import Preload
 from .log import complain, say
-from .pm2 import Pm2Channel
 from .protocol import Frame, ProtocolError, number, text
 from .roster import Request, Roster
 from .settings import Settings
@@ -43,7 +43,7 @@ class ForkServer:
         static: StaticCache | None,
         control: socket.socket,
         listener: socket.socket | None,
-        pm2: Pm2Channel,
+        host: Host,
         lock: int,
         on_serving: Callable[[], None],
     ) -> None:
@@ -52,7 +52,7 @@ class ForkServer:
         self._preload = preload
         self._static = static
         self._listener = listener
-        self._pm2 = pm2
+        self._host = host
         self._lock = lock
         self._on_serving = on_serving
         self._selector = selectors.DefaultSelector()
@@ -76,9 +76,9 @@ class ForkServer:
         for number_ in (signal.SIGCHLD, signal.SIGINT, signal.SIGTERM):
             signal.signal(number_, self._on_signal)
         self._watch(wake, lambda: self._drain_wakeups(wake))
-        if self._pm2.is_open:
-            self._watch(self._pm2, self._read_pm2)
-        self._pm2.send_ready()
+        if self._host.is_open:
+            self._watch(self._host, self._read_host)
+        self._host.send_ready()
         while not self._stopping:
             for key, _ in self._selector.select(self._patience()):
                 callback: Callable[[], None] = key.data
@@ -125,10 +125,10 @@ class ForkServer:
                 return
             self._on_exit(pid, status)
 
-    def _read_pm2(self) -> None:
-        if not self._pm2.is_alive():
+    def _read_host(self) -> None:
+        if not self._host.is_alive():
             say("PM2 is gone: leaving; the workers are their supervisors' to end")
-            self._selector.unregister(self._pm2)
+            self._selector.unregister(self._host)
             self._stopping = True
 
     def _on_exit(self, pid: int, status: int) -> None:
@@ -302,7 +302,7 @@ class ForkServer:
             self._acceptor.close()
             for end in self._wakeup:
                 end.close()
-            self._pm2.close()
+            self._host.close()
             os.close(self._lock)
             code = run_worker(job)
         finally:
@@ -335,5 +335,5 @@ class ForkServer:
                     self._roster.ready(worker)
                     self._roster.replaced(worker)
 
-    def _watch(self, source: "socket.socket | Connection | Pm2Channel", callback: Callable[[], None]) -> None:
+    def _watch(self, source: "socket.socket | Connection | Host", callback: Callable[[], None]) -> None:
         self._selector.register(source, selectors.EVENT_READ, callback)

@@ -1,0 +1,39 @@
+import { connect, createServer, type Socket } from 'node:net';
+import type { Scope } from '../test/kit/scope.ts';
+
+export interface CountingProxy {
+  url: string;
+  /** Bytes in both directions since its start. */
+  bytes(): number;
+}
+
+/** Hands connections on to a port of this machine, and counts what passes. */
+export async function startCountingProxy(scope: Scope, port: number): Promise<CountingProxy> {
+  let bytes = 0;
+  const sockets = new Set<Socket>();
+  const count = (from: Socket, to: Socket) => {
+    sockets.add(from);
+    from.on('data', (data) => {
+      bytes += data.length;
+      to.write(data);
+    });
+    from.on('error', () => to.destroy());
+    from.on('close', () => {
+      sockets.delete(from);
+      to.destroy();
+    });
+  };
+  const server = createServer((client) => {
+    const upstream = connect(port, '127.0.0.1');
+    count(client, upstream);
+    count(upstream, client);
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  scope.defer('counting proxy', () => {
+    for (const socket of sockets) socket.destroy();
+    server.close();
+  });
+  const address = server.address();
+  if (address === null || typeof address === 'string') throw new Error('no TCP address');
+  return { url: `http://127.0.0.1:${address.port}`, bytes: () => bytes };
+}

@@ -1,0 +1,66 @@
+import { userInfo } from 'node:os';
+import { join, resolve } from 'node:path';
+import { EXIT, type ExitCode, TuneError } from '../errors.ts';
+import { checkOutput, writeOutput } from '../io/output.ts';
+import { statOrUndefined } from '../io/stat.ts';
+import type { Terminal } from '../io/terminal.ts';
+import { reportOf } from '../render/report.ts';
+import { renderUnits, UNITS } from '../render/systemd/index.ts';
+import { keepSecrets, makePrivate } from '../settings/secrets-file.ts';
+import { tune } from '../tune.ts';
+import { requireNoHelmOptions } from './deployment.ts';
+import type { EcosystemOptions } from './ecosystem.ts';
+import { printReport } from './report.ts';
+
+/** Where units of the administrator are. */
+const FOLDER = '/etc/systemd/system';
+
+/**
+ * Prints the systemd units, one after the other as `systemctl cat` does, or writes them into the folder `--out`. Nothing
+ * is installed or started. Throws TuneError.
+ */
+export async function printUnits(options: EcosystemOptions, terminal: Terminal): Promise<ExitCode> {
+  requireNoHelmOptions(options);
+  const folder = options.out === undefined ? undefined : resolve(options.out);
+  if (folder !== undefined) checkFolder(folder, options);
+  const { out: _, ...others } = options;
+  const { plan, secrets, notes } = await tune(others);
+  const units = renderUnits(plan, { node: process.execPath, user: userInfo().username });
+
+  if (options.root === undefined) {
+    const { secretsFile } = plan.places;
+    await keepSecrets(secretsFile, secrets);
+    if (makePrivate(secretsFile)) notes.push(`others could read ${secretsFile}: not any more`);
+  }
+  for (const { name, text } of units) {
+    if (folder !== undefined) writeOutput(join(folder, name), text);
+    else terminal.out(`# ${FOLDER}/${name}\n${text}\n`);
+  }
+  notes.push(
+    folder === undefined
+      ? `write them into a folder: --out ${FOLDER}`
+      : `written: ${units.map(({ name }) => join(folder, name)).join(', ')}`,
+    `start them: systemctl daemon-reload && systemctl enable --now ${UNITS.target}`,
+  );
+  if (userInfo().uid === 0) {
+    notes.push('they run as root, because you are: run webui-tune as the user whose services they are to be');
+  }
+  printReport(reportOf(plan, notes), terminal);
+  return EXIT.ok;
+}
+
+function checkFolder(folder: string, { force, root }: EcosystemOptions): void {
+  if (root !== undefined) {
+    throw new TuneError('--root plans for another machine, and writes nothing here', EXIT.usage, [
+      'leave --out away: the units are printed',
+    ]);
+  }
+  if (!statOrUndefined(folder)?.isDirectory()) {
+    throw new TuneError(
+      `--out ${folder} is no folder, and --format systemd writes several files`,
+      EXIT.output,
+      [`--out ${FOLDER}, or a folder that is there`],
+    );
+  }
+  for (const name of Object.values(UNITS)) checkOutput(join(folder, name), force ?? false);
+}

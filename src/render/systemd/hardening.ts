@@ -1,0 +1,61 @@
+import { type Line, pathWord } from './unit.ts';
+
+interface Access {
+  /** Paths that the service writes to, beside its run and cache folders. */
+  writes: readonly string[];
+  /** Paths that it reads; where one is in a home, homes stay readable. */
+  reads: readonly string[];
+  /** Port that it binds; below 1024 it needs one capability. Undefined: it uses no network. */
+  port?: number;
+  /** Whether processes of it outlive the service: a /tmp of its own would be gone under them. */
+  isOutlived?: boolean;
+}
+
+const HOMES = /^\/(?:home|root|run\/user)(?:\/|$)/;
+
+/**
+ * What the service may not do: systemd.exec(5), "SANDBOXING". Left out is MemoryDenyWriteExecute: V8, and libraries that
+ * make code at run time (torch, numba, libffi), need such memory.
+ */
+export function hardening({ writes, reads, port, isOutlived = false }: Access): Line[] {
+  const needsPort = port !== undefined && port < 1024;
+  const usesHome = [...writes, ...reads].some((path) => HOMES.test(path));
+  const capability = needsPort ? 'CAP_NET_BIND_SERVICE' : '';
+  const yes = [
+    'NoNewPrivileges',
+    'PrivateDevices',
+    'ProtectClock',
+    'ProtectControlGroups',
+    'ProtectHostname',
+    'ProtectKernelLogs',
+    'ProtectKernelModules',
+    'ProtectKernelTunables',
+    'LockPersonality',
+    'RemoveIPC',
+    'RestrictNamespaces',
+    'RestrictRealtime',
+    'RestrictSUIDSGID',
+  ];
+  const writable = isOutlived ? [...writes, '/tmp', '/var/tmp'] : writes;
+  return [
+    ...(isOutlived ? [] : [{ key: 'PrivateTmp', value: 'yes' }]),
+    ...yes.map((key) => ({ key, value: 'yes' })),
+    { key: 'ProtectSystem', value: 'strict' },
+    {
+      key: 'ProtectHome',
+      value: usesHome ? 'read-only' : 'yes',
+      ...(usesHome && { comment: 'Some of what it reads is in a home.' }),
+    },
+    ...(writable.length > 0 ? [{ key: 'ReadWritePaths', value: writable.map(pathWord).join(' ') }] : []),
+    // Other users' processes: it reads the memory figures of its own.
+    { key: 'ProtectProc', value: 'invisible' },
+    { key: 'CapabilityBoundingSet', value: capability },
+    ...(needsPort ? [{ key: 'AmbientCapabilities', value: capability }] : []),
+    { key: 'RestrictAddressFamilies', value: port === undefined ? 'AF_UNIX' : 'AF_UNIX AF_INET AF_INET6' },
+    { key: 'SystemCallArchitectures', value: 'native' },
+    { key: 'SystemCallFilter', value: '@system-service' },
+    { key: 'SystemCallFilter', value: '~@privileged' },
+    { key: 'SystemCallErrorNumber', value: 'EPERM' },
+    { key: 'UMask', value: '0077' },
+  ];
+}

@@ -1,0 +1,219 @@
+import { EXIT, TuneError } from '../../errors.ts';
+import { APPS, EXIT_CANNOT_BOOT, RUNTIME_FILES } from '../../runtime/contract.ts';
+import type { Places, Plan } from '../../types.ts';
+import { formatBytes, MIB } from '../../units.ts';
+import { appsOf } from '../apps.ts';
+import { hardening } from './hardening.ts';
+import { commandWord, environmentLine, type Line, renderUnit, type Unit } from './unit.ts';
+
+/** First line of each file: by it we know that we may overwrite it. */
+export const SYSTEMD_HEADER = '# systemd unit for Open WebUI, made by webui-tune.';
+
+/** Names of the units. */
+export const UNITS = {
+  target: 'open-webui.target',
+  preload: 'open-webui-preload.service',
+  worker: 'open-webui@.service',
+} as const;
+
+/** Folders that systemd makes for the units, and takes care of. */
+const RUN = 'open-webui';
+const CONTROL_SOCKET = `/run/${RUN}/control.sock`;
+const STATIC_CACHE = `/var/cache/${RUN}`;
+
+/** Seconds without a sign of life from a supervisor's event loop until it is killed; its worker drains then. */
+const WATCHDOG = 60;
+
+/** Seconds for a start: migrations, and a database that is down, may take their time. */
+const START_TIMEOUT = 600;
+
+/** Seconds beyond the drain time. */
+const STOP_MARGIN = 15;
+
+/** Seconds that the preload process gets to leave: a migration may be under way. */
+const PRELOAD_STOP_TIMEOUT = 30;
+
+/** What of this machine the units need beside the plan. */
+export interface SystemdOptions {
+  /** Path of Node. */
+  node: string;
+  /** Who the services run as: the owner of the data folder. */
+  user: string;
+}
+
+export interface UnitFile {
+  name: string;
+  text: string;
+}
+
+/**
+ * The three units: a target, the preload process, and a template whose instances are the workers. Pure. Throws TuneError
+ * for what only PM2 runs.
+ */
+export function renderUnits(plan: Plan, options: SystemdOptions): UnitFile[] {
+  const others = appsOf(plan).filter(({ name }) => name !== APPS.preload && name !== APPS.cluster);
+  if (plan.runtime === 'uvicorn' || others.length > 0) {
+    const what = plan.runtime === 'uvicorn' ? '--runtime uvicorn' : others.map(({ name }) => name).join(', ');
+    throw new TuneError(
+      `--format systemd has units for the copy-on-write cluster alone, not for ${what}`,
+      EXIT.usage,
+      ['take PM2’s ecosystem file (leave --format away), or your distribution’s own services'],
+    );
+  }
+  const places: Places = { ...plan.places, controlSocket: CONTROL_SOCKET, staticCache: STATIC_CACHE };
+  const inside = { ...plan, places };
+  return [targetUnit(inside), preloadUnit(inside, options), workerUnit(inside, options)].map((unit) => ({
+    name: unit.name,
+    text: renderUnit(unit),
+  }));
+}
+
+const HEADER = [SYSTEMD_HEADER.slice(2), ''];
+
+function targetUnit({ workers }: Plan): Unit {
+  const instances = Array.from({ length: workers }, (_, index) => `open-webui@${index + 1}.service`);
+  return {
+    name: UNITS.target,
+    about: [
+      ...HEADER,
+      'systemctl start open-webui.target               starts the preload process and its workers',
+      'systemctl reload "open-webui@*"                 replaces the workers, nobody notices',
+      'systemctl restart open-webui-preload            after a change of the env file: the workers follow',
+      'systemctl start open-webui@9                    has one worker more, until the next start',
+      '',
+      'Checked with systemd-analyze verify and security; see docs/systemd.md.',
+    ],
+    sections: [
+      {
+        name: 'Unit',
+        lines: [
+          { key: 'Description', value: `Open WebUI, ${workers} of its workers` },
+          { key: 'Wants', value: [UNITS.preload, ...instances].join(' ') },
+        ],
+      },
+      { name: 'Install', lines: [{ key: 'WantedBy', value: 'multi-user.target' }] },
+    ],
+  };
+}
+
+function preloadUnit(plan: Plan, { user }: SystemdOptions): Unit {
+  const { places, memory } = plan;
+  const most = memory.budget - memory.services;
+  return {
+    name: UNITS.preload,
+    about: [...HEADER, 'Imports Open WebUI once and forks its workers; they stay in its control group.'],
+    sections: [
+      {
+        name: 'Unit',
+        lines: [
+          { key: 'Description', value: 'Open WebUI: the preload process' },
+          { key: 'PartOf', value: UNITS.target },
+          { key: 'Wants', value: 'network-online.target' },
+          {
+            key: 'After',
+            value: 'network-online.target postgresql.service redis-server.service valkey-server.service',
+          },
+          { key: 'StartLimitIntervalSec', value: '600' },
+          { key: 'StartLimitBurst', value: '10' },
+        ],
+      },
+      {
+        name: 'Service',
+        lines: [
+          { key: 'Type', value: 'notify' },
+          { key: 'NotifyAccess', value: 'main' },
+          ...commonLines(user, places, `${places.runtime}/${RUNTIME_FILES.preload}`, places.python),
+          { key: 'TimeoutStartSec', value: String(START_TIMEOUT) },
+          { key: 'TimeoutStopSec', value: String(PRELOAD_STOP_TIMEOUT) },
+          {
+            key: 'KillMode',
+            value: 'process',
+            comment: 'The workers that it has forked outlive it: they have supervisors of their own.',
+          },
+          { key: 'RestartSec', value: '1' },
+          { key: 'RuntimeDirectory', value: RUN },
+          { key: 'RuntimeDirectoryMode', value: '0700' },
+          { key: 'RuntimeDirectoryPreserve', value: 'yes' },
+          { key: 'CacheDirectory', value: RUN },
+          { key: 'CacheDirectoryMode', value: '0700' },
+          {
+            key: 'MemoryMax',
+            value: String(most),
+            comment: `What the plan may use: ${formatBytes(most)}; ${formatBytes(memory.predicted)} after the first requests.`,
+          },
+          { key: 'OOMPolicy', value: 'continue' },
+          { key: 'LimitNOFILE', value: '65536' },
+          ...environmentOf(plan, APPS.preload),
+          ...hardening({
+            writes: [places.dataDir],
+            reads: [places.python, places.runtime, ...(places.envFile === undefined ? [] : [places.envFile])],
+            port: plan.port,
+            isOutlived: true,
+          }),
+        ],
+      },
+    ],
+  };
+}
+
+function workerUnit(plan: Plan, { node, user }: SystemdOptions): Unit {
+  const { places } = plan;
+  return {
+    name: UNITS.worker,
+    about: [...HEADER, 'Supervises one worker; each instance is one.'],
+    sections: [
+      {
+        name: 'Unit',
+        lines: [
+          { key: 'Description', value: 'Open WebUI: worker %i' },
+          { key: 'PartOf', value: UNITS.target },
+          { key: 'Wants', value: UNITS.preload },
+          { key: 'After', value: UNITS.preload },
+          { key: 'StartLimitIntervalSec', value: '0' },
+        ],
+      },
+      {
+        name: 'Service',
+        lines: [
+          { key: 'Type', value: 'notify' },
+          { key: 'NotifyAccess', value: 'all', comment: 'What it says comes from systemd-notify, a child.' },
+          ...commonLines(user, places, `${places.runtime}/${RUNTIME_FILES.worker}`, node),
+          {
+            key: 'ExecReload',
+            value: '/bin/kill -HUP $MAINPID',
+            comment: 'The new worker is ready before the old one drains.',
+          },
+          { key: 'TimeoutStartSec', value: String(START_TIMEOUT) },
+          { key: 'TimeoutStopSec', value: String(plan.drainSeconds + STOP_MARGIN) },
+          { key: 'WatchdogSec', value: String(WATCHDOG) },
+          { key: 'RestartSec', value: '100ms' },
+          { key: 'MemoryMax', value: String(128 * MIB), comment: 'The supervisor’s own: 49 MiB, measured.' },
+          { key: 'Environment', value: 'NODE_APP_INSTANCE=%i', comment: 'Its name in the log.' },
+          ...environmentOf(plan, APPS.cluster),
+          ...hardening({ writes: [], reads: [places.runtime, node] }),
+        ],
+      },
+    ],
+  };
+}
+
+/** What PM2 would give the app of that name. */
+function environmentOf(plan: Plan, name: string): Line[] {
+  const environment = appsOf(plan).find((app) => app.name === name)?.env as Readonly<Record<string, string>>;
+  return Object.entries(environment).map(([variable, value]) => environmentLine(variable, value));
+}
+
+/** Who runs what, and when it is started again. */
+function commonLines(user: string, places: Places, script: string, program: string): Line[] {
+  return [
+    { key: 'User', value: user },
+    { key: 'WorkingDirectory', value: places.dataDir.replaceAll('%', '%%') },
+    { key: 'ExecStart', value: `${commandWord(program)} ${commandWord(script)}` },
+    { key: 'Restart', value: 'always' },
+    {
+      key: 'RestartPreventExitStatus',
+      value: String(EXIT_CANNOT_BOOT),
+      comment: 'It cannot boot, and trying again will not help: the reason is in the journal.',
+    },
+  ];
+}

@@ -1,0 +1,35 @@
+/** What the process manager around a supervisor is told: PM2, or systemd. */
+
+import { pm2Host } from './host-pm2.ts';
+import { systemdHost } from './host-systemd.ts';
+
+/** Figures on the worker that serves, for people. */
+export interface Shown {
+  pid: number;
+  /** MiB. */
+  privateMemory: number;
+  sharedMemory: number;
+  level: string;
+  generation: string;
+  /** What tells one process from all others with its pid; undefined where it did not say. */
+  identity: string | undefined;
+}
+
+export interface Host {
+  /** A worker of ours serves: the start is over. */
+  ready(): void;
+  /** Which process is the worker. */
+  showPid(pid: number | undefined): void;
+  show(figures: Shown): void;
+  /** The event loop turns: called every second. */
+  alive(): void;
+  /** We are about to leave. `kept` is why the former worker stays, in the hands of the next supervisor. */
+  stopping(kept: string | undefined): void;
+  /** Beside SIGINT and SIGTERM, which mean a stop everywhere. */
+  listen(asked: { stop(): void; reload(): void }): void;
+}
+
+/** The one that started us. Neither of the two: PM2's, which says nothing where there is no channel. */
+export function findHost(env: NodeJS.ProcessEnv): Host {
+  return env.NOTIFY_SOCKET ? systemdHost(env) : pm2Host();
+}

@@ -1,0 +1,117 @@
+import { describe, expect, it } from 'vitest';
+import { makePlan } from '../src/plan/index.ts';
+import type { PlanInput } from '../src/plan/input.ts';
+import { renderUnits, SYSTEMD_HEADER } from '../src/render/systemd/index.ts';
+import { commandWord, environmentLine } from '../src/render/systemd/unit.ts';
+import { ENV } from '../src/runtime/contract.ts';
+import { inputOf } from './inputs.ts';
+import { settingsOf } from './settings-of.ts';
+
+const OPTIONS = { node: '/usr/bin/node', user: 'openwebui' };
+
+/** The settings of each unit by its name; a setting that is there several times has several values. */
+function units(overrides: Partial<PlanInput> = {}) {
+  const files = renderUnits(makePlan(inputOf(overrides)), OPTIONS);
+  const settings = files.map(({ text }) => {
+    const lines = text.split('\n').filter((line) => /^[A-Z]\w*=/.test(line));
+    return (key: string) =>
+      lines.filter((line) => line.startsWith(`${key}=`)).map((line) => line.slice(key.length + 1));
+  });
+  const [target, preload, worker] = settings as [
+    (typeof settings)[0],
+    (typeof settings)[0],
+    (typeof settings)[0],
+  ];
+  return { files, target, preload, worker };
+}
+
+describe('renderUnits', () => {
+  const { files, target, preload, worker } = units();
+
+  it('has not changed by accident', () => {
+    const text = files.map((file) => `# --- ${file.name}\n${file.text}`).join('\n');
+    return expect(text).toMatchFileSnapshot('fixtures/units.txt');
+  });
+
+  it('begins each with the line that we know our files by', () => {
+    for (const { text } of files) expect(text.startsWith(`${SYSTEMD_HEADER}\n`)).toBe(true);
+  });
+
+  it('wants the preload process and as many workers as the plan has', () =>
+    expect(target('Wants')).toEqual([
+      'open-webui-preload.service open-webui@1.service open-webui@2.service open-webui@3.service open-webui@4.service',
+    ]));
+
+  it('starts what PM2 starts', () => {
+    expect(preload('ExecStart')).toEqual(['/venv/bin/python /package/dist/runtime/preload/preload.py']);
+    expect(worker('ExecStart')).toEqual(['/usr/bin/node /package/dist/runtime/worker.cjs']);
+  });
+
+  it('waits for both to be ready, and stops the workers first', () => {
+    expect([preload('Type'), worker('Type')]).toEqual([['notify'], ['notify']]);
+    expect(worker('After')).toEqual(['open-webui-preload.service']);
+    expect([preload('PartOf'), worker('PartOf')]).toEqual([['open-webui.target'], ['open-webui.target']]);
+  });
+
+  it('lets workers outlive the preload process, and their temporary files too', () => {
+    expect(preload('KillMode')).toEqual(['process']);
+    expect(preload('RuntimeDirectoryPreserve')).toEqual(['yes']);
+    expect(preload('PrivateTmp')).toEqual([]);
+  });
+
+  it('does not start again what cannot boot', () => {
+    expect(preload('RestartPreventExitStatus')).toEqual(['78']);
+    expect(worker('RestartPreventExitStatus')).toEqual(['78']);
+  });
+
+  it('gives a draining worker its time', () => expect(Number(worker('TimeoutStopSec'))).toBeGreaterThan(60));
+
+  it('tells the runtime what the contract says, with one socket for both', () => {
+    const socket = `"${ENV.controlSocket}=/run/open-webui/control.sock"`;
+    expect(preload('Environment')).toEqual(expect.arrayContaining([socket, `"${ENV.port}=8080"`]));
+    expect(worker('Environment')).toEqual(expect.arrayContaining([socket, 'NODE_APP_INSTANCE=%i']));
+  });
+
+  it('takes a capability for a low port only', () => {
+    expect(preload('AmbientCapabilities')).toEqual([]);
+    expect(preload('CapabilityBoundingSet')).toEqual(['']);
+    const low = units({ port: { value: 80, from: '--port 80', source: 'flag' } });
+    expect(low.preload('AmbientCapabilities')).toEqual(['CAP_NET_BIND_SERVICE']);
+    expect(low.worker('CapabilityBoundingSet')).toEqual(['']);
+  });
+
+  it('reads homes only where something is in one', () => {
+    expect(preload('ProtectHome')).toEqual(['yes']);
+    const { places } = inputOf();
+    const atHome = units({ places: { ...places, dataDir: '/home/me/data' } });
+    expect(atHome.preload('ProtectHome')).toEqual(['read-only']);
+    expect(atHome.preload('ReadWritePaths')[0]).toContain('/home/me/data');
+  });
+
+  it('holds no secret', () => {
+    const secret = { value: 'hunter2', source: 'environment', secret: true } as const;
+    const { files: all } = units({ settings: new Map([['OPENAI_API_KEY', secret]]) });
+    expect(all.map(({ text }) => text).join()).not.toContain('hunter2');
+  });
+
+  it('refuses what PM2 alone runs', () =>
+    expect(() => renderUnits(makePlan(inputOf({ runtime: 'uvicorn' })), OPTIONS)).toThrow(
+      '--runtime uvicorn',
+    ));
+
+  it('keeps each value on its line', () => {
+    const { preload: hostile } = units({ settings: settingsOf({ WEBUI_NAME: 'a "b" 100%\n$HOME\\' }) });
+    expect(hostile('Environment')).toContain('"WEBUI_NAME=a \\"b\\" 100%%\\x0a$HOME\\\\"');
+  });
+});
+
+describe('words of a unit', () => {
+  it.each([
+    ['/usr/bin/node', '/usr/bin/node'],
+    ['/my node', '"/my node"'],
+    ['/a%b', '"/a%%b"'],
+    ['/a$b', '"/a$$b"'],
+  ])('%s in a command line is %s', (word, expected) => expect(commandWord(word)).toBe(expected));
+
+  it('a dollar in the environment is itself', () => expect(environmentLine('A', '$1').value).toBe('"A=$1"'));
+});
