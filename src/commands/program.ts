@@ -7,6 +7,7 @@ import { FORMATS } from '../render/formats.ts';
 import { PRELOAD_CHOICES } from '../runtime/contract.ts';
 import { RUNTIMES } from '../types.ts';
 import { parsePercent, parseSize } from '../units.ts';
+import { addCapacity } from './capacity.ts';
 import { addDoctorCommand } from './doctor-command.ts';
 import { type EcosystemOptions, printEcosystem } from './ecosystem.ts';
 import { addSetupCommands } from './setup-commands.ts';
@@ -89,6 +90,7 @@ export function makeProgram(terminal: Terminal, done: (code: ExitCode) => void):
     .action(async (options: EcosystemOptions) => done(await printEcosystem(options, terminal)));
   addSetupCommands(program, addPlanOptions, terminal, done);
   addDoctorCommand(program, addPlanOptions, terminal, done);
+  addCapacity(program, terminal, done);
   addUpgradeCommand(program, terminal, done);
   return program;
 }

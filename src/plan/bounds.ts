@@ -6,7 +6,7 @@ import { connectionBudget, connectionsOf, leastPools } from './pools.ts';
 import { type Requirement, usesPgvector } from './services.ts';
 
 /** Connections of a worker to Redis under load: its pools grow with what it does at once (an estimate). */
-const REDIS_CONNECTIONS = 64;
+export const REDIS_CONNECTIONS = 64;
 
 /** Connections and files that a busy worker may have open: each browser has one socket, and each answer another. */
 const OPEN_FILES = 4096;

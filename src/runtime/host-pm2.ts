@@ -18,7 +18,7 @@ export function pm2Host(): Host {
           'Shared memory': { value: sharedMemory.toFixed(0), unit: 'MiB' },
           'Preload level': { value: level },
           Generation: { value: generation },
-          ...(identity !== undefined && { Identity: { value: identity } }),
+          ...(identity && { Identity: { value: identity } }),
         },
       }),
     alive: () => {},

@@ -11,8 +11,8 @@ export interface Shown {
   sharedMemory: number;
   level: string;
   generation: string;
-  /** What tells one process from all others with its pid; undefined where it did not say. */
-  identity: string | undefined;
+  /** What tells one process from all others with its pid; empty where it did not say. */
+  identity: string;
 }
 
 export interface Host {
