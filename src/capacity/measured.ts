@@ -17,8 +17,8 @@ export interface Cost {
  * The figures that formats for other hosts and `webui-tune capacity` compute with, and where each comes from: this file is
  * their only home. Open WebUI 0.12.4, Python 3.11, PostgreSQL 15, Redis 7, Linux x86-64, two cores, if nothing else is said.
  *
- * `request` to `event` are of `npm run bench:capacity` with two workers, on a machine that others kept busy: counts and
- * bytes do not mind, CPU time is an upper bound (an API call took 22.7 ms there, and 10.8 on the machine alone).
+ * `request` to `event` are of one run of `npm run bench:capacity` with two workers, not on an idle machine: counts and bytes
+ * do not mind, CPU time is an upper bound (an API call took 17.7 ms there; one worker alone serves 93 a second, in 10.8).
  */
 export const MEASURED = {
   /** Bytes of a whole process that serves alone, after its first requests: it shares its memory with nobody. */
@@ -30,44 +30,44 @@ export const MEASURED = {
 
   /** GET /api/v1/chats/?page=1, over a connection that is kept alive. */
   request: {
-    cpuMs: 22.7,
-    transactions: 8.6,
-    redisCommands: 22.3,
-    redisBytes: 1_940,
-    networkBytes: 4_412,
+    cpuMs: 17.7,
+    transactions: 8.2,
+    redisCommands: 22.2,
+    redisBytes: 1_933,
+    networkBytes: 4_429,
   },
   /** A question in a new chat, its answer of `chatTokens` tokens in events of five, and the chat's title. */
   chat: {
-    cpuMs: 542,
-    transactions: 146,
-    redisCommands: 1_238,
-    redisBytes: 304_112,
+    cpuMs: 581,
+    transactions: 129,
+    redisCommands: 1_234,
+    redisBytes: 299_234,
     // The test's answers repeat themselves, and are compressed on their way: words of people take more.
-    networkBytes: 4_200,
+    networkBytes: 4_199,
   },
   chatTokens: 300,
   /** Bytes of the database for such a chat. */
-  chatDatabaseBytes: 11_264,
+  chatDatabaseBytes: 10_035,
   /** A page's WebSocket: its connection, and joining the user's room. */
   opening: {
-    cpuMs: 43.6,
-    transactions: 20.7,
+    cpuMs: 38.7,
+    transactions: 20.6,
     redisCommands: 13.9,
-    redisBytes: 2_424,
-    networkBytes: 1_680,
+    redisBytes: 2_169,
+    networkBytes: 1_675,
   },
   /** Bytes of a worker's private memory for each open page. */
-  pageBytes: 96 * 1024,
+  pageBytes: 94 * 1024,
   /** A page that is open and silent, for a second. */
   idleSecond: {
     cpuMs: 0.43,
-    transactions: 0.2,
-    redisCommands: 0.075,
-    redisBytes: 6.1,
-    networkBytes: 1.35,
+    transactions: 0.35,
+    redisCommands: 0.087,
+    redisBytes: 7.2,
+    networkBytes: 1.3,
   },
   /** An event of another worker, for each worker that reads and drops it. */
-  event: { cpuMs: 0.196, redisBytes: 625 },
+  event: { cpuMs: 0.088, redisBytes: 623 },
   /** Tokens in an event (CHAT_RESPONSE_STREAM_DELTA_CHUNK_SIZE, as it is planned). */
   eventTokens: 5,
 } as const satisfies Record<string, number | Cost | Pick<Cost, 'cpuMs' | 'redisBytes'>>;
