@@ -6,8 +6,7 @@ import { statOrUndefined } from '../io/stat.ts';
 import type { Terminal } from '../io/terminal.ts';
 import { reportOf } from '../render/report.ts';
 import { renderUnits, UNITS } from '../render/systemd/index.ts';
-import { keepSecrets, makePrivate } from '../settings/secrets-file.ts';
-import { tune } from '../tune.ts';
+import { prepare, tune } from '../tune.ts';
 import { requireNoHelmOptions } from './deployment.ts';
 import type { EcosystemOptions } from './ecosystem.ts';
 import { printReport } from './report.ts';
@@ -24,14 +23,11 @@ export async function printUnits(options: EcosystemOptions, terminal: Terminal):
   const folder = options.out === undefined ? undefined : resolve(options.out);
   if (folder !== undefined) checkFolder(folder, options);
   const { out: _, ...others } = options;
-  const { plan, secrets, notes } = await tune(others);
+  const tuned = await tune(others);
+  const { plan, notes } = tuned;
   const units = renderUnits(plan, { node: process.execPath, user: userInfo().username });
 
-  if (options.root === undefined) {
-    const { secretsFile } = plan.places;
-    await keepSecrets(secretsFile, secrets);
-    if (makePrivate(secretsFile)) notes.push(`others could read ${secretsFile}: not any more`);
-  }
+  if (options.root === undefined) notes.push(...(await prepare(tuned)));
   for (const { name, text } of units) {
     if (folder !== undefined) writeOutput(join(folder, name), text);
     else terminal.out(`# ${FOLDER}/${name}\n${text}\n`);
