@@ -29,7 +29,10 @@ export interface Host {
   listen(asked: { stop(): void; reload(): void }): void;
 }
 
-/** The one that started us. Neither of the two: PM2's, which says nothing where there is no channel. */
+/**
+ * The one that started us: PM2 left a channel. Its apps may have systemd's variable all the same, from the shell or the
+ * container that PM2 was started in. Neither of the two: PM2's, which says nothing where there is no channel.
+ */
 export function findHost(env: NodeJS.ProcessEnv): Host {
-  return env.NOTIFY_SOCKET ? systemdHost(env) : pm2Host();
+  return env.NOTIFY_SOCKET && !process.send ? systemdHost(env) : pm2Host();
 }

@@ -34,9 +34,13 @@ class Host(Protocol):
 
 
 def find_host(environ: MutableMapping[str, str]) -> Host:
-    """The one that started this process; what it left in the environment is taken out."""
+    """The one that started this process; what it left in the environment is taken out.
+
+    PM2's apps may have systemd's variable too, from the shell or the container that PM2 was started in.
+    """
     address = environ.pop(_SOCKET, "")
-    return Systemd(address) if address else Pm2Channel(environ)
+    pm2 = Pm2Channel(environ)
+    return Systemd(address) if address and not pm2.is_open else pm2
 
 
 class Systemd:
