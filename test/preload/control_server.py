@@ -59,7 +59,7 @@ class ControlServer:
                 return 0
 
             setattr(server, "run_worker", run_worker)  # noqa: B010 (mypy would not have an assignment)
-            settings = Settings(self.path, "127.0.0.1", _free_port(), "none", None, None, None, frozenset())
+            settings = Settings(self.path, "127.0.0.1", _free_port(), "none", None, None, None, False, frozenset())
             preload = Preload("none", "a test", "0.0.0", Identities(), Descriptors())
             lock = os.open(os.devnull, os.O_RDONLY)
             generation = Generation(self.run_folder, "test", "0.0.0")

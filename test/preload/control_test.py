@@ -6,8 +6,10 @@ import struct
 import unittest
 from collections.abc import Iterator
 from typing import Any
+from unittest import mock
 
 from control_server import ControlServer, fork_request
+from webui_preload import control
 from webui_preload.protocol import MAX_FRAME_BYTES, Frame, encode
 
 FRAMES = 100_000
@@ -86,6 +88,22 @@ class FuzzTest(unittest.TestCase):
             connection.sendall(encode({"role": "supervisor", "instance": "0\n[preload] all is well"}))
             self.assertEqual(connection.recv(4096), b"")
         self.assertNotIn("\n[preload] all is well", self.server.log())
+
+    def test_the_same_user_and_root_are_taken_and_nobody_else(self) -> None:
+        for ours, theirs, taken in ((1000, 1000, True), (1000, 0, True), (1000, 1001, False), (0, 1000, False)):
+            near, far = socket.socketpair()
+            with (
+                self.subTest(ours=ours, theirs=theirs),
+                near,
+                far,
+                mock.patch.object(control, "_credentials", return_value=(4711, theirs)),
+                mock.patch.object(os, "geteuid", return_value=ours),
+            ):
+                if taken:
+                    control.Connection(near)
+                else:
+                    with self.assertRaisesRegex(PermissionError, f"user {theirs} "):
+                        control.Connection(near)
 
     @unittest.skipUnless(os.geteuid() == 0, "only root can become a stranger")
     def test_a_stranger_is_refused_though_he_can_reach_the_socket(self) -> None:

@@ -5,8 +5,10 @@ import types
 import unittest
 import uuid
 import weakref
+from collections.abc import Callable
 from typing import Any
 
+from child import in_child
 from webui_preload.identities import EntropyRecorder, Identities, find_identities
 
 
@@ -23,19 +25,14 @@ class WithClassAttribute:
     ident = ""
 
 
-def in_child(identities: Identities, look: Any) -> str:
+def in_child_of(identities: Identities, look: Callable[[], object]) -> str:
     """What ``look`` returns in a forked child after its ids were drawn anew."""
-    reader, writer = os.pipe()
-    pid = os.fork()
-    if not pid:
+
+    def check() -> str:
         identities.redraw()
-        os.write(writer, str(look()).encode())
-        os._exit(0)
-    os.close(writer)
-    with os.fdopen(reader) as pipe:
-        answer = pipe.read()
-    os.waitpid(pid, 0)
-    return answer
+        return str(look())
+
+    return in_child(check)
 
 
 class IdentitiesTest(unittest.TestCase):
@@ -50,7 +47,7 @@ class IdentitiesTest(unittest.TestCase):
             module.INSTANCE_ID = str(uuid.uuid4())  # type: ignore[attr-defined]
         found = self.find(recorder)
         original = module.INSTANCE_ID
-        answers = {in_child(found, lambda: module.INSTANCE_ID) for _ in range(3)}
+        answers = {in_child_of(found, lambda: module.INSTANCE_ID) for _ in range(3)}
         self.assertEqual(len(answers | {original}), 4)
         self.assertEqual(module.INSTANCE_ID, original, "the parent keeps its own")
         for answer in answers:
@@ -124,7 +121,7 @@ class IdentitiesTest(unittest.TestCase):
             return f"{random.random()} {numpy.random.random()}"
 
         found = find_identities([])
-        numbers = [in_child(found, draw).split() for _ in range(2)]
+        numbers = [in_child_of(found, draw).split() for _ in range(2)]
         self.assertNotEqual(numbers[0][0], numbers[1][0])
         self.assertNotEqual(numbers[0][1], numbers[1][1])
 

@@ -1,17 +1,17 @@
-import contextlib
 import gc
-import io
-import os
 import sys
 import tempfile
 import textwrap
+import threading
+import time
 import types
 import unittest
-from collections.abc import Callable
 from pathlib import Path
 from unittest import mock
 
+from child import in_child
 from webui_preload import levels
+from webui_preload.local_models import LocalModels
 
 
 class PreloadTest(unittest.TestCase):
@@ -32,30 +32,12 @@ class PreloadTest(unittest.TestCase):
     def app(self, source: str) -> None:
         (self.package / "main.py").write_text(textwrap.dedent(source))
 
-    def in_child(self, check: Callable[[], str]) -> str:
-        """Freezing the heap and turning the collector off is for a process of its own."""
-        reader, writer = os.pipe()
-        pid = os.fork()
-        if not pid:
-            with contextlib.redirect_stderr(io.StringIO()):
-                try:
-                    answer = check()
-                except Exception as error:
-                    answer = f"{type(error).__name__}: {error}"
-            os.write(writer, answer.encode())
-            os._exit(0)
-        os.close(writer)
-        with os.fdopen(reader) as pipe:
-            answer = pipe.read()
-        os.waitpid(pid, 0)
-        return answer
-
     def preload(self, level: str = levels.APP) -> str:
         def check() -> str:
             done = levels.preload(level, "a test", "0.12.4")
             return f"{done.level}, {len(done.identities.places)} ids, frozen {gc.get_freeze_count() > 1000}"
 
-        return self.in_child(check)
+        return in_child(check)
 
     def test_a_quiet_app_is_preloaded_and_frozen(self) -> None:
         self.app("import uuid\nINSTANCE_ID = str(uuid.uuid4())\n")
@@ -64,6 +46,23 @@ class PreloadTest(unittest.TestCase):
     def test_a_thread_makes_it_unsafe(self) -> None:
         self.app("import threading, time\nthreading.Thread(target=time.sleep, args=(60,), daemon=True).start()\n")
         self.assertEqual(self.preload(), "Unsafe: 1 Python thread")
+
+    def test_a_model_that_leaves_a_thread_is_what_makes_it_unsafe(self) -> None:
+        self.app("import uuid\nINSTANCE_ID = str(uuid.uuid4())\n")
+
+        def leave_a_thread(_models: LocalModels) -> list[str]:
+            threading.Thread(target=time.sleep, args=(60,), daemon=True).start()
+            return ["a model"]
+
+        def check() -> str:
+            with mock.patch.object(levels, "share_models", leave_a_thread):
+                try:
+                    levels.preload(levels.APP, "a test", "0.12.4", models=LocalModels("a model"))
+                except levels.Unsafe as obstacle:
+                    return f"{obstacle}, models {obstacle.models}"
+            return "safe"
+
+        self.assertEqual(in_child(check), "1 Python thread, models True")
 
     def test_an_event_loop_of_a_native_library_makes_it_unsafe(self) -> None:
         self.app("import select\nLOOP = select.epoll()\n")
@@ -92,7 +91,7 @@ class PreloadTest(unittest.TestCase):
 
             return f"hidden {hidden}, then {Path(str(torch.__file__)).name}"
 
-        self.assertEqual(self.in_child(check), "hidden True, then torch.py")
+        self.assertEqual(in_child(check), "hidden True, then torch.py")
 
     def test_parsed_markup_is_forgotten_and_all_else_kept(self) -> None:
         from bs4 import BeautifulSoup
@@ -115,7 +114,7 @@ class PreloadTest(unittest.TestCase):
             return str(inside)
 
         # The pool that the last of them began may count as a fresh one: a tenth of its 113 blocks may be left.
-        self.assertLessEqual(int(self.in_child(check)), 11)
+        self.assertLessEqual(int(in_child(check)), 11)
 
     def test_every_level_but_the_last_has_a_next_one(self) -> None:
         self.assertEqual(levels.NEXT_LEVEL[levels.APP], levels.LIBRARIES)
@@ -144,4 +143,4 @@ class PreloadTest(unittest.TestCase):
                 levels.preload(levels.LIBRARIES, "a test", "0.12.4")
             return f"{'colorsys' in sys.modules} {'open_webui.main' in sys.modules}"
 
-        self.assertEqual(self.in_child(check), "True False")
+        self.assertEqual(in_child(check), "True False")

@@ -1,12 +1,17 @@
 import asyncio
 import contextlib
+import os
+import resource
 import socket
 import time
 import unittest
 from collections.abc import AsyncIterator
 from typing import Any
+from unittest import mock
 
+from webui_preload import admission
 from webui_preload.drain import Message, Receive, Scope, Send, WorkMeter
+from webui_preload.loads import Load
 from webui_preload.protocol import Decoder, Frame, encode
 from webui_preload.web import WorkerServer
 
@@ -51,7 +56,7 @@ class App:
 class Running:
     """A WorkerServer in this process, its supervisor's end of the control channel, and its address."""
 
-    def __init__(self, app: App, drain_seconds: float = 10.0) -> None:
+    def __init__(self, app: App, drain_seconds: float = 10.0, load: Load | None = None) -> None:
         self.listener = socket.create_server(("127.0.0.1", 0), backlog=1)
         self.listener.setblocking(False)
         self.keeper = self.listener.dup()  # as the preload process keeps one
@@ -70,6 +75,7 @@ class Running:
             lambda: None,
             lambda: None,
             self._connect,
+            load,
             backlog=16,
             ws_per_message_deflate=False,
             forwarded_allow_ips="127.0.0.1",
@@ -138,6 +144,37 @@ class WorkerServerTest(unittest.IsolatedAsyncioTestCase):
             await run.frame("ready")
             self.assertEqual(app.ready_answers, [200], "it asked until the answer was yes")
 
+    async def test_connections_beyond_the_limit_of_open_files_wait_and_none_is_cut(self) -> None:
+        async with running(App()) as run:
+            await run.frame("ready")
+            soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+            mine = len(os.listdir("/proc/self/fd"))
+            self.addCleanup(resource.setrlimit, resource.RLIMIT_NOFILE, (soft, hard))
+            with (
+                mock.patch.object(admission, "complain") as complain,
+                mock.patch.object(admission, "say"),
+                # The clients' ends are this process's too.
+                mock.patch.object(admission, "SHARE", 0.2),
+            ):
+                resource.setrlimit(resource.RLIMIT_NOFILE, (mine + 60, hard))
+                waiting = {}
+                for connection in [await run.connect() for _ in range(20)]:
+                    waiting[asyncio.create_task(get(*connection, "/"))] = connection
+                taken = 0
+                while waiting:
+                    answered, _ = await asyncio.wait(waiting, timeout=5, return_when=asyncio.FIRST_COMPLETED)
+                    self.assertTrue(answered, "no connection is forgotten")
+                    taken = taken or len(answered)
+                    for answer in answered:
+                        self.assertTrue(answer.result().endswith(b"done"))
+                        waiting.pop(answer)[1].close()
+                complain.assert_called()
+                self.assertLess(taken, 20)
+            await run.say({"type": "drain", "seconds": 10})
+            await run.frame("draining")
+            self.assertEqual(run.listener.fileno(), -1, "nothing may queue for a worker that leaves")
+            await asyncio.wait_for(run.task, 5)
+
     async def test_a_drain_finishes_the_request_and_says_close(self) -> None:
         app = App()
         async with running(app) as run:
@@ -203,7 +240,8 @@ class WorkerServerTest(unittest.IsolatedAsyncioTestCase):
             await run.frame("ready")
             await run.frame("beat")
             started = time.monotonic()
-            await run.frame("beat")
+            beat = await run.frame("beat")
+            self.assertEqual(beat, {"type": "beat", "requests": 0, "active": 0, "sockets": 0, "generating": 0})
             self.assertLess(time.monotonic() - started, 2.5)
 
     async def test_it_goes_over_to_the_next_supervisor(self) -> None:

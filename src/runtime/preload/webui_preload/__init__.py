@@ -6,9 +6,10 @@
     run_folder            the installation's private folder
     generation            folder and lock of this start; never two versions on one database
     migration_lock        one start at a time migrates a database, wherever the others run
-    levels                how much can be imported ahead of the forks, and what was
+    levels, local_models  how much can be imported ahead of the forks, and what was; embedding and reranking models
     identities, descriptors, threads
                           what must not be shared by two processes: found here, renewed in the child
+    capabilities          what systemd lends the preload process, and a worker gives up
     control, protocol, acceptor
                           the UNIX socket on which the cluster workers ask for workers
     listener              the one TCP socket that all workers accept on
@@ -17,8 +18,14 @@
     main, server          the process itself
     worker, web, drain, channel
                           the forked child: an ASGI server that drains, and its talk with its supervisor
+    accepting, loads      takes new connections in turn with the other workers
+    admission             takes connections only while there are descriptors for them
     static_cache, static_pack, static_files
                           the page's hashed files: compressed once, mapped, answered ahead of the app
+    shortcuts, round_trips, psycopg_wait, route_index
+                          what a worker spares the app: pings, transactions around reads, tasks, patterns of routes
+    echo                  tells the doctor how a request arrives
+    key_digest            notices another WEBUI_SECRET_KEY than that of the last start
     ask                   asks the app itself
     watch, outage         notice in a worker that Redis or the database is lost or back; one line each
     uvicorn_workers       for ``serve.py`` alone, where nothing is forked: what uvicorn's own workers lack

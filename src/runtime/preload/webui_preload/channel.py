@@ -19,11 +19,16 @@ class SupervisorChannel:
     """
 
     def __init__(
-        self, control: socket.socket, on_frame: Callable[[Frame], None], on_gone: Callable[[], None]
+        self,
+        control: socket.socket,
+        on_frame: Callable[[Frame], None],
+        on_gone: Callable[[], None],
+        stats: Callable[[], Frame],
     ) -> None:
         self._control = control
         self._on_frame = on_frame
         self._on_gone = on_gone
+        self._stats = stats
         self._decoder = Decoder()
 
     def open(self) -> None:
@@ -31,10 +36,14 @@ class SupervisorChannel:
         asyncio.get_running_loop().add_reader(self._control, self._read)
 
     async def beat(self) -> None:
-        """Show for ever that the loop turns."""
+        """Show for ever that the loop turns, and what goes on."""
         while True:
-            self.send({"type": "beat"})
+            self.send_beat()
             await asyncio.sleep(BEAT_SECONDS)
+
+    def send_beat(self) -> None:
+        """What goes on costs nothing to say along: whoever watches need not ask a worker that is busy."""
+        self.send({"type": "beat", **self._stats()})
 
     def send(self, frame: Frame) -> None:
         try:

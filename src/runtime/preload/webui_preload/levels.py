@@ -15,6 +15,8 @@ from types import ModuleType
 
 from .descriptors import Descriptors, inspect_descriptors, open_descriptors
 from .identities import EntropyRecorder, Identities, find_identities
+from .local_models import NO_MODELS, LocalModels, share_models
+from .shortcuts import take_shortcuts
 from .threads import unsafe_threads
 
 #: Half of the app's memory (600 → 302 MiB private). Open WebUI imports them inside the functions that use them;
@@ -50,7 +52,14 @@ _APP_PARTS = (
 
 
 class Unsafe(Exception):
-    """This level cannot be forked; the text says what stands in the way."""
+    """This level cannot be forked; the text says what stands in the way.
+
+    ``models``: without the local models it can be.
+    """
+
+    def __init__(self, obstacle: str, *, models: bool = False) -> None:
+        super().__init__(obstacle)
+        self.models = models
 
 
 @dataclass(frozen=True)
@@ -74,8 +83,12 @@ class Preload:
         self.descriptors.cut_connections()
 
 
-def preload(level: str, reason: str, version: str) -> Preload:
+def preload(
+    level: str, reason: str, version: str, *, models: LocalModels = NO_MODELS, shortcuts: bool = False
+) -> Preload:
     """Import what ``level`` says; raises Unsafe, or whatever the import raises.
+
+    Where that is the app, it is given its shortcuts, and where it is the whole app, the local ``models``.
 
     The heap is frozen afterwards: a collection in a child would otherwise write to every object, and with it
     un-share nearly every page (gunicorn's preload grows from 1,181 to 1,837 MiB that way).
@@ -90,6 +103,13 @@ def preload(level: str, reason: str, version: str) -> Preload:
         elif level == LIBRARIES:
             _import_libraries(third_party_modules(open_webui_folder()))
         _import_where_found(_SERVER_PARTS + (_APP_PARTS if level in (APP, LEAN) else ()))
+        if shortcuts and level in (APP, LEAN):
+            take_shortcuts(importlib.import_module("open_webui.main").app)
+        if models and level == APP:
+            threads = unsafe_threads()
+            share_models(models)
+            if unsafe_threads() != threads:
+                raise Unsafe(_in_words(unsafe_threads()), models=True)
     descriptors = inspect_descriptors(before)
     obstacles = unsafe_threads() + descriptors.unsafe
     if obstacles:

@@ -21,6 +21,8 @@ from .generation import (
 )
 from .host import Host, find_host
 from .installed import open_webui_version
+from .key_digest import keep_key_digest
+from .local_models import NO_MODELS, LocalModels
 from .log import complain, say
 from .migration_lock import MigrationLock
 from .run_folder import make_run_folder
@@ -76,11 +78,11 @@ def main() -> NoReturn:
         _warn_of_neighbours(settings)
         migration = MigrationLock()
         migration.acquire(os.environ)
-        level, reason = _choose_level(settings, fallback)
+        level, reason, models = _choose_level(settings, fallback)
         packing = StaticPacking(settings.static_cache, os.environ, computed)
         generation = Generation(settings.run_folder, os.urandom(4).hex(), version)
         os.environ.setdefault("STATIC_DIR", str(generation.static_folder()))
-        preload = _import(settings, level, reason, generation, host, environment)
+        preload = _import(settings, level, reason, models, generation, host, environment)
     except SettingsError as error:
         _give_up(str(error), settings)
     say(
@@ -90,6 +92,8 @@ def main() -> NoReturn:
     )
     migration.imported(preload.descriptors.connections)
     static = packing.finish()
+    if changed := keep_key_digest(os.environ):
+        complain(changed)
     try:
         ForkServer(
             settings, generation, preload, static, control_socket, listener, host, lock, migration.release
@@ -127,20 +131,25 @@ def _warn_of_neighbours(settings: Settings) -> None:
         )
 
 
-def _choose_level(settings: Settings, fallback: str) -> tuple[str, str]:
+def _choose_level(settings: Settings, fallback: str) -> tuple[str, str, LocalModels]:
+    """The level, why, and the models that are to be loaded with it."""
     if fallback:
         level, _, reason = fallback.partition(" ")
-        return level, reason
-    if settings.choice != "auto":
-        return settings.choice, f"--preload {settings.choice}"
+        return level, reason, NO_MODELS
+    if settings.choice not in ("auto", levels.APP):
+        return settings.choice, f"--preload {settings.choice}", NO_MODELS
     engines = ask_engines(os.environ)
-    return (levels.APP if engines.local else levels.LEAN), engines.reason
+    models = engines.models if settings.shortcuts else NO_MODELS
+    if settings.choice == levels.APP:
+        return levels.APP, f"--preload {levels.APP}", models
+    return (levels.APP if engines.local else levels.LEAN), engines.reason, models
 
 
 def _import(
     settings: Settings,
     level: str,
     reason: str,
+    models: LocalModels,
     generation: Generation,
     host: Host,
     environment: dict[str, str],
@@ -148,13 +157,14 @@ def _import(
     version = generation.version
     say(f"importing Open WebUI {version}, level {level}: {reason}")
     try:
-        return levels.preload(level, reason, version)
+        return levels.preload(level, reason, version, models=models, shortcuts=settings.shortcuts)
     except levels.Unsafe as obstacle:
-        following = levels.NEXT_LEVEL.get(level)
+        following = level if obstacle.models else levels.NEXT_LEVEL.get(level)
         if following is None:
             _give_up(f"cannot fork even with nothing preloaded: {obstacle}", settings)
-        complain(f"level {level} cannot be forked: {obstacle}. Going on with {following}.")
-        environment[FALLBACK] = f"{following} {level} is not safe to fork here: {obstacle}"
+        what = f"{level} with its local models" if obstacle.models else level
+        complain(f"level {what} cannot be forked: {obstacle}. Going on with {following}.")
+        environment[FALLBACK] = f"{following} {what} is not safe to fork here: {obstacle}"
         generation.leave()
         # An import cannot be undone: the same process starts over, at the next level.
         host.keep_over_exec(environment)

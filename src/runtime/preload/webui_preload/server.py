@@ -15,6 +15,7 @@ from .control import Connection
 from .generation import Generation
 from .host import Host
 from .levels import Preload
+from .loads import Load, Loads
 from .log import complain, say
 from .protocol import Frame, ProtocolError, number, text
 from .roster import Request, Roster
@@ -58,10 +59,11 @@ class ForkServer:
         self._selector = selectors.DefaultSelector()
         self._acceptor = Acceptor(control, self._selector, self._take)
         self._roster = Roster()
+        self._loads = Loads()
         self._connections: set[Connection] = set()
         self._channels: dict[str, dict[str, Connection]] = {}
         self._requests: dict[str, tuple[Connection, Frame]] = {}
-        self._workers: dict[int, tuple[str, Connection | None]] = {}
+        self._workers: dict[int, tuple[str, Connection | None, Load | None]] = {}
         self._stopping = False
         self._port_missed = False
         self._abandoned_at: float | None = None
@@ -132,9 +134,10 @@ class ForkServer:
             self._stopping = True
 
     def _on_exit(self, pid: int, status: int) -> None:
-        worker, connection = self._workers.pop(pid, ("", None))
+        worker, connection, load = self._workers.pop(pid, ("", None, None))
         if not worker:
             return  # a program that an import started
+        self._loads.take_back(load)
         self._roster.gone(worker)
         code = os.waitstatus_to_exitcode(status)
         how = {"signal": signal.Signals(-code).name} if code < 0 else {"code": code}
@@ -260,9 +263,11 @@ class ForkServer:
             self._selector.unregister(channel)
             self._connections.discard(channel)
         assert self._listener is not None
+        load = self._loads.give()
         try:
             pid = os.fork()
         except OSError as error:
+            self._loads.take_back(load)
             complain(f"cannot fork a worker: {error.strerror}. Its supervisor asks again.")
             self._roster.gone(request.worker)
             for channel in channels.values():
@@ -280,12 +285,14 @@ class ForkServer:
                     stderr=channels["stderr"].socket,
                     drain_seconds=number(frame, "drainSeconds", 0, 86_400),
                     static=self._static,
+                    shortcuts=self._settings.shortcuts,
+                    load=load,
                     migrates=not self._roster.has_been_ready,
                 )
             )
         for channel in channels.values():
             channel.close()
-        self._workers[pid] = (request.worker, connection)
+        self._workers[pid] = (request.worker, connection, load)
         connection.send({"type": "forked", "worker": request.worker, "pid": pid})
 
     def _become_worker(self, job: Job) -> NoReturn:
@@ -329,7 +336,7 @@ class ForkServer:
             if not channels:
                 del self._channels[worker]
         if connection.role == "supervisor":
-            for worker, owner in list(self._workers.values()):
+            for worker, owner, _ in list(self._workers.values()):
                 if owner is connection:
                     # Nobody will tell us any more how its replacement goes on.
                     self._roster.ready(worker)

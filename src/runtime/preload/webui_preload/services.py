@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from . import broker
+from .local_models import NO_MODELS, LocalModels
 from .log import say
 from .settings import SettingsError, database_url
 
@@ -28,6 +29,8 @@ class Engines:
 
     local: bool
     reason: str
+    #: What workers load when they start.
+    models: LocalModels = NO_MODELS
 
 
 def wait_for_services(environ: Mapping[str, str], pause: Callable[[float], None] = time.sleep) -> None:
@@ -75,16 +78,28 @@ def ask_engines(environ: Mapping[str, str]) -> Engines:
             return stored[key], f"{key} in the database"
         return environ.get(variable, default), variable
 
-    bypass, _ = value("rag.bypass_embedding_and_retrieval", "BYPASS_EMBEDDING_AND_RETRIEVAL", False)
     embedding, where = value("rag.embedding_engine", "RAG_EMBEDDING_ENGINE", "")
-    if not embedding and not _is_true(environ.get("USE_SLIM")):
-        return Engines(True, f"documents are embedded by a local model ({where} is empty)")
-    hybrid, _ = value("rag.enable_hybrid_search", "ENABLE_RAG_HYBRID_SEARCH", False)
-    reranker, where_reranker = value("rag.reranking_model", "RAG_RERANKING_MODEL", "")
-    engine, _ = value("rag.reranking_engine", "RAG_RERANKING_ENGINE", "")
-    if reranker and engine != "external" and _is_true(hybrid) and not _is_true(bypass):
-        return Engines(True, f"results are ranked by a local model ({where_reranker} is {reranker!r})")
+    if _is_true(environ.get("USE_SLIM_DOCKER")):
+        return Engines(False, "USE_SLIM_DOCKER leaves local models out")
+    reranker, where_reranker = _local_reranker(value)
+    if not embedding:
+        model, _ = value("rag.embedding_model", "RAG_EMBEDDING_MODEL", "sentence-transformers/all-MiniLM-L6-v2")
+        reason = f"documents are embedded by a local model ({where} is empty)"
+        return Engines(True, reason, LocalModels(str(model or ""), reranker))
+    if reranker:
+        reason = f"results are ranked by a local model ({where_reranker} is {reranker!r})"
+        return Engines(True, reason, LocalModels(reranker=reranker))
     return Engines(False, f"documents are embedded elsewhere ({where} is {embedding!r})")
+
+
+def _local_reranker(value: Callable[[str, str, Any], tuple[Any, str]]) -> tuple[str, str]:
+    """The model that a worker's start-up loads to rank results, empty: none; and where that is said."""
+    bypass, _ = value("rag.bypass_embedding_and_retrieval", "BYPASS_EMBEDDING_AND_RETRIEVAL", False)
+    hybrid, _ = value("rag.enable_hybrid_search", "ENABLE_RAG_HYBRID_SEARCH", False)
+    engine, _ = value("rag.reranking_engine", "RAG_RERANKING_ENGINE", "")
+    model, where = value("rag.reranking_model", "RAG_RERANKING_MODEL", "")
+    is_loaded = model and engine != "external" and _is_true(hybrid) and not _is_true(bypass)
+    return (str(model) if is_loaded else "", where)
 
 
 def _is_true(value: Any) -> bool:

@@ -41,6 +41,8 @@ class Settings:
     secrets_file: Path | None
     #: Folder of the compressed static files; None: the app answers them itself.
     static_cache: Path | None
+    #: Whether workers spare the app round trips and work.
+    shortcuts: bool
     computed: frozenset[str]
 
     @property
@@ -65,6 +67,7 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         env_file=_optional_path(environ, "WEBUI_TUNE_ENV_FILE"),
         secrets_file=_optional_path(environ, "WEBUI_TUNE_SECRETS_FILE"),
         static_cache=_optional_path(environ, "WEBUI_TUNE_STATIC_CACHE"),
+        shortcuts=environ.get("WEBUI_TUNE_SHORTCUTS") == "true",
         computed=frozenset(filter(None, environ.get("WEBUI_TUNE_COMPUTED", "").split(","))),
     )
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from . import broker
+from .live_sockets import keep_sockets
 from .log import complain, say
 from .outage import DATABASE, REDIS, Outages, filter_logs, service_of
 from .settings import database_url
@@ -38,6 +39,7 @@ class ServiceWatch:
         if not self._has_redis and not self._has_server:
             return None
         filter_logs(self.outages)
+        keep_sockets()
         if self._has_redis:
             _retry_sooner()
         return asyncio.get_running_loop().create_task(self._run())

@@ -13,9 +13,12 @@ from typing import Any, Protocol
 
 import uvicorn
 
+from .accepting import Accepting
+from .admission import Admission
 from .ask import ask
 from .channel import SupervisorChannel
 from .drain import App, WorkMeter
+from .loads import Load
 from .log import complain, say
 from .protocol import Frame, ProtocolError, number, text
 
@@ -70,6 +73,7 @@ class WorkerServer(uvicorn.Server):
         on_drained: Callable[[], None],
         on_ready: Callable[[], object],
         connect: Callable[[str], socket.socket | None],
+        load: Load | None,
         *,
         backlog: int,
         ws_per_message_deflate: bool,
@@ -78,8 +82,12 @@ class WorkerServer(uvicorn.Server):
         self._meter = WorkMeter(app)
         self._app = app
         self._tasks = tasks
-        self._channel = SupervisorChannel(control, self._handle, lambda: self._begin_drain(self._drain_seconds))
+        self._channel = SupervisorChannel(
+            control, self._handle, lambda: self._begin_drain(self._drain_seconds), self._stats
+        )
         self._connect = connect
+        self._load = load
+        self._arriving: set[asyncio.Task[Any]] = set()
         self._drain_seconds = drain_seconds
         self._ready_frame = ready_frame
         self._on_offer = on_offer
@@ -102,11 +110,49 @@ class WorkerServer(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         self._channel.open()
         self.lifespan = _ReadyLifespan(self.lifespan, self._until_ready)
-        await super().startup(sockets)
+        assert sockets
+        self._listener = sockets[0]
+        admission = Admission(lambda: self.servers, self.server_state.connections, self._listen)
+
+        def connected() -> None:
+            admission.connected()
+            self._tell_load()
+
+        self.config.http_protocol_class = _noticed(self.config.http_protocol_class, connected, self._tell_load)
+        await super().startup([])
+        self.servers.append(self._listen())
         self._channel.send(self._ready_frame)
         self._watch = self._on_ready()
         loop = asyncio.get_running_loop()
+        self._admission = loop.create_task(admission.watch())
         self._own_tasks = [loop.create_task(self._drain_when_asked()), loop.create_task(self._channel.beat())]
+
+    def _listen(self) -> asyncio.Server:
+        """With protocols as uvicorn's own startup() makes them (0.54)."""
+
+        def create_protocol() -> asyncio.Protocol:
+            protocol: Any = self.config.http_protocol_class
+            made: asyncio.Protocol = protocol(
+                config=self.config, server_state=self.server_state, app_state=self.lifespan.state
+            )
+            return made
+
+        # A socket of its own: closed with it, while the worker may listen again, and hands its own over.
+        listener = self._listener.dup()
+        listener.listen(self.config.backlog)
+        listener.setblocking(False)
+        accepting: Any = Accepting(listener, create_protocol, self._held, self._arriving, self._load)
+        server: asyncio.Server = accepting
+        return server
+
+    def _held(self) -> int:
+        """Connections of requests. A WebSocket idles for hours, and says nothing of the work to be done."""
+        return len(self.server_state.connections) - self._meter.open_sockets
+
+    def _tell_load(self) -> None:
+        for server in self.servers:
+            accepting: Any = server
+            accepting.tell()
 
     async def _until_ready(self) -> None:
         """Ask the app's /ready, without the network: /health would be 200 with Redis down."""
@@ -165,9 +211,11 @@ class WorkerServer(uvicorn.Server):
     async def _drain_when_asked(self) -> None:
         await self._leave.wait()
         started = time.monotonic()
+        self._admission.cancel()
         # The socket itself stays open: its other holders accept what has queued up.
         for server in self.servers:
             server.close()
+        self._listener.close()
         self._meter.draining = True
         self._channel.send({"type": "draining", **self._stats()})
         while (spent := time.monotonic() - started) < self._drain_seconds:
@@ -177,6 +225,7 @@ class WorkerServer(uvicorn.Server):
         else:
             complain(f"drain time of {self._drain_seconds:g} s is over; cut off: {self._in_words()}")
         say(f"drained in {time.monotonic() - started:.1f} s")
+        self._channel.send_beat()  # the last counts are whole
         self._on_drained()
         self.should_exit = True
 
@@ -194,13 +243,29 @@ class WorkerServer(uvicorn.Server):
         request that is already on its way.
         """
         sockets = self.config.ws_protocol_class
-        return sum(1 for connection in self.server_state.connections if not (sockets and type(connection) is sockets))
+        made = self.server_state.connections
+        return len(self._arriving) + sum(1 for one in made if not (sockets and type(one) is sockets))
 
     def _in_words(self) -> str:
         stats = self._stats()
         return (
             f"{stats['generating']} answers being generated, {stats['active']} requests, {stats['sockets']} sockets"
         )
+
+
+def _noticed(protocol: Any, connected: Callable[[], None], lost: Callable[[], None]) -> Any:
+    """``protocol``, whose connections are told of."""
+
+    class Noticed(protocol):  # type: ignore[misc]
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            super().connection_made(transport)
+            connected()
+
+        def connection_lost(self, exc: Exception | None) -> None:
+            super().connection_lost(exc)
+            lost()
+
+    return Noticed
 
 
 def _detail(body: bytes) -> str:

@@ -18,13 +18,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType, ModuleType
 
+from .capabilities import drop_capabilities
 from .drain import App
+from .echo import Echo
 from .generation import Generation
 from .levels import Preload
+from .loads import Load
 from .log import complain, set_role
 from .protocol import encode
 from .services import wait_for_services
 from .settings import SettingsError
+from .shortcuts import take_shortcuts
 from .static_cache import StaticCache
 from .static_files import StaticFiles
 from .watch import ServiceWatch
@@ -56,6 +60,10 @@ class Job:
     drain_seconds: float
     #: None: the app answers every file itself.
     static: StaticCache | None
+    #: Whether to spare the app round trips and work.
+    shortcuts: bool
+    #: Where the workers see what each of them has to do; None: it takes connections as they come.
+    load: Load | None
     #: Whether no worker of this generation has served yet: without the app in the preload, this one migrates.
     migrates: bool
 
@@ -63,6 +71,7 @@ class Job:
 def run_worker(job: Job) -> int:
     """Serve until told to leave; the exit code."""
     os.setsid()  # a signal to the preload's process group is not meant for us
+    drop_capabilities()
     _take_over_output(job.stdout, job.stderr)
     set_role(f"worker {os.getpid()}")
     _name_process()
@@ -91,9 +100,12 @@ def _serve(job: Job) -> int:
     main = importlib.import_module("open_webui.main")
     environment = importlib.import_module("open_webui.env")
     tasks = importlib.import_module("open_webui.tasks")
+    if job.shortcuts and not job.preload.has_app:
+        take_shortcuts(main.app)
     app: App = main.app
     if job.static:
         app = StaticFiles(app, job.static.pack, compresses=job.static.compresses)
+    app = Echo(app, os.environ.get("WEBUI_SECRET_KEY", ""))
     server = WorkerServer(
         app,
         tasks.tasks,
@@ -104,6 +116,7 @@ def _serve(job: Job) -> int:
         _end_in_time,
         ServiceWatch(os.environ).start,
         lambda path: _move(job, path),
+        job.load,
         backlog=_backlog(),
         ws_per_message_deflate=environment.UVICORN_WS_PER_MESSAGE_DEFLATE,
         forwarded_allow_ips=os.environ["FORWARDED_ALLOW_IPS"],
