@@ -1,4 +1,5 @@
 import { connect, createServer, type Socket } from 'node:net';
+import { listenOnLoopback } from '../test/kit/ports.ts';
 import type { Scope } from '../test/kit/scope.ts';
 
 export interface CountingProxy {
@@ -28,12 +29,10 @@ export async function startCountingProxy(scope: Scope, port: number): Promise<Co
     count(client, upstream);
     count(upstream, client);
   });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const own = await listenOnLoopback(server);
   scope.defer('counting proxy', () => {
     for (const socket of sockets) socket.destroy();
     server.close();
   });
-  const address = server.address();
-  if (address === null || typeof address === 'string') throw new Error('no TCP address');
-  return { url: `http://127.0.0.1:${address.port}`, bytes: () => bytes };
+  return { url: `http://127.0.0.1:${own}`, bytes: () => bytes };
 }

@@ -8,7 +8,9 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { environments } from '../scripts/environments.mjs';
-import { summarize } from './statistics.ts';
+import { summarize } from '../src/bench/statistics.ts';
+import { asInput } from '../src/openwebui/probe.ts';
+import { SECRETS_NAME } from '../src/settings/secrets-file.ts';
 
 const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
 const ROUNDS = 20;
@@ -19,12 +21,7 @@ const LIMIT = 400;
 const { openWebui } = environments();
 const cli = join(ROOT, 'dist', 'cli.js');
 const folder = mkdtempSync(join(tmpdir(), 'webui-tune-bench-'));
-const QUESTION = JSON.stringify({
-  env_file: null,
-  data_dirs: [],
-  secrets_name: '.webui-tune.env',
-  config_keys: [],
-});
+const QUESTION = asInput({ envFile: undefined, dataDirs: [], secretsName: SECRETS_NAME });
 
 /** The services of the tests, for a plan of several workers. */
 const SERVICES = {

@@ -1,4 +1,5 @@
 /** Samples of one figure, the limit that it has to keep, and the table that shows both. */
+import { summarize } from '../src/bench/statistics.ts';
 
 export interface Figure {
   what: string;
@@ -6,24 +7,6 @@ export interface Figure {
   samples: number[];
   /** The largest sample may be at most this. Absent: shown for comparison only. */
   limit?: number;
-}
-
-interface Summary {
-  min: number;
-  median: number;
-  max: number;
-}
-
-export function summarize(samples: number[]): Summary {
-  if (samples.length === 0) throw new Error('a figure without a sample');
-  const sorted = [...samples].sort((a, b) => a - b);
-  const at = (index: number) => sorted[index] ?? Number.NaN;
-  const middle = (sorted.length - 1) / 2;
-  return {
-    min: at(0),
-    median: (at(Math.floor(middle)) + at(Math.ceil(middle))) / 2,
-    max: at(sorted.length - 1),
-  };
 }
 
 export function isMissed({ samples, limit }: Figure): boolean {

@@ -1,5 +1,5 @@
 /** What an event is, what it is given, and what it has to tell. */
-import type { Cluster, ClusterOptions } from '../test/kit/cluster.ts';
+import type { Cluster } from '../test/kit/cluster.ts';
 import type { OpenWebui } from '../test/kit/openwebui.ts';
 import type { Scope } from '../test/kit/scope.ts';
 import type { ChaosLoad, ChaosReport } from './load.ts';
@@ -14,9 +14,11 @@ export interface Site {
   load: ChaosLoad;
   /** Workers of the cluster, all of them serving when the event begins. */
   workers: number;
-  /** Ends with the event. */
+  /** Ends with the cluster. */
   scope: Scope;
   form: Form;
+  /** How long an event lasts whose length can be chosen. Absent: as its form says. */
+  minutes: number | undefined;
   /** A line for whoever watches. */
   say(text: string): void;
 }
@@ -28,6 +30,9 @@ export interface Observation {
   violations: string[];
 }
 
+/** Starts the cluster of those events that have this one; what it starts ends with the scope. */
+export type Start = (scope: Scope, workers: number, form: Form) => Promise<Cluster>;
+
 export interface ChaosEvent {
   /** As on the command line. */
   name: string;
@@ -37,8 +42,8 @@ export interface ChaosEvent {
   holds: string;
   /** How often it happens. */
   runs: Record<Form, number>;
-  /** Options of a cluster of its own. Absent: it shares one with the other events that have none. */
-  cluster?: (scope: Scope, form: Form) => Promise<Partial<ClusterOptions>>;
+  /** Absent: it shares a cluster with all others that have none. */
+  start?: Start;
   run(site: Site, runs: number): Promise<Observation>;
   /** What did not hold of the load. Absent: nothingLost. */
   judge?: (report: ChaosReport) => string[];

@@ -1,5 +1,5 @@
 /**
- * `npm run chaos [-- event… --short --json --workers N]`, after `npm run build`: what a bad day brings, against the
+ * `npm run chaos [-- event… --short --json --workers N --minutes N]`, after `npm run build`: what a bad day brings, against the
  * real Open WebUI under PM2 and under load. Prints a table; ends with 1 when something does not hold.
  */
 import { parseArgs } from 'node:util';
@@ -19,21 +19,24 @@ const { values, positionals } = parseArgs({
     short: { type: 'boolean', default: false },
     json: { type: 'boolean', default: false },
     workers: { type: 'string', default: '4' },
+    minutes: { type: 'string' },
     help: { type: 'boolean', short: 'h', default: false },
   },
 });
 
-const USAGE = `npm run chaos [-- EVENT… --short --json --workers N]
+const USAGE = `npm run chaos [-- EVENT… --short --json --workers N --minutes N]
 
   npm run chaos                        every event, in its long form
   npm run chaos reload kill-worker     these two
   npm run chaos -- --short --json      every event, in its short form; the results as JSON
+  npm run chaos soak -- --minutes 3    an hour of load, made shorter
 
 ${EVENTS.map(({ name, title, runs }) => `  ${name.padEnd(20)} ${title} (× ${runs.long}, short × ${runs.short})`).join('\n')}
 `;
 
 const unknown = positionals.filter((name) => !EVENTS.some((event) => event.name === name));
 const workers = Number(values.workers);
+const minutes = values.minutes === undefined ? undefined : Number(values.minutes);
 if (values.help) {
   process.stdout.write(USAGE);
 } else if (unknown.length > 0 || !Number.isInteger(workers) || workers < 2) {
@@ -43,9 +46,12 @@ if (values.help) {
       : `--workers takes a number from 2 up, not ${values.workers}`,
   );
   process.exitCode = 2;
+} else if (minutes !== undefined && !(minutes > 0)) {
+  console.error(`--minutes takes a number above 0, not ${values.minutes}`);
+  process.exitCode = 2;
 } else {
   const chosen = EVENTS.filter(({ name }) => positionals.length === 0 || positionals.includes(name));
-  const results = await runEvents(chosen, { form: values.short ? 'short' : 'long', workers, say });
+  const results = await runEvents(chosen, { form: values.short ? 'short' : 'long', workers, minutes, say });
   console.log(values.json ? JSON.stringify(results, null, 2) : renderTable(results));
   const broken = results.filter(({ violations }) => violations.length > 0);
   for (const { title, holds, violations } of broken) {

@@ -1,14 +1,16 @@
-/** Runs events one after another. Those without a cluster of their own share one. */
-import { type Cluster, type ClusterOptions, startCluster } from '../test/kit/cluster.ts';
+/** Runs events one after another. Those that start their cluster in the same way share it. */
+import { type Cluster, startCluster } from '../test/kit/cluster.ts';
 import { OpenWebui } from '../test/kit/openwebui.ts';
 import { Scope } from '../test/kit/scope.ts';
-import { type ChaosEvent, type Form, nothingLost, type Observation, type Site } from './event.ts';
+import { type ChaosEvent, type Form, nothingLost, type Observation, type Site, type Start } from './event.ts';
 import { ChaosLoad, type ChaosReport } from './load.ts';
 import { chaosPreset } from './preset.ts';
 
 export interface RunOptions {
   form: Form;
   workers: number;
+  /** How long an event lasts whose length can be chosen. */
+  minutes?: number | undefined;
   say(text: string): void;
 }
 
@@ -23,63 +25,64 @@ export interface Result {
   violations: string[];
 }
 
+interface Running {
+  start: Start;
+  scope: Scope;
+  cluster: Cluster;
+}
+
 export async function runEvents(events: readonly ChaosEvent[], options: RunOptions): Promise<Result[]> {
   const results: Result[] = [];
-  let shared: { scope: Scope; cluster: Cluster } | undefined;
+  let running: Running | undefined;
+  const end = async () => {
+    const { scope } = running ?? {};
+    running = undefined;
+    await scope?.close();
+  };
   try {
     for (const event of events) {
       options.say(`${event.name}: ${event.title}`);
-      const own = new Scope();
       try {
-        let cluster: Cluster;
-        if (event.cluster) {
-          cluster = await startIn(own, await event.cluster(own, options.form), options);
-        } else {
-          shared ??= await openShared(options);
-          cluster = shared.cluster;
-        }
-        results.push(await runOn(cluster, own, event, options));
+        const start = event.start ?? startShared;
+        if (running?.start !== start) await end();
+        running ??= await startBy(start, options);
+        results.push(await runOn(running, event, options));
       } catch (error) {
         results.push({ ...headOf(event, options.form), ...nothingMeasured(String(error)) });
         // What it left behind is no ground for the next event.
-        await shared?.scope.close();
-        shared = undefined;
-      } finally {
-        await own.close();
+        await end();
       }
       options.say(verdictOf(results.at(-1)));
     }
   } finally {
-    await shared?.scope.close();
+    await end();
   }
   return results;
 }
 
-async function openShared(options: RunOptions): Promise<{ scope: Scope; cluster: Cluster }> {
+async function startBy(start: Start, { workers, form }: RunOptions): Promise<Running> {
   const scope = new Scope();
   try {
-    const args = ['--preset', await chaosPreset(scope, options.form)];
-    return { scope, cluster: await startIn(scope, { args }, options) };
+    return { start, scope, cluster: await start(scope, workers, form) };
   } catch (error) {
     await scope.close();
     throw error;
   }
 }
 
-function startIn(scope: Scope, own: Partial<ClusterOptions>, { workers }: RunOptions): Promise<Cluster> {
-  return startCluster(scope, { workers, ...own });
-}
+/** For all events that need no other. */
+const startShared: Start = async (scope, workers, form) =>
+  startCluster(scope, { workers, args: ['--preset', await chaosPreset(scope, form)] });
 
 async function runOn(
-  cluster: Cluster,
-  scope: Scope,
+  { cluster, scope }: Running,
   event: ChaosEvent,
-  { form, workers, say }: RunOptions,
+  { form, workers, minutes, say }: RunOptions,
 ): Promise<Result> {
   await cluster.untilServing(workers);
   const ui = await OpenWebui.signIn(cluster.url, cluster.services.admin);
   const load = await ChaosLoad.start(cluster, ui);
-  const site: Site = { cluster, ui, load, workers, scope, form, say: (text) => say(`  ${text}`) };
+  const site: Site = { cluster, ui, load, workers, scope, form, minutes, say: (text) => say(`  ${text}`) };
   const head = headOf(event, form);
   let observation: Observation;
   try {
@@ -102,7 +105,10 @@ async function runOn(
 function verdictOf(result: Result | undefined): string {
   const { report, servesAgainMs = [], violations = [] } = result ?? {};
   const times = servesAgainMs.map((ms) => (ms / 1000).toFixed(2)).join(', ');
-  const counts = report && `${report.requests} requests, ${report.failed} failed, ${report.refused} refused`;
+  const counts =
+    report &&
+    `${report.requests} requests, ${report.failed} failed, ${report.refused} refused; ` +
+      `${report.answers} answers, ${report.cut.length} cut; ${report.reconnected} sockets back`;
   const verdict = violations.length === 0 ? 'holds' : `does not hold: ${violations.join('; ')}`;
   return `  ${counts ?? 'nothing was counted'}; served again after ${times || '–'} s; ${verdict}`;
 }

@@ -37,6 +37,10 @@ export class IdleSockets {
         idle.#connected += 1;
         socket.emit('user-join', { auth: { token: ui.token } });
       });
+      // Only here the client does not try again by itself.
+      socket.on('disconnect', (reason) => {
+        if (reason === 'io server disconnect') socket.connect();
+      });
     }
     await idle.#untilAll(CONNECT_TIMEOUT_MS);
     return idle;

@@ -27,8 +27,8 @@ await Promise.all([
     outdir: 'dist',
     format: 'esm',
     splitting: true,
-    // These two are large, have files of their own, and are seldom needed.
-    external: ['pm2', 'systeminformation'],
+    // These are large, have files of their own, and are seldom needed.
+    external: ['pm2', 'systeminformation', 'autocannon'],
     // Bundled CommonJS packages (pg, redis) ask for Node's own modules by require().
     banner: {
       js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);",
@@ -53,6 +53,13 @@ await Promise.all([
     format: 'cjs',
     outExtension: { '.js': '.cjs' },
     minifySyntax: true,
+  }),
+  build({
+    ...common,
+    entryPoints: { metrics: 'src/metrics/main.ts' },
+    outdir: 'dist/runtime',
+    format: 'cjs',
+    outExtension: { '.js': '.cjs' },
   }),
 ]);
 cpSync('src/runtime/preload', 'dist/runtime/preload', {

@@ -32,7 +32,8 @@ const STEPS = {
   ],
 };
 
-function cacheFolder() {
+/** Where everything is that clones share. */
+export function cacheFolder() {
   const { WEBUI_TUNE_CACHE, XDG_CACHE_HOME } = process.env;
   return WEBUI_TUNE_CACHE || join(XDG_CACHE_HOME || join(homedir(), '.cache'), 'webui-tune');
 }

@@ -9,6 +9,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { ensureChromium } from './chromium.mjs';
 import { environments } from './environments.mjs';
+import { ensureNginx } from './nginx.mjs';
 
 const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
 const LOG_TAIL_LINES = 20;
@@ -94,11 +95,13 @@ function main([option, key]) {
     return;
   }
   preparePackage();
-  try {
-    ensureChromium();
-  } catch (error) {
-    // The tests that need it fail, with the same words.
-    say(error.message);
+  for (const ensure of [ensureChromium, ensureNginx]) {
+    try {
+      ensure();
+    } catch (error) {
+      // The tests that need it fail, or are skipped aloud.
+      say(error.message);
+    }
   }
   for (const [name, environment] of Object.entries(all)) ensureEnvironment(name, environment);
 }

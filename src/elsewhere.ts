@@ -2,13 +2,14 @@ import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { parseEnv } from 'node:util';
 import { EXIT, systemCode, TuneError } from './errors.ts';
+import { orNameFitting } from './fitting.ts';
 import { readMachine } from './machine/index.ts';
 import { makePlan } from './plan/index.ts';
 import type { PlanInput } from './plan/input.ts';
 import { loadPreset } from './presets.ts';
 import { collectSettings, workerWish } from './settings/collect.ts';
 import type { Tuned, TuneOptions } from './tune.ts';
-import type { Places, ServiceFacts } from './types.ts';
+import type { MachineFacts, Places, ServiceFacts } from './types.ts';
 import { cpuWish, wishesOf } from './wishes.ts';
 
 /** Paths of an ordinary installation: on the other machine nobody can be asked. */
@@ -30,9 +31,22 @@ export const UNASKED: ServiceFacts = { database: { kind: 'unknown' }, redis: { k
  */
 export async function planElsewhere(options: TuneOptions, root: string): Promise<Tuned> {
   const { cwd = process.cwd() } = options;
-  const preset = loadPreset(options.preset ?? 'default', cwd);
   const envFile = options.envFile === undefined ? {} : readEnvFile(resolve(cwd, options.envFile));
   const machine = cpuWish(options.cpus, await readMachine(resolve(cwd, root)));
+  const planWith = (name: string) => planForMachine(options, { root, machine, envFile, name });
+  return orNameFitting(() => planWith(options.preset ?? 'default'), planWith);
+}
+
+function planForMachine(
+  options: TuneOptions,
+  {
+    root,
+    machine,
+    envFile,
+    name,
+  }: { root: string; machine: MachineFacts; envFile: Readonly<Record<string, string>>; name: string },
+): Tuned {
+  const preset = loadPreset(name, options.cwd ?? process.cwd());
   const settings = collectSettings({
     known: [],
     environment: {},

@@ -46,6 +46,7 @@ const PresetFile = z.strictObject({
   hangSeconds: z.union([z.literal(0), z.int().min(5).max(3600)], '0 (never) or 5 to 3600').optional(),
   preload: z.enum(PRELOAD_CHOICES).optional(),
   staticCache: z.boolean().optional(),
+  shortcuts: z.boolean().optional(),
   compression: z.enum(COMPRESSIONS).optional(),
   settings: z
     .record(SettingName, z.union([z.string(), z.number(), z.boolean()]).transform(settingValue))
@@ -157,6 +158,7 @@ function merge(name: string, chain: readonly PresetFile[]): Preset {
   const hangSeconds = last('hangSeconds');
   const preload = last('preload');
   const staticCache = last('staticCache');
+  const shortcuts = last('shortcuts');
   const compression = last('compression');
   if (
     perCore === undefined ||
@@ -169,6 +171,7 @@ function merge(name: string, chain: readonly PresetFile[]): Preset {
     hangSeconds === undefined ||
     preload === undefined ||
     staticCache === undefined ||
+    shortcuts === undefined ||
     compression === undefined
   ) {
     throw new Error('presets/default.yaml does not set every value');
@@ -182,6 +185,7 @@ function merge(name: string, chain: readonly PresetFile[]): Preset {
     hangSeconds,
     preload,
     staticCache,
+    shortcuts,
     compression,
     settings: all('settings'),
   };

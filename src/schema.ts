@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import { PRELOAD_CHOICES } from './runtime/contract.ts';
+import { BROKERS } from './services/broker-kind.ts';
 import { LIMITS, type Plan, RUNTIMES, SOURCES } from './types.ts';
 
 /*
@@ -80,6 +81,8 @@ const Services = z.object({
       kind: z.literal('redis'),
       where: z.string(),
       answer: Answer,
+      broker: z.enum(BROKERS).optional().describe('what the server says that it is'),
+      isCluster: z.boolean().optional(),
       maxClients: z.int().optional(),
       clients: z.int().optional(),
       usedMemory: bytes.optional(),
@@ -101,7 +104,7 @@ const Services = z.object({
   colocated: z
     .array(
       z.object({
-        name: z.enum(['PostgreSQL', 'Redis', 'Chroma', 'Ollama']),
+        name: z.enum(['PostgreSQL', 'Redis', 'Chroma', 'Ollama', 'metrics']),
         where: z.string(),
         bytes,
         reason: z.string(),
@@ -122,6 +125,12 @@ const Memory = z.object({
   embedsLocally: z.boolean().describe('each worker loads an embedding model'),
   base: bytes.describe('bytes of the preload process, shared by all workers'),
   worker: bytes.describe('bytes that one more worker adds, its supervisor included'),
+  supervisor: bytes.describe('bytes of those that are the supervisor’s'),
+  source: z.string().describe('where base and worker come from'),
+  measuredAt: z
+    .string()
+    .optional()
+    .describe('when they were measured on this machine; missing: built-in ones'),
   growth: bytes.describe('bytes that a worker may grow by'),
   predicted: bytes.describe('bytes of the tree after its first requests'),
   workerLimit: bytes.describe('bytes of private memory at which a worker is replaced'),
@@ -150,8 +159,13 @@ export const PlanSchema = z.object({
   runtime: z.enum(RUNTIMES),
   preload: z.enum(PRELOAD_CHOICES),
   staticCache: z.boolean().describe('whether workers answer the page’s hashed files ahead of the app'),
+  shortcuts: z.boolean().describe('whether workers spare round trips and work that change no answer'),
   drainSeconds: z.int(),
   hangSeconds: z.int(),
+  metricsPort: z
+    .int()
+    .optional()
+    .describe('port on 127.0.0.1 of the app that serves metrics; missing: there is none'),
   places: z.object({
     python: z.string(),
     runtime: z.string(),

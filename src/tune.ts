@@ -3,6 +3,7 @@ import { planElsewhere } from './elsewhere.ts';
 import { logRotation } from './embedded/apps.ts';
 import { embeddedServices } from './embedded/installed.ts';
 import { withConnections } from './embedded/memory.ts';
+import { orNameFitting } from './fitting.ts';
 import {
   findInterpreter,
   type Installation,
@@ -14,6 +15,8 @@ import { controlSocket, staticCache } from './io/folders.ts';
 import { keepRuntime, type RuntimeFolder, stableRuntime } from './io/runtime-folder.ts';
 import { readMachine } from './machine/index.ts';
 import { memoryOf, processesWith } from './machine/processes.ts';
+import { settingsDigest } from './measure/conditions.ts';
+import { measurementsFolder, readMeasurements } from './measure/kept.ts';
 import { openEnvFile, portInUse, sentinelNotices, tooLittleHere, unreachableChroma } from './notices.ts';
 import type { FoundOpenWebui } from './openwebui/find.ts';
 import { makePlan } from './plan/index.ts';
@@ -44,7 +47,11 @@ export interface TuneOptions {
   preload?: PreloadChoice;
   /** False: `--no-static-cache`. */
   staticCache?: boolean;
+  /** False: `--no-shortcuts`. */
+  shortcuts?: boolean;
   runtime?: RuntimeChoice;
+  /** Port on 127.0.0.1 for metrics; `off` takes back what `up` remembers. */
+  metrics?: number | 'off';
   /** Whether an app of the file is to keep PM2's logs from filling the disk. */
   rotateLogs?: boolean;
   /** Where the ecosystem file will be; its folder is where the env file is looked for. */
@@ -78,7 +85,20 @@ export async function tune(options: TuneOptions): Promise<Tuned> {
   const installation = readInstallation(from, openWebui);
   requireDrivers(installation.settings, openWebui.probe.package.drivers, openWebui.python);
   const services = await askServices(installation.settings);
-  return planInstallation(options, { from, found, openWebui, installation, services });
+  return orNameFitting(
+    () => planInstallation(options, { from, found, openWebui, installation, services }),
+    (preset) => {
+      const other = viewpointOf({ ...options, preset });
+      const settled = readInstallation(other, openWebui);
+      return planInstallation(options, {
+        from: other,
+        found,
+        openWebui,
+        installation: settled,
+        services,
+      });
+    },
+  );
 }
 
 /** Names of settings, and more, in the environment and in the env file, which Python has yet to read. */
@@ -121,14 +141,12 @@ export function planInstallation(
     ...embeddedServices(settings, env, home),
     ...(options.rotateLogs ? [logRotation(runtime.path)] : []),
   ];
+  const asked = withSqliteConfig(services, installation.sqliteConfig);
+  const { kept, problems } = readMeasurements(measurementsFolder(env, home));
   const input: PlanInput = {
     machine: { ...machine, memory: { ...machine.memory, ownBytes: memoryOf('/', running) } },
     preset,
-    services: withConnections(
-      withSqliteConfig(services, installation.sqliteConfig),
-      embedded,
-      machine.cpu.physicalCores,
-    ),
+    services: withConnections(asked, embedded, machine.cpu.physicalCores),
     settings,
     openWebui: { version: probe.package.version, python: probe.python, drivers: probe.package.drivers },
     places: {
@@ -143,6 +161,7 @@ export function planInstallation(
     dataDir: dataDir.decision,
     embedded,
     hasLocalVectors: installation.hasLocalVectors,
+    measured: { kept, settings: settingsDigest(settings, asked) },
     ...wishes,
     warnings: [
       ...openWebui.warnings,
@@ -153,6 +172,7 @@ export function planInstallation(
       ...unreachableChroma(services.chroma),
       ...sentinelNotices(services.redis, settings),
       ...tooLittleHere(machine, found),
+      ...problems,
     ],
   };
   return {

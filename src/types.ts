@@ -1,4 +1,5 @@
 import type { PreloadChoice } from './runtime/contract.ts';
+import type { BrokerName } from './services/broker-kind.ts';
 
 /** Environment variables, as `process.env` has them. */
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -126,6 +127,10 @@ export type RedisFacts =
       kind: 'redis';
       where: string;
       answer: Reachability;
+      /** What it is, by its own word; undefined: it does not say. */
+      broker?: BrokerName;
+      /** It is a node of a cluster. */
+      isCluster?: boolean;
       maxClients?: number;
       /** Connected now, and ours among them where a cluster runs. */
       clients?: number;
@@ -152,7 +157,7 @@ export interface SentinelFacts {
 
 /** A service on this machine, for which memory and a share of the cores are set aside. */
 export interface Colocated {
-  name: 'PostgreSQL' | 'Redis' | 'Chroma' | 'Ollama';
+  name: 'PostgreSQL' | 'Redis' | 'Chroma' | 'Ollama' | 'metrics';
   where: string;
   /** Bytes that it may still take; what it holds already is not free. */
   bytes: number;
@@ -217,6 +222,8 @@ export interface Preset {
   preload: PreloadChoice;
   /** Whether workers answer the page's hashed files ahead of the app. */
   staticCache: boolean;
+  /** Whether workers spare round trips and work that change no answer. */
+  shortcuts: boolean;
   /** Who compresses answers: the workers, or a reverse proxy in front that is known to do it. */
   compression: Compression;
   /** Settings of Open WebUI, by name. */
@@ -278,6 +285,12 @@ export interface MemoryPlan {
   base: number;
   /** Bytes that one more worker adds, its supervisor included. */
   worker: number;
+  /** Bytes of those that are the supervisor's. */
+  supervisor: number;
+  /** Where `base` and `worker` come from, for people. */
+  source: string;
+  /** When they were measured on this machine (ISO 8601); undefined: they are the built-in ones. */
+  measuredAt?: string;
   /** Bytes a worker may grow by. */
   growth: number;
   /** Bytes of the tree after its first requests. */
@@ -332,8 +345,11 @@ export interface Plan {
   runtime: RuntimeChoice;
   preload: PreloadChoice;
   staticCache: boolean;
+  shortcuts: boolean;
   drainSeconds: number;
   hangSeconds: number;
+  /** Port on 127.0.0.1 of the app that serves metrics; undefined: there is none. */
+  metricsPort?: number;
   places: Places;
   settings: PlannedSetting[];
   /** Services that are started before Open WebUI; undefined: none. */

@@ -1,5 +1,6 @@
 import { EXIT, TuneError } from './errors.ts';
 import type { PlanInput, Wish } from './plan/input.ts';
+import { METRICS_PORT } from './runtime/contract.ts';
 import type { WorkerVariable } from './settings/collect.ts';
 import type { TuneOptions } from './tune.ts';
 import type { MachineFacts } from './types.ts';
@@ -26,7 +27,10 @@ export function wishesOf(
   options: TuneOptions,
   machine: MachineFacts,
   variable: WorkerVariable | undefined,
-): Pick<PlanInput, 'workers' | 'memory' | 'host' | 'port' | 'preload' | 'staticCache' | 'runtime'> {
+): Pick<
+  PlanInput,
+  'workers' | 'memory' | 'host' | 'port' | 'preload' | 'staticCache' | 'shortcuts' | 'runtime' | 'metricsPort'
+> {
   const workers = workersWish(options.workers, variable);
   const memory = memoryWish(options.memory, machine);
   return {
@@ -36,8 +40,25 @@ export function wishesOf(
     port: wishOr(options.port, '--port', DEFAULT_PORT),
     ...(options.preload && { preload: options.preload }),
     ...(options.staticCache === false && { staticCache: false as const }),
+    ...(options.shortcuts === false && { shortcuts: false as const }),
     ...(options.runtime && { runtime: options.runtime }),
+    ...metricsWish(options, machine),
   };
+}
+
+/** Throws TuneError for a port that the workers have, and where there is nothing to read. */
+function metricsWish(
+  { metrics, port = DEFAULT_PORT }: TuneOptions,
+  { platform }: MachineFacts,
+): Pick<PlanInput, 'metricsPort'> {
+  if (metrics === undefined || metrics === 'off') return {};
+  if (platform !== 'linux') {
+    throw new TuneError('--metrics reads /proc, which Linux alone has', EXIT.usage, ['leave it away']);
+  }
+  if (metrics !== port) return { metricsPort: metrics };
+  throw new TuneError(`--metrics ${metrics}: the workers listen on that port`, EXIT.usage, [
+    `choose another, such as --metrics ${METRICS_PORT}`,
+  ]);
 }
 
 /** `--workers` wins over the variables that uvicorn would read; `auto` takes both away. */

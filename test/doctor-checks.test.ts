@@ -1,4 +1,4 @@
-/** Checks of what a test machine cannot be made to have; the others are run on real things, end to end. */
+/** Rules of checks for what differs by machine or version; all of them meet the real thing broken, end to end. */
 import { describe, expect, it } from 'vitest';
 import { CHECKS } from '../src/doctor/checks/index.ts';
 import type { Facts } from '../src/doctor/facts.ts';
@@ -16,7 +16,8 @@ function verdictsOf(id: string, facts: Partly<Facts>): string[] {
   return check.run(facts as Facts).map(({ verdict }) => verdict);
 }
 
-const dataDir = { path: '/data', freeBytes: 10 * GIB, fileSystem: 'ext4' };
+const dataDir = { path: '/data', freeBytes: 10 * GIB };
+const sqlite = { path: '/data/webui.db', fileSystem: 'ext4' };
 const worker = (pid: number, listening: string[], connected: string[]) => ({ pid, listening, connected });
 const instance = (pm_id: number, identity: string) => ({
   name: 'open-webui',
@@ -29,8 +30,8 @@ describe.each<[string, Partly<Facts>, Partly<Facts>]>([
   ['files.room', { files: { dataDir } }, { files: { dataDir: { ...dataDir, freeBytes: GIB } } }],
   [
     'database.local-disk',
-    { database: { kind: 'sqlite' }, files: { dataDir } },
-    { database: { kind: 'sqlite' }, files: { dataDir: { ...dataDir, fileSystem: 'nfs4' } } },
+    { database: { kind: 'sqlite' }, files: { sqlite } },
+    { database: { kind: 'sqlite' }, files: { sqlite: { ...sqlite, fileSystem: 'nfs4' } } },
   ],
   [
     'python.migrations',
@@ -78,11 +79,13 @@ describe.each<[string, Partly<Facts>, Partly<Facts>]>([
   [
     'pm2.boot',
     {
-      pm2: { unit: { path: 'u', text: 'After=network.target postgresql.service' } },
+      plan: {},
+      pm2: { unit: { path: 'u.service', text: 'After=network.target postgresql.service' } },
       services: { ...SERVICES, colocated: [{ name: 'PostgreSQL' }] } as unknown as Facts['services'],
     },
     {
-      pm2: { unit: { path: 'u', text: 'After=network.target' } },
+      plan: {},
+      pm2: { unit: { path: 'u.service', text: 'After=network.target' } },
       services: { ...SERVICES, colocated: [{ name: 'PostgreSQL' }] } as unknown as Facts['services'],
     },
   ],
@@ -94,6 +97,35 @@ describe.each<[string, Partly<Facts>, Partly<Facts>]>([
     {
       cluster: { address: { port: 1 }, workers: [worker(1, ['5'], []), worker(2, [], [])] },
     } as Partly<Facts>,
+  ],
+  [
+    'settings.token-keys',
+    { installation: { settings: settingsOf({ WEBUI_SECRET_KEY: `${'a_-/+9'.repeat(8).slice(0, 43)}=` }) } },
+    { installation: { settings: settingsOf({ OAUTH_CLIENT_INFO_ENCRYPTION_KEY: 'k'.repeat(44) }) } },
+  ],
+  [
+    'settings.threads',
+    { effective: new Map([['THREAD_POOL_SIZE', '40']]), machine: machineOf(2, GIB) },
+    { effective: new Map([['THREAD_POOL_SIZE', '8']]), machine: machineOf(2, GIB) },
+  ],
+  [
+    'settings.oauth',
+    { effective: new Map([['ENABLE_OAUTH_PERSISTENT_CONFIG', 'True']]), workers: { count: 2 } },
+    { effective: new Map(), workers: { count: 2 } },
+  ],
+  [
+    'database.sqlite-pool',
+    {
+      database: { kind: 'sqlite' },
+      effective: new Map([['DATABASE_POOL_SIZE', '8']]),
+      machine: machineOf(2, 4 * GIB),
+    },
+    { database: { kind: 'sqlite' }, effective: new Map(), machine: machineOf(2, 32 * GIB) },
+  ],
+  [
+    'proxy.silence',
+    { proxy: { echo: {}, silence: { seconds: 90, afterMs: 90_100, status: 200 } } } as Partly<Facts>,
+    { proxy: { echo: {}, silence: { seconds: 90, afterMs: 60_000, status: 504 } } } as Partly<Facts>,
   ],
   [
     'cluster.connections',
@@ -112,6 +144,28 @@ describe.each<[string, Partly<Facts>, Partly<Facts>]>([
       ecosystem: { preload: {} },
       pm2: { processes: [instance(1, 'a b'), instance(2, 'c b')] },
     } as unknown as Partly<Facts>,
+  ],
+  [
+    'pm2.runs',
+    {
+      pm2: { processes: [{ name: 'a', pm2_env: { status: 'stopped' } }] },
+      ecosystem: { apps: [{ name: 'a', cron_restart: '* * * * *' }] },
+    } as unknown as Partly<Facts>,
+    {
+      pm2: { processes: [{ name: 'a', pm2_env: { status: 'stopped' } }] },
+      ecosystem: { apps: [{ name: 'a' }] },
+    } as unknown as Partly<Facts>,
+  ],
+  [
+    'proxy.websockets',
+    { proxy: { url: 'https://h', websocket: { arrivedMs: 2, answered: true } } },
+    // The WebSocket opens, at somebody else's workers.
+    { proxy: { url: 'https://h', websocket: { answered: false } } },
+  ],
+  [
+    'redis.eviction',
+    { broker: { info: { redis_version: '7', dragonfly_version: 'df-v1', cache_mode: 'store' } } },
+    { broker: { info: { redis_version: '7', dragonfly_version: 'df-v1', cache_mode: 'cache' } } },
   ],
   [
     'cluster.serves',

@@ -29,7 +29,11 @@ function move(path: string, output: string): Promise<Socket> {
 }
 
 function supervisor(folder: string, pid: number, onAsked: (path: string) => boolean): Handover {
-  const events = { onAsked: (_: string, path: string) => onAsked(path), onFailed: () => undefined };
+  const events = {
+    onAsked: (_: string, path: string) => onAsked(path),
+    onFailed: () => undefined,
+    onWatched: () => ({ pid }),
+  };
   return new Handover(join(folder, 'control.sock'), '0', events, pid);
 }
 
@@ -84,5 +88,18 @@ describe('a supervisor that asks the former one of its instance', () => {
     supervisor(folder, process.pid, nobody).listen();
     expect([dead, alive].map((path) => existsSync(path))).toEqual([false, true]);
     for (const server of servers) server.close();
+  });
+});
+
+describe('whoever watches', () => {
+  it('is told what there is, and hung up on', async () => {
+    const folder = temporaryFolder();
+    supervisor(folder, 4711, nobody).listen();
+    const socket = connect(join(folder, 'i0-4711'));
+    sockets.push(socket);
+    socket.write(encode({ role: 'watch' }));
+    const chunks: Buffer[] = [];
+    for await (const chunk of socket) chunks.push(chunk as Buffer);
+    expect(Buffer.concat(chunks).toString()).toBe('{"pid":4711}\n');
   });
 });

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import type { PlanInput } from '../src/plan/input.ts';
+import type { Measurement } from '../src/plan/measurement.ts';
 import { loadPreset, presetNames } from '../src/presets.ts';
 import type { MachineFacts, ServiceFacts } from '../src/types.ts';
 import { GIB, MIB } from '../src/units.ts';
@@ -54,6 +55,29 @@ export function inputOf(overrides: Partial<PlanInput> = {}): PlanInput {
     port: { value: 8080, from: 'default', source: 'flag' },
     ...overrides,
   };
+}
+
+/** What `webui-tune measure` would have kept for `input`, whatever its workers share and embed. */
+export function measuredFor(
+  { openWebui, machine, preset }: PlanInput,
+  figures: Pick<Measurement, 'base' | 'worker' | 'supervisor'>,
+): NonNullable<PlanInput['measured']> {
+  const kinds = (['full', 'lean', 'libraries', 'none'] as const).flatMap((level) =>
+    [true, false].map((embedsLocally) => ({ level, embedsLocally })),
+  );
+  const conditions = {
+    openWebui: openWebui.version,
+    python: openWebui.python,
+    architecture: machine.architecture,
+    preset: preset.name,
+    settings: 'digest',
+  };
+  const kept = kinds.map((kind) => ({
+    ...figures,
+    at: '2026-03-01T12:00:00.000Z',
+    conditions: { ...conditions, ...kind },
+  }));
+  return { kept, settings: 'digest' };
 }
 
 /** Characters that end strings, comments, lines and scripts, or that a file had better not hold. */
@@ -115,11 +139,19 @@ export const anyInput: fc.Arbitrary<PlanInput> = fc
       value,
     ),
     hostile: value,
+    figures: fc.option(
+      fc.record({
+        base: fc.integer({ min: MIB, max: 4 * GIB }),
+        worker: fc.integer({ min: MIB, max: 4 * GIB }),
+        supervisor: fc.integer({ min: MIB, max: 64 * MIB }),
+      }),
+      { nil: undefined },
+    ),
   })
   .map((parts) => {
     const machine = machineOf(parts.cores, parts.bytes);
     const available = Math.floor(parts.bytes * parts.share);
-    return inputOf({
+    const input = inputOf({
       machine: {
         ...machine,
         cpu: { ...machine.cpu, ...(parts.quota && { quota: { cores: parts.quota, source: parts.hostile } }) },
@@ -146,4 +178,5 @@ export const anyInput: fc.Arbitrary<PlanInput> = fc
       preload: parts.preload,
       runtime: parts.runtime,
     });
+    return parts.figures ? { ...input, measured: measuredFor(input, parts.figures) } : input;
   });

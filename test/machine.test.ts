@@ -14,7 +14,7 @@ import { foldersUpwards } from '../src/machine/cgroup.ts';
 import { parseCpuList } from '../src/machine/cpulist.ts';
 import { readMachine } from '../src/machine/index.ts';
 import { listenersOn } from '../src/machine/listeners.ts';
-import { memoryOf, processesWith } from '../src/machine/processes.ts';
+import { memoryOf, processesIn, processesWith } from '../src/machine/processes.ts';
 import { temporaryFolder } from './temporary.ts';
 
 const FIXTURES = join(import.meta.dirname, 'fixtures', 'machine');
@@ -98,6 +98,16 @@ describe('processes', () => {
     const found = processesWith(root, '/run/ours/control.sock');
     expect(found.map(({ pid }) => pid)).toEqual([100, 200]);
     expect(found[0]?.command).toEqual(['python', '/app/preload.py']);
+  });
+
+  it('finds those that work in a folder, also where it is gone', () => {
+    const machine = temporaryFolder();
+    const folders = ['/scratch/ours', '/scratch/ours/redis (deleted)', '/scratch/ours-too', '/scratch'];
+    for (const [index, folder] of folders.entries()) {
+      mkdirSync(join(machine, 'proc', `${index + 1}`), { recursive: true });
+      symlinkSync(folder, join(machine, 'proc', `${index + 1}`, 'cwd'));
+    }
+    expect(processesIn(machine, '/scratch/ours').map(({ pid }) => pid)).toEqual([1, 2]);
   });
 
   it('adds up what they hold, shared pages counted once', () => {

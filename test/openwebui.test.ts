@@ -131,6 +131,7 @@ describe('versions', () => {
       drivers: {},
     },
     variables: [],
+    unmet: [],
     data: {},
     stored: null,
   });

@@ -4,7 +4,8 @@ import vm from 'node:vm';
 import fc from 'fast-check';
 import { createColors } from 'picocolors';
 import { describe, expect, it } from 'vitest';
-import { printEcosystem } from '../src/commands/ecosystem.ts';
+import { pastThisMachine, printEcosystem } from '../src/commands/ecosystem.ts';
+import { EXIT } from '../src/errors.ts';
 import { checkOutput } from '../src/io/output.ts';
 import { makePlan } from '../src/plan/index.ts';
 import { appsOf } from '../src/render/apps.ts';
@@ -57,6 +58,19 @@ describe('--json', () => {
   });
 });
 
+describe('the way past one machine', () => {
+  it.each(['cores', 'memory'] as const)('is one line where its %s are the bound', (limitedBy) =>
+    expect(pastThisMachine({ limitedBy, workers: 4 })).toEqual([
+      `this machine’s ${limitedBy} hold it at 4 workers; past one machine: webui-tune --format helm ` +
+        '--replicas N --storage-class C --host H',
+    ]),
+  );
+
+  it.each(['database', 'services', 'user'] as const)('is not the answer to %s', (limitedBy) =>
+    expect(pastThisMachine({ limitedBy, workers: 4 })).toEqual([]),
+  );
+});
+
 describe('--root', () => {
   it('prints a file that Node can load, and says that it is no file for this machine', async () => {
     const { out, err } = await print({ root: join(FIXTURES, 'docker-quota-1.5'), memory: '1500MiB' });
@@ -74,6 +88,21 @@ describe('--root', () => {
   it('writes nothing', async () => {
     const out = join(temporaryFolder(), 'ecosystem.config.js');
     await expect(print({ root: FIXTURES, out })).rejects.toThrow('writes nothing here');
+  });
+
+  it('names the presets with which one worker would fit, and none that would not', async () => {
+    const tooSmall = (flags: object) => print({ root: join(FIXTURES, 'vps-1-gib'), json: true, ...flags });
+    await expect(tooSmall({})).rejects.toMatchObject({
+      exitCode: EXIT.machine,
+      message: expect.stringMatching(/too little memory for one worker: \d+ MiB are missing/),
+      mend: expect.arrayContaining(['webui-tune --preset small: 1 worker would fit']),
+    });
+    // What is named does fit.
+    const { out } = await tooSmall({ preset: 'small' });
+    expect(JSON.parse(out)).toMatchObject({ workers: 1, preset: 'small' });
+    await expect(tooSmall({ memory: '300MiB' })).rejects.toMatchObject({
+      mend: expect.arrayContaining(['none of the presets would fit either']),
+    });
   });
 
   it('must be a machine', async () =>

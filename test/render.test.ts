@@ -10,7 +10,7 @@ import { appsOf } from '../src/render/apps.ts';
 import { HEADER, renderEcosystem } from '../src/render/ecosystem.ts';
 import { commentText, propertyName, stringLiteral } from '../src/render/literal.ts';
 import { alignReport, reportOf } from '../src/render/report.ts';
-import { ENV } from '../src/runtime/contract.ts';
+import { APPS, ENV } from '../src/runtime/contract.ts';
 import { anyInput, hostileText, inputOf } from './inputs.ts';
 import { settingsOf } from './settings-of.ts';
 import { temporaryFolder } from './temporary.ts';
@@ -107,6 +107,7 @@ describe('the apps', () => {
       [ENV.preload]: 'auto',
       [ENV.secretsFile]: '/data/.webui-tune.env',
       [ENV.staticCache]: '/cache/static',
+      [ENV.shortcuts]: 'true',
       DATA_DIR: '/data',
       WEBSOCKET_MANAGER: 'redis',
       A: '1',
@@ -123,6 +124,13 @@ describe('the apps', () => {
     const { preset } = inputOf();
     for (const off of [{ staticCache: false as const }, { preset: { ...preset, staticCache: false } }]) {
       expect(appsOf(makePlan(inputOf(off)))[0]?.env).not.toHaveProperty(ENV.staticCache);
+    }
+  });
+
+  it('has no shortcuts where a flag or the preset says so', () => {
+    const { preset } = inputOf();
+    for (const off of [{ shortcuts: false as const }, { preset: { ...preset, shortcuts: false } }]) {
+      expect(appsOf(makePlan(inputOf(off)))[0]?.env).not.toHaveProperty(ENV.shortcuts);
     }
   });
 
@@ -149,6 +157,20 @@ describe('the apps', () => {
       ['/my data/runtime/preload', './preload.py'],
       ['/my data/runtime', './worker.cjs'],
     ]);
+  });
+
+  it('is joined by one that serves metrics where they are asked for', () => {
+    for (const runtime of ['preload', 'uvicorn'] as const) {
+      const apps = appsOf(makePlan(inputOf({ runtime, metricsPort: 9464 })));
+      expect(apps.at(-1)).toMatchObject({
+        name: APPS.metrics,
+        script: '/package/dist/runtime/metrics.cjs',
+        exec_mode: 'fork',
+        env: { [ENV.controlSocket]: '/run/control.sock', [ENV.metricsPort]: '9464' },
+      });
+      expect(faultsOf(apps)).toEqual([]);
+      expect(appsOf(makePlan(inputOf({ runtime }))).map(({ name }) => name)).not.toContain(APPS.metrics);
+    }
   });
 
   it('gives a draining worker its time', () => {
@@ -204,7 +226,7 @@ describe('the report', () => {
   it('says every number with its reason', () => {
     expect(lines.join('\n')).toMatch(/^ {2}workers +4 +cores: 4 physical cores \(8 hyper-threads\)$/m);
     expect(lines.join('\n')).toMatch(
-      /^ {2}memory needed +1,244 MiB +720 MiB for the full preload \+ 4 × 131 MiB, 50 MiB of it for the embedding model$/m,
+      /^ {2}memory needed +1,174 MiB +750 MiB for the full preload \+ 4 × 106 MiB, 25 MiB of it for the embedding model$/m,
     );
     expect(lines).toEqual(expect.arrayContaining(['look', 'note']));
   });

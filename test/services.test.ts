@@ -1,5 +1,5 @@
 import { createServer as createHttpServer } from 'node:http';
-import { type AddressInfo, createServer } from 'node:net';
+import { createServer } from 'node:net';
 import { describe, expect, it } from 'vitest';
 import { askOllama, isLocalHost, ollamaOf, postgresOf, redisOf } from '../src/services/colocated.ts';
 import { askServices } from '../src/services/index.ts';
@@ -7,6 +7,7 @@ import { parseRedisUrl } from '../src/services/redis.ts';
 import { reasonOf, within } from '../src/services/timeout.ts';
 import { databaseUrl, parseDatabaseUrl, readDatabaseUrl, whereOf } from '../src/services/urls.ts';
 import { GIB, MIB } from '../src/units.ts';
+import { freePort, listenOnLoopback } from './kit/ports.ts';
 import { settingsOf } from './settings-of.ts';
 
 describe('parseDatabaseUrl', () => {
@@ -123,8 +124,7 @@ describe('askOllama', () => {
       const text = answer(url);
       if (text !== undefined) response.end(text);
     });
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-    const { port } = server.address() as AddressInfo;
+    const port = await listenOnLoopback(server);
     try {
       return await askOllama(settingsOf({ OLLAMA_BASE_URL: `http://127.0.0.1:${port}` }));
     } finally {
@@ -158,7 +158,7 @@ describe('askServices', () => {
   });
 
   it('says that a configured service does not answer, and where', async () => {
-    const port = await unusedPort();
+    const port = await freePort();
     const { database, redis, chroma } = await askServices(
       settingsOf({
         DATABASE_URL: `postgresql://u:hunter2@127.0.0.1:${port}/n`,
@@ -176,9 +176,7 @@ describe('askServices', () => {
 
   it('does not wait for a service that accepts and says nothing', async () => {
     const server = createServer(() => {});
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-    const address = server.address();
-    const port = typeof address === 'object' && address ? address.port : 0;
+    const port = await listenOnLoopback(server);
     const started = Date.now();
     const { database, redis } = await askServices(
       settingsOf({
@@ -202,11 +200,3 @@ describe('within', () => {
   it('finds the reason in what Node makes of several addresses', () =>
     expect(reasonOf(new AggregateError([new Error('refused\nmore')]))).toBe('refused'));
 });
-
-async function unusedPort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  return typeof address === 'object' && address ? address.port : 0;
-}

@@ -1,9 +1,10 @@
 import { execFileSync, spawn } from 'node:child_process';
-import { chmodSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { withLock } from '../src/io/lock.ts';
+import { EXIT } from '../src/errors.ts';
+import { holdLock, withLock } from '../src/io/lock.ts';
 import { openEnvFile, portInUse } from '../src/notices.ts';
 import type { Probe } from '../src/openwebui/probe.ts';
 import { collectSettings, workerWish } from '../src/settings/collect.ts';
@@ -17,7 +18,7 @@ import { chooseSecretKey } from '../src/settings/secret-key.ts';
 import { isOpenToOthers, keepSecrets, makePrivate } from '../src/settings/secrets-file.ts';
 import { shellEnvironment } from '../src/settings/shell-environment.ts';
 import { GIB } from '../src/units.ts';
-import { memoryWish, workersWish } from '../src/wishes.ts';
+import { memoryWish, wishesOf, workersWish } from '../src/wishes.ts';
 import { hostileText, machineOf } from './inputs.ts';
 import { settingsOf } from './settings-of.ts';
 import { temporaryFolder } from './temporary.ts';
@@ -259,6 +260,25 @@ describe('withLock', () => {
     await waiting;
     expect(order).toEqual(['first', 'second']);
   });
+
+  it('says plainly who holds it, at once where the work takes long', async () => {
+    const path = join(temporaryFolder(), 'lock');
+    const second = holdLock(path, 'somebody upgrades', async () => {
+      await expect(holdLock(path, 'somebody upgrades', async () => 'never')).rejects.toMatchObject({
+        name: 'TuneError',
+        message: `somebody upgrades (process ${process.pid})`,
+        exitCode: EXIT.service,
+      });
+      return 'done';
+    });
+    expect(await second).toBe('done');
+    expect(existsSync(path)).toBe(false);
+  });
+
+  it('says so where no lock can be made', async () => {
+    const path = join(temporaryFolder(), 'missing', 'lock');
+    await expect(withLock(path, () => 'never')).rejects.toThrow(`${path} cannot be written: ENOENT`);
+  });
 });
 
 describe('chooseSecretKey', () => {
@@ -330,6 +350,7 @@ describe('chooseDataDir', () => {
     executable: '/p',
     package: null,
     variables: [],
+    unmet: [],
     package_data: '/site/open_webui/data',
     data: Object.fromEntries(
       used.map((path) => [path, { used: true, stored: null, chroma_rows: 0, secrets: null }]),
@@ -433,6 +454,15 @@ describe('wishes', () => {
   it.each(['0', '-1', '1.5', 'many'])('refuses %s workers', (value) =>
     expect(() => workersWish(undefined, { ...variable, value })).toThrow('WEB_CONCURRENCY is'),
   );
+
+  it('binds to this machine only, unless the user says otherwise', () => {
+    const machine = machineOf(2, 8 * GIB);
+    expect(wishesOf({}, machine, undefined).host).toMatchObject({ value: '127.0.0.1', source: 'computed' });
+    expect(wishesOf({ host: '0.0.0.0' }, machine, undefined).host).toMatchObject({
+      value: '0.0.0.0',
+      source: 'flag',
+    });
+  });
 
   it('takes a percentage of what there could be', () => {
     const machine = machineOf(2, 8 * GIB);

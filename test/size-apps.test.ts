@@ -16,6 +16,8 @@ const ALL: Required<Omit<SizeOptions, 'cwd' | 'env'>> = {
   preload: 'lean',
   runtime: 'preload',
   staticCache: false,
+  shortcuts: false,
+  metrics: 9464,
 };
 
 describe('argumentsOf', () => {

@@ -42,7 +42,7 @@ describe('start', () => {
       { type: 'alone' },
     ]);
     expect(types(actions)).toEqual(['fork', 'complain', 'adopt', 'exit']);
-    expect(actions.at(-1)).toEqual({ type: 'exit', code: 1 });
+    expect(actions.at(-1)).toEqual({ type: 'exit', code: 1, failed: 'exit code 3' });
   });
 
   it('asks again, after a pause, where the preload process dropped the request', () => {
@@ -55,10 +55,40 @@ describe('start', () => {
 });
 
 describe('a worker that ends by itself', () => {
-  it('ends its supervisor, so that PM2 restarts both', () => {
-    const { actions } = run([{ type: 'exited', token: '0', ending: { signal: 'SIGKILL' } }], up);
+  const killed: Event = { type: 'exited', token: '0', ending: { signal: 'SIGKILL' } };
+  const because = { cause: 'crash', detail: expect.stringContaining('SIGKILL') };
+  const { state: settled } = run([{ type: 'tick', seconds: 2 }], up);
+
+  it('has another forked in its place at once', () => {
+    const { actions, state } = run([killed, { type: 'forked', token: '1' }], settled);
+    expect(actions).toEqual([
+      { type: 'complain', message: expect.stringContaining('SIGKILL') },
+      { type: 'vacant', because },
+      { type: 'fork', token: '1', replaces: false },
+    ]);
+    expect(run([{ type: 'ready', token: '1' }], state).actions).toEqual([
+      { type: 'tellReady', token: '1', because },
+    ]);
+  });
+
+  it('has another forked though its own successor had failed, and a pause is on', () => {
+    const failed: Event[] = [
+      { type: 'unfit', token: '0', because: { cause: 'memory', detail: 'large' } },
+      { type: 'forked', token: '1' },
+      { type: 'exited', token: '1', ending: { code: 3 } },
+    ];
+    const { state } = run(failed, settled);
+    expect(types(run([killed], state).actions)).toEqual(['complain', 'vacant', 'fork']);
+  });
+
+  it('ends its supervisor where it had only begun to serve, so that PM2 backs off', () => {
+    const { actions } = run([killed], run([{ type: 'tick', seconds: 1 }], up).state);
     expect(types(actions)).toEqual(['complain', 'exit']);
     expect(actions[0]).toMatchObject({ message: expect.stringContaining('SIGKILL') });
+  });
+
+  it('ends its supervisor where there is no preload process to fork another', () => {
+    expect(types(run([{ type: 'unlinked' }, killed], settled).actions)).toEqual(['complain', 'exit']);
   });
 
   it('is not missed where its successor is already on its way', () => {
@@ -71,7 +101,7 @@ describe('a worker that ends by itself', () => {
       ],
       up,
     );
-    expect(types(actions)).toEqual(['log', 'fork', 'complain', 'tellReady', 'tellReplaced']);
+    expect(types(actions)).toEqual(['log', 'fork', 'complain', 'vacant', 'tellReady', 'tellReplaced']);
     expect(state.workers.map((w) => w.phase)).toEqual(['serving']);
   });
 });
@@ -90,7 +120,11 @@ describe('a new generation', () => {
     );
     expect(actions.filter((a) => a.type !== 'log')).toEqual([
       { type: 'fork', token: '1', replaces: true },
-      { type: 'tellReady', token: '1' },
+      {
+        type: 'tellReady',
+        token: '1',
+        because: { cause: 'generation', detail: 'the preload process is new (generation b2)' },
+      },
       { type: 'drain', token: '0' },
       { type: 'tellReplaced', token: '1' },
     ]);
@@ -120,7 +154,11 @@ describe('a new generation', () => {
 
 describe('a worker over its memory limit', () => {
   it('is replaced once, the new one ready first', () => {
-    const unfit: Event = { type: 'unfit', token: '0', reason: 'its private memory is 900 MiB' };
+    const unfit: Event = {
+      type: 'unfit',
+      token: '0',
+      because: { cause: 'memory', detail: 'its private memory is 900 MiB' },
+    };
     const { actions } = run(
       [unfit, unfit, { type: 'forked', token: '1' }, { type: 'ready', token: '1' }],
       up,
@@ -197,6 +235,14 @@ describe('a supervisor that can have no worker of its own', () => {
     expect(types(run([...failed, { type: 'alone' }]).actions)).toEqual(['fork', 'complain', 'adopt', 'exit']);
   });
 
+  it('gives up one of another version that is on its way: the two would serve one database', () => {
+    const other: Event = { ...adopted, generation: { name: 'former', version: 'another' } };
+    const taken = run([...startUp.slice(0, 2), stranded, other]);
+    expect(types(taken.actions)).toEqual(['fork', 'adopt', 'complain', 'terminate', 'announce', 'rest']);
+    const { actions } = run([{ type: 'retry' }], taken.state);
+    expect(types(actions)).toEqual(['log', 'drain']);
+  });
+
   it('asks for no other once its worker was handed over, and leaves when PM2 says so', () => {
     const gone = run(
       [
@@ -231,12 +277,54 @@ describe('stop', () => {
     const stopped = run([{ type: 'stop' }], up);
     expect(stopped.actions).toEqual([{ type: 'drain', token: '0' }]);
     const { actions } = run([{ type: 'exited', token: '0', ending: { code: 0 } }], stopped.state);
-    expect(actions).toEqual([{ type: 'exit', code: 0 }]);
+    expect(actions).toEqual([
+      { type: 'exit', code: 0, because: { cause: 'restart', detail: 'stopped by the process manager' } },
+    ]);
   });
 
   it('ends a worker that does not serve yet, and exits at once where there is none', () => {
     expect(types(run([...startUp.slice(0, 2), { type: 'stop' }]).actions)).toEqual(['fork', 'terminate']);
     expect(run([{ type: 'stop' }]).actions).toEqual([{ type: 'exit', code: 0 }]);
     expect(types(run([startUp[0] as Event, { type: 'stop' }]).actions)).toEqual(['fork', 'cancel', 'exit']);
+  });
+});
+
+describe('why a worker serves in the place of another', () => {
+  const forked: Event[] = [
+    { type: 'forked', token: '1' },
+    { type: 'ready', token: '1' },
+  ];
+  const crashed: Event = { type: 'exited', token: '0', ending: { signal: 'SIGSEGV' } };
+  const because = (actions: Action[]) =>
+    actions.flatMap((action) =>
+      (action.type === 'tellReady' || action.type === 'exit') && action.because ? [action.because] : [],
+    );
+
+  it.each<[string, Event[]]>([
+    ['memory', [{ type: 'unfit', token: '0', because: { cause: 'memory', detail: '900 MiB' } }, ...forked]],
+    ['hang', [{ type: 'tick', seconds: 31 }, ...forked]],
+    ['generation', [{ type: 'linked', generation: second }, ...forked]],
+    [
+      'version',
+      [
+        { type: 'linked', generation: upgraded },
+        { type: 'exited', token: '0', ending: { code: 0 } },
+        ...forked,
+      ],
+    ],
+    ['crash', [crashed]],
+    // What was on its way for another reason fills the gap of the crash.
+    ['crash', [{ type: 'linked', generation: second }, crashed, ...forked]],
+    ['restart', [{ type: 'stop' }, { type: 'exited', token: '0', ending: { code: 0 } }]],
+  ])('%s', (cause, events) => {
+    const { actions } = run(events, up);
+    expect(because(actions)).toEqual([{ cause, detail: expect.any(String) }]);
+  });
+
+  it('is not said of the first, nor of a worker that went over to another supervisor', () => {
+    expect(because(run(startUp).actions)).toEqual([]);
+    const { actions } = run([{ type: 'handedOver', token: '0' }, { type: 'stop' }], up);
+    expect(types(actions)).toEqual(['exit']);
+    expect(because(actions)).toEqual([]);
   });
 });

@@ -80,6 +80,17 @@ describe('renderUnits', () => {
     expect(low.worker('CapabilityBoundingSet')).toEqual(['']);
   });
 
+  // A unit that may not enter the folder that it works in ends with 200/CHDIR, and says nothing.
+  it('may enter the folder that it works in, also where all else is outside of homes', () => {
+    const { places } = inputOf();
+    const atHome = units({ places: { ...places, dataDir: '/home/me/data' }, metricsPort: 9100 });
+    for (const { name, text } of atHome.files.filter(({ name }) => name.endsWith('.service'))) {
+      expect(text, name).toContain('WorkingDirectory=/home/me/data\n');
+      expect(text, name).toContain('ProtectHome=read-only\n');
+    }
+    expect(atHome.files).toHaveLength(4);
+  });
+
   it('reads homes only where something is in one', () => {
     expect(preload('ProtectHome')).toEqual(['yes']);
     const { places } = inputOf();
@@ -114,4 +125,17 @@ describe('words of a unit', () => {
   ])('%s in a command line is %s', (word, expected) => expect(commandWord(word)).toBe(expected));
 
   it('a dollar in the environment is itself', () => expect(environmentLine('A', '$1').value).toBe('"A=$1"'));
+});
+
+describe('the unit that serves metrics', () => {
+  it('is there where they are asked for, and wanted by the target', () => {
+    const { files, target } = units({ metricsPort: 9464 });
+    expect(files.map(({ name }) => name)).toContain('open-webui-metrics.service');
+    expect(target('Wants')[0]).toMatch(/ open-webui-metrics\.service$/);
+    const text = files.find(({ name }) => name === 'open-webui-metrics.service')?.text ?? '';
+    expect(text).toContain('ExecStart=/usr/bin/node /package/dist/runtime/metrics.cjs\n');
+    expect(text).toContain(`Environment="${ENV.metricsPort}=9464"\n`);
+    expect(text).toContain('RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6\n');
+    expect(units().files).toHaveLength(3);
+  });
 });

@@ -2,12 +2,14 @@ import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { EXIT, TuneError } from '../src/errors.ts';
+import { addressOf } from '../src/io/address.ts';
 import { requireRoom } from '../src/io/room.ts';
 import { makePlan } from '../src/plan/index.ts';
+import { findBootScript } from '../src/pm2/boot-script.ts';
 import { pm2Environment } from '../src/pm2/client.ts';
 import { GIB } from '../src/units.ts';
 import { checkEmail } from '../src/up/admin.ts';
-import { addressOf } from '../src/up/cluster.ts';
+import { explainStartup } from '../src/up/boot.ts';
 import { explainPip, progressOf } from '../src/up/pip.ts';
 import { fingerprintOf } from '../src/up/plan-step.ts';
 import { torchArguments } from '../src/up/python.ts';
@@ -74,6 +76,9 @@ describe('what up remembers', () => {
   it('holds until something else is said', () => {
     const before = mergeOptions({}, { port: 3000, workers: 4 }, '/here');
     expect(mergeOptions(before, { workers: 'auto' }, '/here')).toEqual({ port: 3000, workers: 'auto' });
+    const watched = mergeOptions({}, { metrics: 9464 }, '/here');
+    expect(mergeOptions(watched, {}, '/here')).toEqual({ metrics: 9464 });
+    expect(mergeOptions(watched, { metrics: 'off' }, '/here')).toEqual({ metrics: 'off' });
   });
 
   it('means the same from every folder', () => {
@@ -88,7 +93,7 @@ describe('what up remembers', () => {
   it('comes back as it was; what is no such file is left', () => {
     const path = join(temporaryFolder(), 'a', 'up.json');
     const kept = {
-      options: { port: 1 },
+      options: { port: 1, metrics: 'off' as const },
       planned: { fingerprint: 'x', workers: 2, content: 'y' },
       started: 'x',
     };
@@ -173,6 +178,12 @@ describe('pip', () => {
       EXIT.service,
     ],
     [
+      'a download that broke off too often',
+      'Progress 1 of 2\nerror: incomplete-download\n× Download failed after 6 attempts because not enough bytes were received',
+      'lost it on the way',
+      EXIT.service,
+    ],
+    [
       'a full disk',
       'ERROR: Could not install packages due to an OSError: [Errno 28] No space left on device',
       'no room',
@@ -242,6 +253,51 @@ describe('the administrator', () => {
     expect(checkEmail('admin@localhost')).toBe('admin@localhost');
     for (const wrong of ['', 'a', 'a@b', 'a b@example.org'])
       expect(() => checkEmail(wrong)).toThrow('no address');
+  });
+});
+
+describe('the boot script', () => {
+  const unit = (home: string) => `Environment=PM2_HOME=${home}\nPIDFile=${home}/pm2.pid\n`;
+  const units = 'etc/systemd/system';
+
+  it('is the one of this PM2_HOME, and counts once it is enabled', () => {
+    const files = {
+      [`${units}/pm2-a.service`]: unit('/h/a/.pm2'),
+      [`${units}/pm2-b.service`]: unit('/h/b/.pm2'),
+    };
+    const found = (root: string) => findBootScript('/h/b/.pm2', '/h/b', root);
+    const written = temporaryFolder(files);
+    expect(found(written)).toMatchObject({ path: join(written, units, 'pm2-b.service'), isEnabled: false });
+    const enabled = temporaryFolder({ ...files, [`${units}/multi-user.target.wants/pm2-b.service`]: '' });
+    expect(found(enabled)?.isEnabled).toBe(true);
+    expect(findBootScript('/h/b', '/h', written)).toBeUndefined();
+  });
+
+  it('is what systemctl edit has made of it', () => {
+    const written = temporaryFolder({
+      [`${units}/pm2-b.service`]: unit('/h/b/.pm2'),
+      [`${units}/pm2-b.service.d/override.conf`]: '[Unit]\nAfter=postgresql.service\n',
+      [`${units}/pm2-b.service.d/other.txt`]: 'no',
+    });
+    const text = findBootScript('/h/b/.pm2', '/h/b', written)?.text;
+    expect(text).toMatch(/^After=postgresql\.service$/m);
+    expect(text).not.toContain('no');
+  });
+
+  it('is root’s to write: the command is told, for another PM2_HOME too', () => {
+    const printed = [
+      '[PM2] Init System found: systemd',
+      '[PM2] To setup the Startup Script, copy/paste the following command:',
+      'sudo env PATH=$PATH:/usr/bin /d/pm2/bin/pm2 startup systemd -u me --hp /h/me',
+      '',
+    ].join('\n');
+    expect(explainStartup(printed, '/h/me/.pm2', '/h/me').mend[0]).toBe(
+      'sudo env PATH=$PATH:/usr/bin /d/pm2/bin/pm2 startup systemd -u me --hp /h/me',
+    );
+    expect(explainStartup(printed, '/srv/pm2', '/h/me').mend[0]).toBe(
+      'sudo env PM2_HOME=/srv/pm2 PATH=$PATH:/usr/bin /d/pm2/bin/pm2 startup systemd -u me',
+    );
+    expect(explainStartup('Init system not found', '/h/me/.pm2', '/h/me').message).toContain('not found');
   });
 });
 

@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { backUpDatabase } from '../src/upgrade/backup.ts';
+import { type BackupPlace, backUpDatabase, checkBackup } from '../src/upgrade/backup.ts';
 import { chooseVersions, compareVersions, runningVersion } from '../src/upgrade/versions.ts';
 import { settingsOf } from './settings-of.ts';
 import { temporaryFolder } from './temporary.ts';
@@ -61,6 +61,15 @@ describe('runningVersion', () => {
 });
 
 describe('backUpDatabase', () => {
+  const placeOf = (place: Partial<BackupPlace>): BackupPlace => ({
+    settings: settingsOf({}),
+    dataDir: '/',
+    folder: '/',
+    python: 'python3',
+    env: process.env,
+    services: '/',
+    ...place,
+  });
   const sql = (path: string, script: string) =>
     execFileSync('python3', [
       '-c',
@@ -81,8 +90,7 @@ describe('backUpDatabase', () => {
     const [dataDir, folder] = [temporaryFolder(), temporaryFolder()];
     const database = join(dataDir, 'webui.db');
     sql(database, 'PRAGMA journal_mode=WAL; CREATE TABLE a (n int); INSERT INTO a VALUES (1);');
-    const place = { settings: settingsOf({}), dataDir, folder, python: 'python3', env: process.env };
-    const backup = await backUpDatabase(place);
+    const backup = await backUpDatabase(placeOf({ dataDir, folder }));
     expect(backup.words).toBe(join(folder, 'webui.db'));
     sql(database, 'CREATE TABLE half (n int); DROP TABLE a;');
     await backup.restore?.();
@@ -91,19 +99,21 @@ describe('backUpDatabase', () => {
 
   it('says what it cannot copy, and where', async () => {
     const [dataDir, folder] = [join(temporaryFolder(), 'missing'), temporaryFolder()];
-    const place = { settings: settingsOf({}), dataDir, folder, python: 'python3', env: process.env };
-    await expect(backUpDatabase(place)).rejects.toThrow(`${join(dataDir, 'webui.db')} cannot be copied`);
+    await expect(backUpDatabase(placeOf({ dataDir, folder }))).rejects.toThrow(
+      `${join(dataDir, 'webui.db')} cannot be copied`,
+    );
   });
 
-  it('never names the password of a PostgreSQL that does not answer', async () => {
+  it.each([
+    ['before it is made', checkBackup],
+    ['while it is made', backUpDatabase],
+  ])('never names the password of a PostgreSQL that does not answer, %s', async (_, run) => {
     const settings = settingsOf({ DATABASE_URL: "postgresql://u:hunter2@127.0.0.1:1/it's" });
-    const place = { settings, dataDir: '/', folder: temporaryFolder(), python: 'python3', env: process.env };
-    const backup = backUpDatabase(place);
-    const text = await backup.then(
-      ({ words }) => words,
-      (error: Error) => error.message,
+    const { message } = await run(placeOf({ settings, folder: temporaryFolder() })).then(
+      () => new Error('it is not noticed'),
+      (error: Error) => error,
     );
-    expect(text).toMatch(/pg_dump/);
-    expect(text).not.toContain('hunter2');
+    expect(message).toMatch(/pg_dump/);
+    expect(message).not.toContain('hunter2');
   });
 });

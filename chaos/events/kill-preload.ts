@@ -1,5 +1,7 @@
 import { APPS } from '../../src/runtime/contract.ts';
+import { isAlive } from '../../test/kit/proc.ts';
 import { untilGone } from '../../test/kit/processes.ts';
+import { until } from '../../test/kit/wait.ts';
 import type { ChaosEvent } from '../event.ts';
 
 const ROLLED_TIMEOUT_MS = 240_000;
@@ -20,10 +22,19 @@ export const killPreload: ChaosEvent = {
       await load.proceed(20);
       const stayed = former.filter((worker) => cluster.pythonWorkers().some(({ pid }) => pid === worker.pid));
       if (stayed.length < workers) violations.push(`${workers - stayed.length} workers ended with it`);
+      await until(() => !former.every(isAlive), {
+        what: 'the new generation has replaced a worker',
+        timeoutMs: ROLLED_TIMEOUT_MS,
+      });
+      const imported = (performance.now() - begun) / 1000;
       await untilGone(former, ROLLED_TIMEOUT_MS);
       await cluster.untilServing(workers);
       servesAgainMs.push(performance.now() - begun);
-      say(`${APPS.preload} killed ${run + 1} of ${runs}: the new generation serves`);
+      const rolled = (performance.now() - begun) / 1000;
+      say(
+        `${APPS.preload} killed ${run + 1} of ${runs}: ` +
+          `the first worker is replaced after ${imported.toFixed(1)} s, all ${workers} after ${rolled.toFixed(1)} s`,
+      );
     }
     return { servesAgainMs, violations };
   },

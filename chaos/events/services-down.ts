@@ -1,35 +1,28 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { PostgresServer } from '../../test/kit/postgres-server.ts';
-import { startRedis } from '../../test/kit/redis.ts';
-import type { Scope } from '../../test/kit/scope.ts';
-import { startServices } from '../../test/kit/services.ts';
 import type { ChaosEvent, Form } from '../event.ts';
 import { onlyFailedMeanwhile, watchOutage } from '../outage.ts';
+import type { HighlyAvailable, OwnRedis } from '../services.ts';
 
 /** Milliseconds that the service is away. */
 const AWAY_MS: Record<Form, number> = { long: 20_000, short: 5_000 };
-const RECOVERS_MS = 5_000;
+
+/** Milliseconds from its return; the short form runs beside other tests' servers. */
+const RECOVERS_MS: Record<Form, number> = { long: 5_000, short: 15_000 };
 const HOLDS = 'no worker dies, it recovers within 5 s of the return, two lines in each log, none refused';
 
-export function redisDown(): ChaosEvent {
-  let redis: Awaited<ReturnType<typeof startRedis>>;
+export function redisDown(redis: OwnRedis): ChaosEvent {
   return {
     name: 'redis-down',
     title: 'Redis is down for 20 s',
     holds: HOLDS,
     runs: { long: 1, short: 1 },
-    async cluster(scope) {
-      redis = await startRedis(scope);
-      return { services: { ...(await startServices(scope)), redisUrl: redis.url } };
-    },
+    start: redis.start,
     run: (site) =>
       watchOutage(site, {
         service: 'Redis',
-        limitMs: RECOVERS_MS,
+        limitMs: RECOVERS_MS[site.form],
         async happen() {
-          await redis.process.stop();
-          await sleep(AWAY_MS[site.form]);
-          redis = await startRedis(site.scope, { port: redis.port });
+          await redis.away(site.scope, () => sleep(AWAY_MS[site.form]));
           return performance.now();
         },
       }),
@@ -37,25 +30,21 @@ export function redisDown(): ChaosEvent {
   };
 }
 
-export function postgresDown(): ChaosEvent {
-  let server: PostgresServer;
+export function postgresDown(services: HighlyAvailable): ChaosEvent {
   return {
     name: 'postgres-down',
     title: 'PostgreSQL is down for 20 s',
     holds: HOLDS,
     runs: { long: 1, short: 1 },
-    async cluster(scope: Scope) {
-      server = await PostgresServer.create(scope);
-      return { services: { ...(await startServices(scope)), databaseUrl: server.url } };
-    },
+    start: services.start,
     run: (site) =>
       watchOutage(site, {
         service: 'the database',
-        limitMs: RECOVERS_MS,
+        limitMs: RECOVERS_MS[site.form],
         async happen() {
-          await server.stop();
+          await services.postgres.stop();
           await sleep(AWAY_MS[site.form]);
-          await server.start();
+          await services.postgres.start();
           return performance.now();
         },
       }),

@@ -2,9 +2,10 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { packagesFolder, programsIn } from '../embedded/packages.ts';
 import { EXIT, TuneError } from '../errors.ts';
+import { namesIn } from '../io/read.ts';
 import { runProgram, tailOf } from '../io/run.ts';
-import { findOnPath } from '../openwebui/path.ts';
-import { type DatabaseUrl, databaseUrl, readDatabaseUrl } from '../services/urls.ts';
+import { findOnPath, isExecutable } from '../openwebui/path.ts';
+import { type DatabaseUrl, databaseUrl, readDatabaseUrl, whereOf } from '../services/urls.ts';
 import type { Environment } from '../types.ts';
 import type { Setup } from '../up/setup.ts';
 
@@ -26,34 +27,65 @@ export async function databaseOf(setup: Setup): Promise<Database> {
       `SQLite: while everything is stopped, copy the folder ${plan.places.dataDir}`,
     ]);
   }
-  const url = readDatabaseUrl('DATABASE_URL', databaseUrl(settings) ?? '');
-  return {
-    tools: toolsFor(setup, url, database.answer.up ? database.answer.version : ''),
-    env: { ...setup.env, ...libpqVariables(url) },
-    where: database.where,
-  };
-}
-
-/** Those of the embedded PostgreSQL, which know every older server; but its build cannot do TLS. */
-function toolsFor(setup: Setup, url: DatabaseUrl, server: string): string {
-  const needsTls = !['', 'disable', 'allow', 'prefer'].includes(url.query.get('sslmode') ?? '');
-  const { postgres } = programsIn(packagesFolder(setup.services));
-  if (!needsTls && findOnPath('pg_dump', postgres) !== undefined) return postgres;
-  if (findOnPath('pg_dump', setup.env.PATH) !== undefined) return '';
+  const found = postgresDatabase(readDatabaseUrl('DATABASE_URL', databaseUrl(settings) ?? ''), setup);
+  if (found) return found;
+  const version = database.answer.up ? database.answer.version.split('.')[0] : undefined;
   throw new TuneError('there is no pg_dump', EXIT.service, [
-    `install PostgreSQL’s client programs, of version ${server.split('.')[0] || 'your server'} or newer`,
+    `install PostgreSQL’s client programs, of version ${version || 'your server'} or newer`,
   ]);
 }
 
+/** A database of PostgreSQL, and tools for it; undefined: there are none here. */
+export function postgresDatabase(
+  url: DatabaseUrl,
+  { env, services }: Pick<Setup, 'env' | 'services'>,
+): Database | undefined {
+  const tools = toolsFor(url, env, services);
+  if (tools === undefined) return undefined;
+  return { tools, env: { ...env, ...libpqVariables(url) }, where: whereOf(url) };
+}
+
+/** Where Debian has PostgreSQL's programs, by version; on PATH is a wrapper that takes the newest for a PGHOST. */
+const DEBIAN = '/usr/lib/postgresql';
+
+/**
+ * Those of the embedded PostgreSQL, which know every older server; but its build cannot do TLS. Empty: those on PATH. An
+ * older pg_dump refuses a newer server: checkTools.
+ */
+function toolsFor(url: DatabaseUrl, env: Environment, services: string): string | undefined {
+  const needsTls = !['', 'disable', 'allow', 'prefer'].includes(url.query.get('sslmode') ?? '');
+  const { postgres } = programsIn(packagesFolder(services));
+  const has = (folder: string) => isExecutable(join(folder, 'pg_dump'));
+  if (!needsTls && has(postgres)) return postgres;
+  if (findOnPath('pg_dump', env.PATH) !== undefined) return '';
+  return namesIn(DEBIAN)
+    .sort((a, b) => Number(b) - Number(a))
+    .map((version) => join(DEBIAN, version, 'bin'))
+    .find(has);
+}
+
+/** Parameters of a URL and libpq's variables for them (its documentation, "Environment Variables"). */
+const VARIABLES: Readonly<Record<string, string>> = {
+  sslmode: 'PGSSLMODE',
+  sslrootcert: 'PGSSLROOTCERT',
+  sslcert: 'PGSSLCERT',
+  sslkey: 'PGSSLKEY',
+  options: 'PGOPTIONS',
+  connect_timeout: 'PGCONNECT_TIMEOUT',
+};
+
 function libpqVariables({ host, port, user, password, database, query }: DatabaseUrl): Environment {
+  const parameters = Object.entries(VARIABLES).flatMap(([name, variable]) => {
+    const value = query.get(name);
+    return value ? [[variable, value] as const] : [];
+  });
   return {
     PGHOST: host ?? query.get('host') ?? 'localhost',
     PGPORT: String(port ?? query.get('port') ?? 5432),
     ...(user !== undefined && { PGUSER: user }),
     ...(password !== undefined && { PGPASSWORD: password }),
     ...(database !== undefined && { PGDATABASE: database }),
-    ...(query.get('sslmode') && { PGSSLMODE: query.get('sslmode') ?? '' }),
-    ...(query.get('sslrootcert') && { PGSSLROOTCERT: query.get('sslrootcert') ?? '' }),
+    ...Object.fromEntries(parameters),
   };
 }
 
@@ -61,6 +93,11 @@ async function runTool({ tools, env }: Database, name: string, args: string[]): 
   const { code, output } = await runProgram(tools === '' ? name : join(tools, name), args, { env });
   if (code !== 0) throw new TuneError(`${name} failed:\n${tailOf(output)}`, EXIT.service);
   return output;
+}
+
+/** Throws TuneError where the tools do not get at the database, or are older than its server. */
+export async function checkTools(database: Database): Promise<void> {
+  await runTool(database, 'pg_dump', ['--schema-only', '--file=/dev/null']);
 }
 
 /** All of the database as it is at one moment, in pg_dump's own format. */

@@ -1,9 +1,10 @@
-import { type Command, InvalidArgumentError } from 'commander';
+import { InvalidArgumentError } from 'commander';
 import { ASSUMPTIONS, type Assumptions, capacityFor } from '../capacity/index.ts';
 import { EXIT, type ExitCode } from '../errors.ts';
 import type { Terminal } from '../io/terminal.ts';
 import { renderCapacity } from '../render/capacity.ts';
 import { parsePercent } from '../units.ts';
+import type { CommandContext } from './context.ts';
 
 /** More users than there are people are a slip of the finger. */
 const MOST_USERS = 10_000_000_000;
@@ -16,7 +17,7 @@ interface CapacityOptions {
 }
 
 /** `webui-tune capacity`: what so many users need, by what was measured. Reads nothing and writes nothing. */
-export function addCapacity(program: Command, terminal: Terminal, done: (code: ExitCode) => void): void {
+export function addCapacity({ program, terminal, done }: CommandContext): void {
   program
     .command('capacity')
     .description('Say what so many users need of workers, PostgreSQL, Redis and the network.')

@@ -29,6 +29,7 @@ export async function printDeployment(
   options: EcosystemOptions,
   terminal: Terminal,
 ): Promise<ExitCode> {
+  requireNoMetrics(options);
   const out = options.out === undefined ? undefined : resolve(options.out);
   if (out !== undefined) checkOutput(out, options.force ?? false);
   const { text, lines } = await RENDERERS[format](options, quoteForShell(out ?? USUAL_NAMES[format]));
@@ -36,6 +37,14 @@ export async function printDeployment(
   else writeOutput(out, text);
   printReport([...lines, ...(out === undefined ? [] : [note(`written: ${out}`)])], terminal);
   return EXIT.ok;
+}
+
+/** Throws TuneError: in a container nobody else reaches its 127.0.0.1. */
+function requireNoMetrics({ metrics }: EcosystemOptions): void {
+  if (metrics === undefined || metrics === 'off') return;
+  throw new TuneError('--metrics is for PM2 and systemd: it is served on 127.0.0.1', EXIT.usage, [
+    'leave it away',
+  ]);
 }
 
 /** Throws TuneError for options of Kubernetes with a file for PM2. */

@@ -1,13 +1,20 @@
-import type { Command } from 'commander';
-import { EXIT, type ExitCode } from '../errors.ts';
-import type { Terminal } from '../io/terminal.ts';
+import { EXIT } from '../errors.ts';
+import type { CommandContext } from './context.ts';
 import type { DoctorCommandOptions } from './doctor.ts';
+import { wholeNumber } from './numbers.ts';
+
+/** What a worker takes (preload/webui_preload/echo.py, MOST_SILENCE). */
+const MOST_SILENCE = 3_600;
+
+const parseSeconds = (text: string) =>
+  wholeNumber(text, MOST_SILENCE, `a number of seconds from 1 to ${MOST_SILENCE}`);
 
 const HELP = `
 Examples:
   $ webui-tune doctor
   $ webui-tune doctor --verbose
   $ webui-tune doctor --fix
+  $ webui-tune doctor --silence 300
   $ webui-tune doctor --json | jq '.findings[] | select(.verdict == "error")'
   $ webui-tune doctor /srv/openwebui/ecosystem.config.js
 
@@ -23,12 +30,7 @@ Exit codes:
 `;
 
 /** Its code is loaded when it runs: the others start in the time that they always did. */
-export function addDoctorCommand(
-  program: Command,
-  addPlanOptions: (command: Command) => Command,
-  terminal: Terminal,
-  done: (code: ExitCode) => void,
-): void {
+export function addDoctorCommand({ program, addPlanOptions, terminal, done }: CommandContext): void {
   addPlanOptions(
     program
       .command('doctor')
@@ -39,6 +41,7 @@ export function addDoctorCommand(
   )
     .option('--verbose', 'why, mend and source of every check')
     .option('--fix', 'mend what can be mended without losing anything')
+    .option('--silence <seconds>', 'try whether the proxy waits so long for an answer', parseSeconds)
     .option('--json', 'print all findings as JSON (zod schema: DoctorSchema)')
     .addHelpText('after', HELP)
     .action(async (file: string | undefined, options: DoctorCommandOptions) => {

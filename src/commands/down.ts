@@ -6,7 +6,14 @@ import { removeApps } from '../up/cluster.ts';
 import { Setup } from '../up/setup.ts';
 
 /** Workers first, databases last: nobody loses what it still writes to. */
-const ORDER = [APPS.logrotate, APPS.cluster, APPS.preload, SERVICE_APPS.valkey, SERVICE_APPS.postgres];
+const ORDER = [
+  APPS.logrotate,
+  APPS.metrics,
+  APPS.cluster,
+  APPS.preload,
+  SERVICE_APPS.valkey,
+  SERVICE_APPS.postgres,
+];
 
 /** Stops all that `up` has started; the data stays. */
 export async function bringDown(_: object, terminal: Terminal): Promise<ExitCode> {

@@ -128,7 +128,7 @@ function nextSteps(out: string | undefined, format: Pm2Format): string[] {
 }
 
 /** Where the machine is what holds the number of workers: what to do when it is too small. */
-function pastThisMachine({ limitedBy, workers }: Plan): string[] {
+export function pastThisMachine({ limitedBy, workers }: Pick<Plan, 'limitedBy' | 'workers'>): string[] {
   if (limitedBy !== 'cores' && limitedBy !== 'memory') return [];
   return [
     `this machine’s ${limitedBy} hold it at ${plural(workers, 'worker')}; past one machine: webui-tune --format helm ` +

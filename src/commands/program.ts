@@ -10,6 +10,7 @@ import { parsePercent, parseSize } from '../units.ts';
 import { addCapacity } from './capacity.ts';
 import { addDoctorCommand } from './doctor-command.ts';
 import { type EcosystemOptions, printEcosystem } from './ecosystem.ts';
+import { parsePort, wholeNumber } from './numbers.ts';
 import { addSetupCommands } from './setup-commands.ts';
 import { addUpgradeCommand } from './upgrade.ts';
 
@@ -88,10 +89,11 @@ export function makeProgram(terminal: Terminal, done: (code: ExitCode) => void):
         .hideHelp(),
     )
     .action(async (options: EcosystemOptions) => done(await printEcosystem(options, terminal)));
-  addSetupCommands(program, addPlanOptions, terminal, done);
-  addDoctorCommand(program, addPlanOptions, terminal, done);
-  addCapacity(program, terminal, done);
-  addUpgradeCommand(program, terminal, done);
+  const context = { program, addPlanOptions, terminal, done };
+  addSetupCommands(context);
+  addDoctorCommand(context);
+  addCapacity(context);
+  addUpgradeCommand(context);
   return program;
 }
 
@@ -118,7 +120,16 @@ export function addPlanOptions(command: Command): Command {
         PRELOAD_CHOICES,
       ),
     )
-    .option('--no-static-cache', 'leave the page’s hashed files to the app, which compresses them each time');
+    .option('--no-static-cache', 'leave the page’s hashed files to the app, which compresses them each time')
+    .option(
+      '--no-shortcuts',
+      'ping and open a transaction for each query, and try every route for each request',
+    )
+    .option('--metrics <port|off>', 'serve metrics for Prometheus on this port of 127.0.0.1', parseMetrics);
+}
+
+function parseMetrics(text: string): number | 'off' {
+  return text === 'off' ? text : wholeNumber(text, 65_535, 'off or a port from 1 to 65535');
 }
 
 function parseWorkers(text: string): number | 'auto' {
@@ -134,16 +145,6 @@ function parseCpus(text: string): number {
   const value = Number(text);
   if (/^\d+(?:\.\d+)?$/.test(text) && value > 0 && value <= MOST_CPUS) return value;
   throw new InvalidArgumentError(`Expected a number of cores such as 4 or 1.5, at most ${MOST_CPUS}.`);
-}
-
-function parsePort(text: string): number {
-  return wholeNumber(text, 65_535, 'a port from 1 to 65535');
-}
-
-function wholeNumber(text: string, most: number, expected: string): number {
-  const value = Number(text);
-  if (/^\d+$/.test(text) && value >= 1 && value <= most) return value;
-  throw new InvalidArgumentError(`Expected ${expected}.`);
 }
 
 function parseMemory(text: string): string {

@@ -1,27 +1,22 @@
-import type { Command } from 'commander';
-import type { ExitCode } from '../errors.ts';
-import type { Terminal } from '../io/terminal.ts';
+import type { CommandContext } from './context.ts';
 import type { UpOptions } from './up.ts';
 
 /**
  * The commands of a whole installation. Their code is loaded when one of them runs: the others start in the time that
- * they always did. `addPlanOptions` adds the options of every plan.
+ * they always did.
  */
-export function addSetupCommands(
-  program: Command,
-  addPlanOptions: (command: Command) => Command,
-  terminal: Terminal,
-  done: (code: ExitCode) => void,
-): void {
+export function addSetupCommands({ program, addPlanOptions, terminal, done }: CommandContext): void {
   addPlanOptions(
     program
       .command('up')
       .description(
         'install what is missing, start it, and wait until it serves; run again, it mends what is not right',
       )
-      .option('--static-cache', 'take --no-static-cache back'),
+      .option('--static-cache', 'take --no-static-cache back')
+      .option('--shortcuts', 'take --no-shortcuts back'),
   )
     .option('--yes', 'ask nothing')
+    .option('--use-found', 'use a Redis that answers on 127.0.0.1:6379, and ask nothing about it')
     .option('--dry-run', 'list every step, do nothing')
     .option('--admin-email <address>', 'make this administrator; its password is drawn and kept (0600)')
     .option(
@@ -79,6 +74,7 @@ Examples:
   $ webui-tune up --port 3000 --workers 4
   $ DATABASE_URL=postgresql://… REDIS_URL=redis://… webui-tune up
 
-What you say holds until you say something else. Where DATABASE_URL or REDIS_URL is not set, PostgreSQL and Valkey come
-from PyPI and run under PM2, on 127.0.0.1, with their data in $XDG_DATA_HOME/webui-tune.
+What you say holds until you say something else. Where DATABASE_URL or REDIS_URL is not set, a PostgreSQL or a Redis that
+answers at its usual port of 127.0.0.1 is offered, on a terminal; else PostgreSQL and Valkey come from PyPI and run under
+PM2, on 127.0.0.1, with their data in $XDG_DATA_HOME/webui-tune.
 `;

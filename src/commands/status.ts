@@ -1,14 +1,20 @@
 import { SERVICE_APPS } from '../embedded/apps.ts';
 import { EXIT, type ExitCode } from '../errors.ts';
+import { addressOf, isReady } from '../io/address.ts';
 import type { Terminal } from '../io/terminal.ts';
 import type { Pm2Process } from '../pm2/client.ts';
 import { alignReport } from '../render/report.ts';
 import { APPS } from '../runtime/contract.ts';
 import { formatBytes } from '../units.ts';
-import { addressOf, isReady } from '../up/cluster.ts';
 import { Setup } from '../up/setup.ts';
 
-const OURS: readonly string[] = [SERVICE_APPS.postgres, SERVICE_APPS.valkey, APPS.preload, APPS.cluster];
+const OURS: readonly string[] = [
+  SERVICE_APPS.postgres,
+  SERVICE_APPS.valkey,
+  APPS.preload,
+  APPS.cluster,
+  APPS.metrics,
+];
 
 /** Shows what runs and where everything is. Exit code 0 where it serves. */
 export async function showStatus(_: object, { out, err, colors }: Terminal): Promise<ExitCode> {

@@ -1,16 +1,18 @@
 import { EXIT, type ExitCode, TuneError } from '../errors.ts';
+import { addressOf } from '../io/address.ts';
 import { ask, canAsk } from '../io/ask.ts';
 import type { Terminal } from '../io/terminal.ts';
-import { keepSecrets } from '../settings/secrets-file.ts';
-import { addressOf } from '../up/cluster.ts';
+import { checkEmail, hasAdmin } from '../up/admin.ts';
+import { type Chosen, keepChosen, offerFound, takeFound } from '../up/found.ts';
 import { stepsOf } from '../up/index.ts';
 import { Setup, type SetupOptions } from '../up/setup.ts';
-import { previewSteps, runSteps, type StepReport } from '../up/step.ts';
-import { wantedServices } from '../up/wanted.ts';
+import { previewSteps, runSteps, type Step, type StepReport } from '../up/step.ts';
 
 export interface UpOptions extends SetupOptions {
   yes?: boolean;
   dryRun?: boolean;
+  /** Take a Redis that is found on loopback, and ask nobody. */
+  useFound?: boolean;
 }
 
 /** Milliseconds between two lines of progress where nobody watches. */
@@ -18,6 +20,8 @@ const QUIET = 10_000;
 
 /** From what there is to a running Open WebUI. Throws TuneError; what was done by then stays, and is gone on from. */
 export async function bringUp(options: UpOptions, terminal: Terminal): Promise<ExitCode> {
+  // Before half of it is installed.
+  if (options.adminEmail !== undefined) checkEmail(options.adminEmail);
   let setup = new Setup(options);
   let steps = stepsOf(setup);
   // While Python answers; an error of it is thrown where it is asked for.
@@ -30,19 +34,24 @@ export async function bringUp(options: UpOptions, terminal: Terminal): Promise<E
   }
   if (isRight) for (const report of preview) terminal.err(`${lineOf(report, terminal)}\n`);
   else {
-    const asked = await confirm(options, preview, terminal);
+    const asked = await confirm(options, setup, preview, terminal);
     if (asked === undefined) return EXIT.ok;
-    if (!options.yes) await offerFound(setup);
+    const chosen = await choose(options, setup, terminal);
     if (asked.adminEmail !== undefined) {
       setup = new Setup({ ...options, ...asked });
       steps = stepsOf(setup);
     }
     const progress = makeProgress(terminal);
-    await runSteps(
-      steps,
-      (report) => terminal.err(`${progress.end()}${lineOf(report, terminal)}\n`),
-      (step, text) => progress.tell(`${step.name}: ${text}`),
-    );
+    const run = (some: readonly Step[]) =>
+      runSteps(
+        some,
+        (report) => terminal.err(`${progress.end()}${lineOf(report, terminal)}\n`),
+        (step, text) => progress.tell(`${step.name}: ${text}`),
+      );
+    // With Open WebUI itself it is known where settings are kept.
+    await run(steps.slice(0, 1));
+    await keepChosen(setup, chosen);
+    await run(steps.slice(1));
   }
   terminal.out(`${addressOf((await setup.tuned()).plan)}\n`);
   return EXIT.ok;
@@ -51,6 +60,7 @@ export async function bringUp(options: UpOptions, terminal: Terminal): Promise<E
 /** What is to be done, and whether it may be; undefined: not. Throws TuneError where nobody can be asked. */
 async function confirm(
   { yes, adminEmail }: UpOptions,
+  setup: Setup,
   preview: readonly StepReport[],
   terminal: Terminal,
 ): Promise<{ adminEmail?: string } | undefined> {
@@ -64,23 +74,27 @@ async function confirm(
   if (!/^(?:|y|yes)$/i.test(await ask('Go on? [Y/n]'))) return undefined;
   if (adminEmail !== undefined || preview.every(({ name, state }) => name !== 'plan' || state === 'right'))
     return {};
-  const email = await ask('E-mail address of the administrator (empty: whoever makes the first account):');
-  return email === '' ? {} : { adminEmail: email };
+  if (setup.hasOpenWebui && hasAdmin((await setup.tuned()).plan)) return {};
+  return askForEmail(terminal);
 }
 
-/** A Redis that is there already, and that nobody has set. */
-async function offerFound(setup: Setup): Promise<void> {
-  if (!setup.hasOpenWebui) return;
-  const { plan } = await setup.tuned();
-  const { redis } = plan.services;
-  if (redis.kind !== 'none' || redis.found === undefined || !wantedServices(plan).broker) return;
-  const question = `A Redis answers at ${redis.found}. Use it (only if no other Open WebUI does)? [y/N]`;
-  if (!/^y(?:es)?$/i.test(await ask(question))) return;
-  await keepSecrets(plan.places.secretsFile, {
-    settings: new Map([['REDIS_URL', redis.found]]),
-    once: new Map(),
-  });
-  setup.changed();
+/** Which services that are found on loopback are to be used. */
+async function choose({ yes, useFound }: UpOptions, setup: Setup, terminal: Terminal): Promise<Chosen> {
+  if (useFound) return takeFound(setup, terminal);
+  return yes ? new Map() : offerFound(setup, terminal);
+}
+
+async function askForEmail(terminal: Terminal): Promise<{ adminEmail?: string }> {
+  for (;;) {
+    const email = await ask('E-mail address of the administrator (empty: whoever makes the first account):');
+    if (email === '') return {};
+    try {
+      return { adminEmail: checkEmail(email) };
+    } catch (error) {
+      if (!(error instanceof TuneError)) throw error;
+      terminal.err(`${error.message}\n`);
+    }
+  }
 }
 
 function lineOf({ name, state, text, took }: StepReport, { colors }: Terminal): string {

@@ -1,11 +1,11 @@
 import { join } from 'node:path';
-import type { Command } from 'commander';
 import { EXIT, type ExitCode, TuneError } from '../errors.ts';
 import { ask, canAsk } from '../io/ask.ts';
-import { withLock } from '../io/lock.ts';
+import { holdLock } from '../io/lock.ts';
 import type { Terminal } from '../io/terminal.ts';
 import type { SetupOptions } from '../up/setup.ts';
 import type { Installation, UpgradePlan } from '../upgrade/index.ts';
+import type { CommandContext } from './context.ts';
 
 interface UpgradeOptions extends SetupOptions {
   yes?: boolean;
@@ -23,11 +23,7 @@ serve one database. Where the new version does not start, the old packages and t
 `;
 
 /** Adds the command; its code is loaded when it runs. */
-export function addUpgradeCommand(
-  program: Command,
-  terminal: Terminal,
-  done: (code: ExitCode) => void,
-): void {
+export function addUpgradeCommand({ program, terminal, done }: CommandContext): void {
   program
     .command('upgrade [version]')
     .description('go to another version of Open WebUI, and back if it does not start; with an outage')
@@ -54,9 +50,15 @@ async function runUpgrade(
   ]);
   const setup = new Setup(options);
   const { plan, settings } = await setup.tuned();
-  // A second one at the same time is refused.
-  return withLock(join(plan.places.dataDir, '.upgrade.lock'), async () => {
-    const installation: Installation = { plan, settings, pm2: await setup.pm2(), env: setup.env };
+  const lock = join(plan.places.dataDir, '.upgrade.lock');
+  return holdLock(lock, 'another webui-tune upgrades this installation', async () => {
+    const installation: Installation = {
+      plan,
+      settings,
+      pm2: await setup.pm2(),
+      env: setup.env,
+      services: setup.services,
+    };
     const planned = await planUpgrade(installation, version);
     for (const line of describe(planned)) terminal.err(`${line}\n`);
     if (dryRun) return EXIT.ok;

@@ -15,6 +15,7 @@ export const GROUPS = [
   'pm2',
   'machine',
   'cluster',
+  'proxy',
 ] as const;
 export type Group = (typeof GROUPS)[number];
 

@@ -4,11 +4,14 @@ import type { FoundOpenWebui } from '../openwebui/find.ts';
 import type { DatabaseFacts, MachineFacts, Plan, RedisFacts, ServiceFacts } from '../types.ts';
 import type { ClusterFacts } from './facts/cluster.ts';
 import type { CrossingFacts } from './facts/crossing.ts';
+import type { AskedEngine } from './facts/documents.ts';
 import type { EcosystemFile } from './facts/ecosystem.ts';
 import type { Expected } from './facts/expected.ts';
 import type { FileFacts } from './facts/files.ts';
 import type { Pm2Facts } from './facts/pm2.ts';
+import type { ProxyFacts } from './facts/proxy.ts';
 import type { BrokerFacts } from './facts/redis.ts';
+import type { Requirement } from './facts/requirements.ts';
 import type { SchemaFacts } from './facts/schema.ts';
 
 /** Everything that checks decide by. Each is read once, before the first check runs. */
@@ -44,6 +47,12 @@ export interface Facts {
   cluster: ClusterFacts;
   /** What came of messages that were sent through the broker. */
   crossing: CrossingFacts;
+  /** What tools and functions ask for, and whether the interpreter has it. */
+  requirements: readonly Requirement[];
+  /** Programs elsewhere that documents go through. */
+  engines: readonly AskedEngine[];
+  /** The address that people use, asked from outside. */
+  proxy: ProxyFacts;
 }
 
 export type FactName = keyof Facts;

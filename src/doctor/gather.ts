@@ -15,11 +15,15 @@ import { planInstallation, type TuneOptions } from '../tune.ts';
 import type { Plan } from '../types.ts';
 import { readCluster } from './facts/cluster.ts';
 import { sendAcross } from './facts/crossing.ts';
+import { askEngines } from './facts/documents.ts';
 import { findEcosystemFile, loadEcosystem, optionsOf } from './facts/ecosystem.ts';
 import { readExpected } from './facts/expected.ts';
 import { readFiles } from './facts/files.ts';
 import { readPm2 } from './facts/pm2.ts';
+import { readProxy } from './facts/proxy.ts';
+import { publicUrl } from './facts/public-url.ts';
 import { readBroker } from './facts/redis.ts';
+import { readRequirements } from './facts/requirements.ts';
 import { readSchema } from './facts/schema.ts';
 import { absent, type Facts, known, type Outcome, type Outcomes } from './facts.ts';
 import { NAMES } from './run.ts';
@@ -27,6 +31,8 @@ import { NAMES } from './run.ts';
 export interface DoctorOptions extends TuneOptions {
   /** The ecosystem file; undefined: the one here, or the one that `up` has written. */
   file?: string;
+  /** Seconds that an answer through the proxy is to be silent for; undefined: that is not tried. */
+  silence?: number;
 }
 
 /**
@@ -34,7 +40,7 @@ export interface DoctorOptions extends TuneOptions {
  * was named and is not there.
  */
 export async function gather(given: DoctorOptions): Promise<Outcomes> {
-  const { file, ...options } = given;
+  const { file, silence = 0, ...options } = given;
   const shell = options.env ?? process.env;
   const cwd = options.cwd ?? process.cwd();
   const home = shell.HOME || homedir();
@@ -121,6 +127,25 @@ export async function gather(given: DoctorOptions): Promise<Outcomes> {
       ...settings.map(([name, { value }]) => [name, value] as const),
     ]);
   });
+  const requirements = await when({ schema, interpreter, viewpoint }, ({ schema, interpreter, viewpoint }) =>
+    readRequirements(schema.plugins, interpreter.python, viewpoint),
+  );
+  const engines = await when({ schema }, ({ schema: { documents } }) =>
+    documents ? askEngines(documents.engines) : absent('the database is new'),
+  );
+  const proxy = await when(
+    { installation, effective, database, cluster },
+    ({ installation, effective, database, cluster }) => {
+      const url = publicUrl(effective, database);
+      if (!url) return absent('WEBUI_URL is not set: nobody knows the public address');
+      // Then there is none between.
+      if (url.protocol === 'http:' && Number(url.port || 80) === cluster.address.port)
+        return absent('WEBUI_URL is the workers’ own port');
+      return cluster.isReady
+        ? readProxy(url, installation.settings, silence)
+        : absent('the workers do not serve');
+    },
+  );
   return {
     ecosystem,
     viewpoint,
@@ -142,6 +167,9 @@ export async function gather(given: DoctorOptions): Promise<Outcomes> {
     pm2,
     cluster,
     crossing,
+    requirements,
+    engines,
+    proxy,
   };
 }
 

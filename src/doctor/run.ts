@@ -58,6 +58,9 @@ export const NAMES: Readonly<Record<FactName, string>> = {
   pm2: 'PM2 cannot be asked',
   cluster: 'the cluster cannot be looked at',
   crossing: 'no message could be sent',
+  requirements: 'nobody knows what tools ask for',
+  engines: 'nobody knows what documents go through',
+  proxy: 'the public address cannot be looked at',
 };
 
 export type Counts = Readonly<Record<Verdict, number>>;

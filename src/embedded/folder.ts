@@ -26,12 +26,17 @@ export function makeServicesFolder(services: string, isRoot = process.getuid?.()
   if (!isRoot) return;
   // Both are ours, and may have been made for root alone before.
   for (const folder of [dirname(services), services]) chmodSync(folder, 0o711);
-  const closed = parentsOf(services).find(
+  requireEntrance(services, `unset XDG_DATA_HOME: then ${SYSTEM_HOME} is used`);
+}
+
+/** Throws TuneError where an ordinary account cannot get into the folder, with what else than opening it would help. */
+export function requireEntrance(path: string, instead: string): void {
+  const closed = parentsOf(path).find(
     (folder) => ((statOrUndefined(folder)?.mode ?? 0) & OTHERS_MAY_ENTER) === 0,
   );
   if (closed === undefined) return;
   throw new TuneError(`the account that PostgreSQL runs as cannot enter ${closed}`, EXIT.output, [
-    `chmod o+x ${closed}, or unset XDG_DATA_HOME: then ${SYSTEM_HOME} is used`,
+    `chmod o+x ${closed}, or ${instead}`,
   ]);
 }
 

@@ -1,5 +1,5 @@
-import { readFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
+import { textOrUndefined } from './read.ts';
 
 /**
  * Whether Node takes a `.js` file in `folder` for an ES module: the nearest package.json says so. PM2 can load our
@@ -7,7 +7,7 @@ import { dirname, join, resolve } from 'node:path';
  */
 export function isModuleFolder(folder: string): boolean {
   for (let current = resolve(folder); ; current = dirname(current)) {
-    const text = readOrUndefined(join(current, 'package.json'));
+    const text = textOrUndefined(join(current, 'package.json'));
     if (text !== undefined) return hasTypeModule(text);
     if (current === dirname(current)) return false;
   }
@@ -19,13 +19,5 @@ function hasTypeModule(text: string): boolean {
     return typeof parsed === 'object' && parsed !== null && 'type' in parsed && parsed.type === 'module';
   } catch {
     return false;
-  }
-}
-
-function readOrUndefined(path: string): string | undefined {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch {
-    return undefined;
   }
 }

@@ -16,13 +16,15 @@ export interface RunOptions {
   account?: { uid: number; gid: number } | undefined;
   /** Gets each line as it comes. */
   onLine?: (line: string) => void;
+  /** Ends it early. */
+  signal?: AbortSignal | undefined;
 }
 
-/** Runs a program to its end. Rejects only where it cannot be started. */
+/** Runs a program to its end. Rejects only where it cannot be started, or is ended by `signal`. */
 export function runProgram(
   command: string,
   args: readonly string[],
-  { env, cwd, input, account, onLine }: RunOptions,
+  { env, cwd, input, account, onLine, signal }: RunOptions,
 ): Promise<RunResult> {
   return new Promise((resolve, reject) => {
     const child = spawn(command, args, {
@@ -30,10 +32,11 @@ export function runProgram(
       stdio: 'pipe',
       ...(cwd !== undefined && { cwd }),
       ...(account && { uid: account.uid, gid: account.gid }),
+      ...(signal && { signal }),
     });
     let output = '';
-    let rest = '';
     for (const stream of [child.stdout, child.stderr]) {
+      let rest = '';
       stream.setEncoding('utf8').on('data', (text: string) => {
         output += text;
         const lines = (rest + text).split('\n');

@@ -22,6 +22,16 @@ export function processesWith(root: string, text: string): Process[] {
   });
 }
 
+/**
+ * Processes below `root`/proc that work in `folder` or below it, also where it is gone by now, as far as we may look. It
+ * finds those that write their title over their environment (proc_pid_environ(5)), as redis-server does.
+ */
+export function processesIn(root: string, folder: string): Process[] {
+  return processIds(root).flatMap((pid) =>
+    `${readLink(join(root, `proc/${pid}/cwd`))}/`.startsWith(`${folder}/`) ? [readProcess(root, pid)] : [],
+  );
+}
+
 /** Bytes that processes use, shared pages divided among those that share them (`Pss`, proc_pid_smaps(5)). */
 export function memoryOf(root: string, processes: readonly Process[]): number {
   return processes.reduce((sum, { pid }) => {

@@ -4,7 +4,8 @@ webui-tune runs it, puts its question as JSON on stdin and reads the answer as J
 not imported: that takes seven seconds, this takes a tenth of one. The syntax is that of Python 3.7, so that an
 interpreter which is too old can still say so.
 
-Question: {"env_file": path or null, "data_dirs": [path, ...], "secrets_name": name, "config_keys": [key, ...]}
+Question: {"env_file": path or null, "data_dirs": [path, ...], "secrets_name": name, "config_keys": [key, ...],
+"requirements": [as pip takes them, ...]}
 """
 
 from __future__ import annotations
@@ -57,6 +58,24 @@ def satisfies(requires: str | None) -> bool:
     except ImportError:
         return True
     return bool(SpecifierSet(requires).contains(PYTHON_VERSION))
+
+
+def find_unmet(requirements: list[str]) -> list[str]:
+    """Those for which nothing is installed, or another version; one that cannot be read counts as unmet."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    from packaging.requirements import InvalidRequirement, Requirement
+
+    def is_met(text: str) -> bool:
+        try:
+            requirement = Requirement(text)
+            if requirement.marker is not None and not requirement.marker.evaluate():
+                return True
+            return requirement.specifier.contains(version(requirement.name), prereleases=True)
+        except (InvalidRequirement, PackageNotFoundError):
+            return False
+
+    return [text for text in requirements if not is_met(text)]
 
 
 def find_variables(folder: str) -> list[str]:
@@ -186,6 +205,8 @@ def main() -> None:
         answer["data"] = {name: describe_data(name, question["secrets_name"], keys) for name in folders}
         file = sqlite_file(os.environ.get("DATABASE_URL") or values.get("DATABASE_URL"))
         answer["stored"] = read_stored_config(file, keys) if file else None
+    if question["requirements"]:
+        answer["unmet"] = find_unmet(question["requirements"])
     json.dump(answer, sys.stdout)
 
 

@@ -39,6 +39,7 @@ const Answer = z.object({
   env_file: EnvFile.optional(),
   package_data: z.string().optional(),
   data: z.record(z.string(), DataFolder).default({}),
+  unmet: z.array(z.string()).default([]).describe('those of the requirements that are not installed'),
   stored: Stored.default(null).describe('settings in the SQLite database that DATABASE_URL names'),
 });
 
@@ -54,6 +55,8 @@ export interface Question {
   dataDirs: string[];
   /** Name of our secrets file in a data folder. */
   secretsName: string;
+  /** As pip takes them, to be looked for among what is installed. */
+  requirements?: readonly string[];
 }
 
 /**
@@ -66,16 +69,21 @@ export async function probe(
   { env, cwd }: Pick<Surroundings, 'env' | 'cwd'>,
 ): Promise<Probe> {
   const script = shippedFile('probe.py', 'openwebui/probe.py');
-  const input = JSON.stringify({
-    env_file: question.envFile ?? null,
-    data_dirs: question.dataDirs,
-    secrets_name: question.secretsName,
-    config_keys: Object.values(PERSISTED),
-  });
-  const output = await run(python, [script], input, { env, cwd });
+  const output = await run(python, [script], asInput(question), { env, cwd });
   const answer = Answer.safeParse(parseJson(output));
   if (answer.success) return answer.data;
   throw new TuneError(`${python} does not answer as a Python interpreter does`, EXIT.openWebui);
+}
+
+/** What probe.py reads from its standard input. */
+export function asInput({ envFile, dataDirs, secretsName, requirements }: Question): string {
+  return JSON.stringify({
+    env_file: envFile ?? null,
+    data_dirs: dataDirs,
+    secrets_name: secretsName,
+    config_keys: Object.values(PERSISTED),
+    requirements: requirements ?? [],
+  });
 }
 
 function parseJson(text: string): unknown {

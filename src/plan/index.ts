@@ -1,4 +1,4 @@
-import type { Plan, Recommendation } from '../types.ts';
+import type { Colocated, Plan, Recommendation, ServiceFacts } from '../types.ts';
 import { formatBytes, plural, toMib } from '../units.ts';
 import {
   boundReasons,
@@ -9,6 +9,7 @@ import {
 } from './bounds.ts';
 import { machineFacts } from './facts.ts';
 import type { PlanInput } from './input.ts';
+import { type Choice, chooseMeasurement } from './measurement.ts';
 import {
   explainLean,
   forecastLevel,
@@ -18,7 +19,7 @@ import {
   setAside,
   workersThatFit,
 } from './memory.ts';
-import { LEVELS, surge } from './model.ts';
+import { type Kind, LEVELS, METRICS, surge } from './model.ts';
 import { overruledByDatabase, withStored } from './persisted.ts';
 import { connectionBudget, workersForConnections } from './pools.ts';
 import { chooseRuntime, runtimeRecommendation, runtimeWarnings } from './runtime.ts';
@@ -30,7 +31,8 @@ import { countWorkers, type OtherBounds, type WorkerCount } from './workers.ts';
  * Facts and wishes → plan. Pure: the same input is the same plan. Throws TuneError where not even one worker fits.
  */
 export function makePlan(input: PlanInput): Plan {
-  const { machine, preset, services, settings, places } = input;
+  const { machine, preset, settings, places } = input;
+  const services = withMetrics(input);
   const preload = input.preload ?? preset.preload;
   const runtime = chooseRuntime(input);
   const requirement: Requirement = {
@@ -39,7 +41,7 @@ export function makePlan(input: PlanInput): Plan {
     hasLocalVectors: input.hasLocalVectors,
     hasPgvectorDriver: input.openWebui.drivers.pgvector ?? false,
   };
-  const forecast = forecastLevel(
+  const kind = forecastLevel(
     preload,
     {
       ...requirement,
@@ -47,6 +49,8 @@ export function makePlan(input: PlanInput): Plan {
     },
     runtime,
   );
+  const { measurement, notice } = measurementFor(input, kind);
+  const forecast = { ...kind, ...(measurement && { measurement }) };
   const whole = makeBudget(machine.memory, preset, input.memory);
   requireOneWorker(whole, forecast, preset);
   const colocated = services.colocated ?? [];
@@ -73,8 +77,10 @@ export function makePlan(input: PlanInput): Plan {
     runtime,
     preload,
     staticCache: runtime === 'preload' && (input.staticCache ?? preset.staticCache),
+    shortcuts: runtime === 'preload' && (input.shortcuts ?? preset.shortcuts),
     drainSeconds: preset.drainSeconds,
     hangSeconds: preset.hangSeconds,
+    ...(input.metricsPort !== undefined && { metricsPort: input.metricsPort }),
     places,
     ...(input.embedded && input.embedded.length > 0 && { embedded: input.embedded }),
     settings: planSettings(input, {
@@ -91,6 +97,7 @@ export function makePlan(input: PlanInput): Plan {
       ...explainConnections(input, requirement, count.workers),
       ...explainLimits(machine, services),
       ...explainLean(forecast),
+      ...(notice === undefined ? [] : [notice]),
       ...runtimeWarnings({ runtime }),
       ...overruledByDatabase(settings, services.database),
       ...(lacking > 0
@@ -101,6 +108,36 @@ export function makePlan(input: PlanInput): Plan {
     ],
   };
   return { ...plan, recommendations: recommend(plan, input, requirement) };
+}
+
+/** The app that serves metrics takes memory as any other service on this machine. */
+function withMetrics({ services, metricsPort }: PlanInput): ServiceFacts {
+  if (metricsPort === undefined) return services;
+  const metrics: Colocated = {
+    name: 'metrics',
+    where: `127.0.0.1:${metricsPort}`,
+    bytes: METRICS,
+    reason: 'one process of Node, measured',
+    cpuShare: 0,
+  };
+  return { ...services, colocated: [...(services.colocated ?? []), metrics] };
+}
+
+/** What was measured of this kind of worker; nothing is of uvicorn's, which share nothing that could be. */
+function measurementFor(
+  { measured, openWebui, machine, preset }: PlanInput,
+  { level, embedsLocally }: Kind,
+): Choice {
+  if (!measured || level === 'uvicorn') return {};
+  return chooseMeasurement(measured.kept, {
+    openWebui: openWebui.version,
+    python: openWebui.python,
+    architecture: machine.architecture,
+    preset: preset.name,
+    level,
+    embedsLocally,
+    settings: measured.settings,
+  });
 }
 
 /** Why there is one worker only, and what would change it. */
@@ -156,7 +193,19 @@ function recommend(
     {
       key: 'memory.predicted',
       value: formatBytes(memory.predicted),
-      reason: `${formatBytes(memory.base)} for ${plan.runtime === 'uvicorn' ? 'their parent and what they share' : `the ${memory.level} preload`} + ${workers} × ${formatBytes(memory.worker)}${embeddingPart(memory)}`,
+      reason: `${formatBytes(memory.base)} for ${plan.runtime === 'uvicorn' ? 'their parent and what they share' : `the ${memory.level} preload`} + ${workers} × ${formatBytes(memory.worker)}${embeddingPart(memory)}${memory.measuredAt === undefined ? '' : `, ${memory.source}`}`,
+      source: 'computed',
+    },
+    {
+      key: 'memory.base',
+      value: formatBytes(memory.base),
+      reason: `what is there once, however many workers there are; ${memory.source}`,
+      source: 'computed',
+    },
+    {
+      key: 'memory.worker',
+      value: formatBytes(memory.worker),
+      reason: `private memory of a worker after its first requests${memory.supervisor > 0 ? `, ${formatBytes(memory.supervisor)} of it its supervisor’s` : ''}; ${memory.source}`,
       source: 'computed',
     },
     {
@@ -189,13 +238,14 @@ function recommend(
       source: 'preset',
     },
     compressionRecommendation(input),
+    ...metricsNumbers(plan),
     ...boundReasons(plan, input, requirement),
     ...machineFacts(plan.machine),
   ];
 }
 
-function embeddingPart({ level, embedsLocally }: Plan['memory']): string {
-  const bytes = LEVELS[level].embedding;
+function embeddingPart({ level, embedsLocally, measuredAt }: Plan['memory']): string {
+  const bytes = measuredAt === undefined ? LEVELS[level].embedding : 0;
   return embedsLocally && bytes > 0 ? `, ${formatBytes(bytes)} of it for the embedding model` : '';
 }
 
@@ -212,7 +262,7 @@ function preloadNumbers(plan: Omit<Plan, 'recommendations'>, input: PlanInput): 
     {
       key: 'preload',
       value: plan.preload === 'auto' ? `auto (${memory.level})` : plan.preload,
-      reason: `${memory.levelReason}; ${LEVELS[memory.level].source}`,
+      reason: `${memory.levelReason}; ${memory.source}`,
       source: input.preload === undefined ? 'preset' : 'flag',
     },
     {
@@ -223,7 +273,21 @@ function preloadNumbers(plan: Omit<Plan, 'recommendations'>, input: PlanInput): 
         : 'Open WebUI answers its page’s hashed files itself, and compresses them anew each time',
       source: input.staticCache === undefined ? 'preset' : 'flag',
     },
+    {
+      key: 'shortcuts',
+      value: plan.shortcuts ? 'on' : 'off',
+      reason: plan.shortcuts
+        ? 'workers spare PostgreSQL round trips and route lookups that change no answer'
+        : 'each query has a ping and a transaction of its own, and each request tries every route',
+      source: input.shortcuts === undefined ? 'preset' : 'flag',
+    },
   ];
+}
+
+function metricsNumbers({ metricsPort }: Omit<Plan, 'recommendations'>): Recommendation[] {
+  if (metricsPort === undefined) return [];
+  const value = `http://127.0.0.1:${metricsPort}/metrics`;
+  return [{ key: 'metrics', value, reason: 'for Prometheus, by an app of its own', source: 'flag' }];
 }
 
 function workersReason(

@@ -9,6 +9,7 @@ import type {
   Settings,
   Source,
 } from '../types.ts';
+import type { Measurement } from './measurement.ts';
 
 /** What the user asked for, or the default in its place. */
 export interface Wish<T> {
@@ -37,8 +38,14 @@ export interface PlanInput {
   preload?: PreloadChoice;
   /** False: `--no-static-cache`. Undefined: as the preset says. */
   staticCache?: false;
+  /** False: `--no-shortcuts`. Undefined: as the preset says. */
+  shortcuts?: false;
   /** Undefined: what the platform can do. */
   runtime?: RuntimeChoice;
+  /** Where metrics are to be served, on 127.0.0.1; undefined: nowhere. */
+  metricsPort?: number;
+  /** What was measured on this machine, and what tells whether it still holds; undefined: the built-in figures. */
+  measured?: { kept: readonly Measurement[]; settings: string };
   /** Services that run as apps of the same file. */
   embedded?: readonly EmbeddedService[];
   /** What was noticed while reading: printed with the plan's own. */

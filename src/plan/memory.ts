@@ -16,12 +16,16 @@ import {
   type Kind,
   LEVELS,
   privateCost,
-  SUPERVISOR,
+  sourceOf,
+  supervisorCost,
   surge,
   workerCost,
   workerGrowth,
 } from './model.ts';
 import { type Requirement, usesLocalChroma } from './services.ts';
+
+/** Any number of workers beyond one: the base is the same for all of them. */
+const SEVERAL = 2;
 
 /** Worker limits are whole multiples of this, so that a plan does not change with every megabyte that is free. */
 const LIMIT_STEP = 64 * MIB;
@@ -73,7 +77,7 @@ export function setAside(
 
 /** Bytes of one worker, and of its successor during a reload. */
 function neededForOne(kind: Kind, preset: Preset): number {
-  return baseCost(kind.level, 1) + (1 + surge(kind.level)) * (workerCost(kind) + workerGrowth(kind, preset));
+  return baseCost(kind, 1) + (1 + surge(kind.level)) * (workerCost(kind) + workerGrowth(kind, preset));
 }
 
 export interface Forecast extends Kind {
@@ -105,7 +109,7 @@ export function forecastLevel(
 
 /** open_webui/main.py, initialize_runtime_config (0.12.4): each worker loads the model as it starts. */
 function embedsInEachWorker(settings: Settings): boolean {
-  const isSlim = settings.get('USE_SLIM')?.value.toLowerCase() === 'true';
+  const isSlim = settings.get('USE_SLIM_DOCKER')?.value.toLowerCase() === 'true';
   return !settings.get('RAG_EMBEDDING_ENGINE')?.value && !isSlim;
 }
 
@@ -121,7 +125,7 @@ export function explainLean({ level, embedsLocally }: Kind): string[] {
 /** Workers that fit, with room for one more while a reload replaces them. Zero: not even one does. */
 export function workersThatFit(budget: number, kind: Kind, preset: Preset): number {
   const each = workerCost(kind) + workerGrowth(kind, preset);
-  const several = Math.floor((budget - LEVELS[kind.level].base) / each) - surge(kind.level);
+  const several = Math.floor((budget - baseCost(kind, SEVERAL)) / each) - surge(kind.level);
   return Math.max(several, budget >= neededForOne(kind, preset) ? 1 : 0);
 }
 
@@ -137,14 +141,9 @@ export function requireOneWorker({ budget, from, reserve }: Budget, kind: Kind, 
       `RAG_EMBEDDING_ENGINE=openai (or ollama): remote embeddings need ${formatBytes(leanNeeded)} only`,
     );
   }
-  // At best, a smaller preset gives back all of the reserve and of the room to grow.
-  const atBest = reserve + 2 * workerGrowth(kind, preset);
-  if (preset.name !== 'small' && needed - budget < atBest) {
-    help.push('webui-tune --preset small: keeps less in reserve');
-  }
   throw new TuneError(
     `too little memory for one worker: ${formatBytes(needed - budget)} are missing.\n` +
-      `  needed: ${formatBytes(needed)} = ${formatBytes(baseCost(kind.level, 1))} for the ${kind.level} preload ` +
+      `  needed: ${formatBytes(needed)} = ${formatBytes(baseCost(kind, 1))} for the ${kind.level} preload ` +
       `+ ${surge(kind.level) + 1} × ${formatBytes(each)} (one worker${surge(kind.level) > 0 ? ', and its successor during a reload' : ''})\n` +
       `  budget: ${formatBytes(budget)} = ${formatBytes(from.bytes)} (${from.source}) − ${formatBytes(reserve)} reserve`,
     EXIT.machine,
@@ -159,13 +158,19 @@ export function makeMemoryPlan(
   forecast: Forecast,
   preset: Preset,
 ): MemoryPlan {
-  const base = baseCost(forecast.level, workers);
+  const base = baseCost(forecast, workers);
   const worker = workerCost(forecast);
+  const { level, levelReason, embedsLocally, measurement } = forecast;
   return {
     ...budget,
-    ...forecast,
+    level,
+    levelReason,
+    embedsLocally,
     base,
     worker,
+    supervisor: supervisorCost(forecast),
+    source: sourceOf(forecast),
+    ...(measurement && { measuredAt: measurement.at }),
     growth: workerGrowth(forecast, preset),
     predicted: base + workers * worker,
     workerLimit: workerLimit(workers, ours(budget), forecast, preset),
@@ -180,7 +185,7 @@ function workerLimit(workers: number, budget: number, kind: Kind, preset: Preset
   const growth = workerGrowth(kind, preset);
   if (kind.level === 'uvicorn') return privateCost(kind) + growth; // shown to nobody: PM2 cannot enforce it
   const starting = workerCost(kind) + growth;
-  const share = (budget - LEVELS[kind.level].base - starting) / workers - SUPERVISOR;
+  const share = (budget - baseCost(kind, workers) - starting) / workers - supervisorCost(kind);
   const stepped = Math.floor(share / LIMIT_STEP) * LIMIT_STEP;
   return Math.max(Math.min(stepped, preset.memory.workerLimit), privateCost(kind) + growth);
 }

@@ -1,5 +1,6 @@
 import type { PreloadLevel, Preset } from '../types.ts';
 import { MIB } from '../units.ts';
+import { dayOf, type Measurement } from './measurement.ts';
 
 /** What the tree costs at one level of preloading. */
 export interface LevelCost {
@@ -7,7 +8,7 @@ export interface LevelCost {
   base: number;
   /** Bytes of private memory of one more worker, after its first requests. */
   worker: number;
-  /** Bytes that each worker takes beyond it where documents are embedded by a local model, which it loads at its start. */
+  /** Bytes that each worker takes beyond it where documents are embedded by a local model. */
   embedding: number;
   /** Where the two come from. */
   source: string;
@@ -20,38 +21,45 @@ export interface LevelCost {
 export const SUPERVISOR = 9 * MIB;
 
 /**
+ * Bytes of private memory of the app that serves metrics. Measured: 24 MiB after 60 scrapes (67 RSS), 37 after 400 more in a
+ * row.
+ */
+export const METRICS = 40 * MIB;
+
+/**
  * `Pss` of the whole tree and `Private_*` of its processes (/proc/PID/smaps_rollup) after chats, an upload and 1,500 API
  * calls, by `npm run bench:prediction` and `bench:cluster`: Open WebUI 0.12.4, Python 3.11, x86-64, two cores.
  */
 export const LEVELS: Readonly<Record<PreloadLevel, LevelCost>> = {
   full: {
-    // 810 MiB with one worker, 839 with two, 1,000 to 1,050 with four, which have 79 to 83 each, supervisor and all; with
-    // a local model (all-MiniLM-L6-v2) 860, 1,031 and 1,247.
-    base: 720 * MIB,
+    // On two machines 810 and 846 MiB with one worker, 839 and 927 with two, 1,000 and 1,095 with four, which have 79 to
+    // 83 each, supervisor and all; with a local model (all-MiniLM-L6-v2), which they share, 905 with two and 1,043 with four.
+    base: 750 * MIB,
     worker: 72 * MIB,
-    embedding: 50 * MIB,
-    source: 'measured: 839 MiB with two workers, 1,000 with four',
+    // Not the model, but what torch computes in: some 50 in a worker that has embedded a document, which not all have.
+    embedding: 25 * MIB,
+    source: 'measured: 839 to 927 MiB with two workers, 1,000 to 1,095 with four',
   },
   lean: {
-    // 416 MiB with one worker, 485 with two, 609 with four, which have 69 to 73 each, supervisor and all.
+    // 416 MiB with one worker, 485 with two, 609 to 639 with four, which have 69 to 73 each, supervisor and all.
     base: 345 * MIB,
     worker: 63 * MIB,
     // Torch, 300 MiB that the other levels share or have anyway, and the model: 1,351 MiB with two workers.
     embedding: 425 * MIB,
-    source: 'measured: 416 MiB with one worker, 485 with two, 609 with four',
+    source: 'measured: 416 MiB with one worker, 485 with two, 609 to 639 with four',
   },
   libraries: {
     base: 660 * MIB,
     worker: 220 * MIB,
     embedding: 125 * MIB, // an estimate: nothing of it is shared
-    source: 'measured with local Chroma: 905 MiB with one worker, 216 of them its own',
+    source: 'measured: 899 MiB with one worker, 1,129 with two; 905 with local Chroma',
   },
   none: {
-    // Files of libraries that all workers map are in memory once; what is left of 808 MiB.
+    // Files of libraries that all workers map are in memory once: 825 MiB with one worker, 1,438 with two.
     base: 188 * MIB,
     worker: 620 * MIB,
     embedding: 125 * MIB, // an estimate: nothing of it is shared
-    source: 'measured: 620 MiB private a worker of 808 in all',
+    source: 'measured: 825 MiB with one worker, 1,438 with two',
   },
   uvicorn: {
     // The parent imports the app as well, and serves nobody: 188 + 5 × 620 for four workers, measured 3,202 MiB. One
@@ -73,10 +81,13 @@ const LEAST_GROWTH = 0.25;
 export interface Kind {
   level: PreloadLevel;
   embedsLocally: boolean;
+  /** What was measured of this kind on this machine: it takes the place of the table. */
+  measurement?: Measurement;
 }
 
 /** Bytes of the tree without its workers. One worker of uvicorn has no parent: it is the server itself. */
-export function baseCost(level: PreloadLevel, workers: number): number {
+export function baseCost({ level, measurement }: Kind, workers: number): number {
+  if (measurement) return measurement.base;
   return level === 'uvicorn' && workers === 1 ? LEVELS.none.base : LEVELS[level].base;
 }
 
@@ -86,7 +97,8 @@ export function surge(level: PreloadLevel): number {
 }
 
 /** Bytes of private memory of a Python worker after its first requests. */
-export function privateCost({ level, embedsLocally }: Kind): number {
+export function privateCost({ level, embedsLocally, measurement }: Kind): number {
+  if (measurement) return measurement.worker;
   return LEVELS[level].worker + (embedsLocally ? LEVELS[level].embedding : 0);
 }
 
@@ -96,7 +108,18 @@ export function workerGrowth(kind: Kind, { memory }: Preset): number {
   return Math.max(memory.growth, Math.ceil(privateCost(kind) * LEAST_GROWTH));
 }
 
+/** Bytes of private memory of the process that supervises a worker; uvicorn's workers have none. */
+export function supervisorCost({ level, measurement }: Kind): number {
+  if (measurement) return measurement.supervisor;
+  return level === 'uvicorn' ? 0 : SUPERVISOR;
+}
+
 /** Bytes that one more worker adds, its supervisor included. */
 export function workerCost(kind: Kind): number {
-  return privateCost(kind) + (kind.level === 'uvicorn' ? 0 : SUPERVISOR);
+  return privateCost(kind) + supervisorCost(kind);
+}
+
+/** Where the figures of the model come from, for people. */
+export function sourceOf({ level, measurement }: Kind): string {
+  return measurement ? `measured on this machine on ${dayOf(measurement)}` : LEVELS[level].source;
 }

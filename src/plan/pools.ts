@@ -89,13 +89,27 @@ export interface ChosenPools {
   vector: number;
 }
 
-/** The pools of each of `workers` workers and of one more, within what the database has. */
-export function choosePools(budget: ConnectionBudget, workers: number, usesPgvector: boolean): ChosenPools {
+/** The pools of each of `workers` workers and of one more, within what the database has, beside those that the user has set. */
+export function choosePools(
+  budget: ConnectionBudget,
+  workers: number,
+  settings: Settings,
+  usesPgvector: boolean,
+): ChosenPools {
   const share = Math.floor(budget.connections / (workers + 1));
-  const vector = usesPgvector ? clamp(Math.floor(share / 5), LEAST_VECTOR, MOST_VECTOR) : 0;
+  const theirEngine = boundedPoolOf(settings, 'DATABASE_POOL');
+  const theirVector = boundedPoolOf(settings, 'PGVECTOR_POOL');
+  const room = theirEngine === undefined ? Math.floor(share / 5) : share - 2 * theirEngine;
+  const vector = usesPgvector ? (theirVector ?? clamp(room, LEAST_VECTOR, MOST_VECTOR)) : 0;
   const engine = clamp(Math.floor((share - vector) / 2), 1, MOST_ENGINE);
   const overflow = Math.floor(engine * OVERFLOW_SHARE);
   return { size: engine - overflow, overflow, vector };
+}
+
+/** Undefined also for one without bound, for which there is nothing to be set aside. */
+function boundedPoolOf(settings: Settings, name: string): number | undefined {
+  const connections = poolOf(settings, name);
+  return Number.isFinite(connections) ? connections : undefined;
 }
 
 function clamp(value: number, least: number, most: number): number {

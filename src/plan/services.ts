@@ -1,3 +1,4 @@
+import { databaseUrl, parseDatabaseUrl } from '../services/urls.ts';
 import type { Reachability, ServiceFacts, Settings } from '../types.ts';
 
 /** Something without which a second worker would lose data or messages. */
@@ -147,10 +148,19 @@ export function choosesPgvector(requirement: Requirement): boolean {
 
 /** Whether vectors will be in PostgreSQL, by a connection pool of their own in each worker. */
 export function usesPgvector(requirement: Requirement): boolean {
-  const store = requirement.settings.get('VECTOR_DB')?.value;
-  // A database of their own has connections of its own.
-  if (requirement.settings.get('PGVECTOR_DB_URL')?.value) return false;
-  return store === 'pgvector' || choosesPgvector(requirement);
+  const { settings } = requirement;
+  const own = settings.get('PGVECTOR_DB_URL')?.value;
+  // Another server has connections of its own; another database on the same one does not.
+  if (own && !isSameServer(own, databaseUrl(settings))) return false;
+  return settings.get('VECTOR_DB')?.value === 'pgvector' || choosesPgvector(requirement);
+}
+
+function isSameServer(url: string, other: string | undefined): boolean {
+  const servers = [url, other ?? ''].map((text) => {
+    const parsed = parseDatabaseUrl(text);
+    return parsed && `${parsed.host ?? parsed.query.get('host') ?? 'localhost'}:${parsed.port ?? 5432}`;
+  });
+  return servers[0] !== undefined && servers[0] === servers[1];
 }
 
 function unreachable(what: Missing['what'], where: string, answer: Reachability): Missing | undefined {

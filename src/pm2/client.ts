@@ -1,8 +1,8 @@
-import { spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { EXIT, TuneError } from '../errors.ts';
+import { type RunResult, runProgram, tailOf } from '../io/run.ts';
 import type { Environment } from '../types.ts';
 
 /** Lines of PM2's output that an error shows. */
@@ -50,12 +50,11 @@ export class Pm2 {
   async runUntil(signal: AbortSignal | undefined, ...args: string[]): Promise<string> {
     const { code, output } = await this.#spawn(args, signal);
     if (code === 0) return output;
-    const tail = output.trim().split('\n').slice(-TAIL_LINES);
-    throw new TuneError(`pm2 ${args.join(' ')} failed:\n${tail.join('\n')}`, EXIT.service);
+    throw new TuneError(`pm2 ${args.join(' ')} failed:\n${tailOf(output, TAIL_LINES)}`, EXIT.service);
   }
 
   /** Runs a command that may fail. */
-  attempt(...args: string[]): Promise<{ code: number | null; output: string }> {
+  attempt(...args: string[]): Promise<RunResult> {
     return this.#spawn(args);
   }
 
@@ -80,23 +79,12 @@ export class Pm2 {
     }
   }
 
-  #spawn(args: string[], signal?: AbortSignal): Promise<{ code: number | null; output: string }> {
-    return new Promise((resolve, reject) => {
-      const child = spawn(process.execPath, [this.#program, ...args], {
-        env: this.#env,
-        // Its daemon stays there, and so does every app: not in a folder that happened to be the current one.
-        cwd: this.#cwd,
-        stdio: ['ignore', 'pipe', 'pipe'],
-        ...(signal && { signal }),
-      });
-      let output = '';
-      for (const stream of [child.stdout, child.stderr]) {
-        stream.setEncoding('utf8').on('data', (text: string) => {
-          output += text;
-        });
-      }
-      child.on('error', reject);
-      child.on('close', (code) => resolve({ code, output }));
+  #spawn(args: string[], signal?: AbortSignal): Promise<RunResult> {
+    return runProgram(process.execPath, [this.#program, ...args], {
+      env: this.#env,
+      // Its daemon stays there, and so does every app: not in a folder that happened to be the current one.
+      cwd: this.#cwd,
+      signal,
     });
   }
 }

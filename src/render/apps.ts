@@ -26,11 +26,13 @@ const PRELOAD_MIN_UPTIME = 60_000;
 const PRELOAD_MAX_RESTARTS = 10;
 
 /**
- * Milliseconds until the first restart; PM2 multiplies by 1.5 each time, up to 15 s (pm2/lib/God.js, handleExit). The
+ * Milliseconds until the first restart; PM2 multiplies by 1.5 each time, up to 15 s (pm2/lib/God.js, handleExit), and
+ * starts anew where an instance has lived for 30 s (lib/Worker.js). A worker that dies young is missed for all of it: with
+ * 100, the tenth within a minute for 4 s. A start that fails takes half a second by itself; the 19th waits for 15 s. The
  * preload process has none: an attempt takes it seconds in any case, and with a delay PM2 shows "waiting restart"
  * instead of "stopped" after one of the stop_exit_codes, for a restart that never comes.
  */
-const WORKER_RESTART_DELAY = 100;
+const WORKER_RESTART_DELAY = 10;
 
 /** Launcher of Open WebUI's own server, in the runtime folder, and the variable that tells it how many workers. */
 const SERVE = 'preload/serve.py';
@@ -40,13 +42,14 @@ const SERVE_WORKERS = 'WEBUI_TUNE_UVICORN_WORKERS';
 const SERVE_RESTART_DELAY = 1_000;
 
 /**
- * The apps in the order in which PM2 starts them: embedded services, the preload process, the cluster. With `--runtime
- * uvicorn` the last two are one.
+ * The apps in the order in which PM2 starts them: embedded services, the preload process, the cluster, and what serves
+ * metrics of it. With `--runtime uvicorn` the second and the third are one.
  */
 export function appsOf(plan: Plan): App[] {
   const services = (plan.embedded ?? []).map(embeddedApp);
-  if (plan.runtime === 'uvicorn') return [...services, uvicornApp(plan)];
-  return [...services, preloadApp(plan), clusterApp(plan)];
+  const metrics = plan.metricsPort === undefined ? [] : [metricsApp(plan, plan.metricsPort)];
+  if (plan.runtime === 'uvicorn') return [...services, uvicornApp(plan), ...metrics];
+  return [...services, preloadApp(plan), clusterApp(plan), ...metrics];
 }
 
 /** Milliseconds that a service gets for its last checkpoint: PM2's own 1.6 s end in a SIGKILL. */
@@ -153,6 +156,19 @@ function uvicornApp(plan: Plan): App {
   };
 }
 
+function metricsApp({ places }: Plan, port: number): App {
+  return {
+    name: APPS.metrics,
+    ...scriptAt(`${places.runtime}/${RUNTIME_FILES.metrics}`),
+    exec_mode: 'fork',
+    autorestart: true,
+    stop_exit_codes: [EXIT_CANNOT_BOOT],
+    pmx: false,
+    vizion: false,
+    env: { [ENV.controlSocket]: places.controlSocket, [ENV.metricsPort]: String(port) },
+  };
+}
+
 function preloadEnvironment(plan: Plan): Record<string, string> {
   const { places, settings } = plan;
   const rendered = settings.filter((setting) => setting.rendered && !setting.secret);
@@ -166,6 +182,7 @@ function preloadEnvironment(plan: Plan): Record<string, string> {
     ...(places.envFile === undefined ? [] : [[ENV.envFile, places.envFile] as const]),
     [ENV.secretsFile, places.secretsFile],
     ...(plan.staticCache ? [[ENV.staticCache, places.staticCache] as const] : []),
+    ...(plan.shortcuts ? [[ENV.shortcuts, 'true'] as const] : []),
     [ENV.computed, computed.map(({ key }) => key).join(',')],
     ...rendered.map(({ key, value }) => [key, value ?? ''] as const),
   ]);

@@ -55,6 +55,7 @@ function commentsOn(name: AppValue | undefined, plan: Plan): Readonly<Record<str
       kill_timeout: 'ms; it serves nobody, but may be in the middle of a migration',
     };
   }
+  if (name === APPS.metrics) return { ...COMMENTS, env: 'on 127.0.0.1 alone, at /metrics' };
   if (plan.embedded?.some((service) => service.name === name)) {
     return {
       ...COMMENTS,

@@ -23,6 +23,7 @@ const LABELS: Readonly<Record<string, string>> = {
   drainSeconds: 'drain time',
   hangSeconds: 'hang limit',
   compression: 'compression',
+  metrics: 'metrics',
   'machine.cores': 'physical cores',
   'machine.memory': 'free memory',
   'machine.container': 'container',

@@ -11,6 +11,8 @@ export const APPS = {
   preload: 'open-webui-preload',
   /** Rotates their logs every few minutes; only in the file of `webui-tune up`. */
   logrotate: 'open-webui-logrotate',
+  /** Serves metrics for Prometheus; only where it is asked for. */
+  metrics: 'open-webui-metrics',
 } as const;
 
 /** Environment of the two apps. Every value is a string. */
@@ -36,12 +38,16 @@ export const ENV = {
    * safe to empty while nothing runs. Absent: the app answers them itself.
    */
   staticCache: 'WEBUI_TUNE_STATIC_CACHE',
+  /** Preload: `true`: workers spare round trips and work around the app (shortcuts.py). Absent: they do not. */
+  shortcuts: 'WEBUI_TUNE_SHORTCUTS',
   /** Worker: seconds that a draining worker may take to finish the answers that it is generating. */
   drainSeconds: 'WEBUI_TUNE_DRAIN_SECONDS',
   /** Worker: MiB of private memory at which a worker is replaced. Absent: no limit. */
   memoryLimit: 'WEBUI_TUNE_MEMORY_LIMIT_MIB',
   /** Worker: seconds that its event loop may stand still before it is replaced; 0: it is not watched. */
   hangSeconds: 'WEBUI_TUNE_HANG_SECONDS',
+  /** Metrics: TCP port on 127.0.0.1. */
+  metricsPort: 'WEBUI_TUNE_METRICS_PORT',
 } as const;
 
 /** What `--preload` takes. `lean` is `app` without torch, for remote embeddings. */
@@ -60,9 +66,29 @@ export const EXIT_CANNOT_BOOT = 78;
  */
 export const READY_SECONDS = 300;
 
+/**
+ * What a worker answers ahead of the app (preload/webui_preload/echo.py): to a request whose header is `SECONDS.HMAC`, the
+ * time and the hexadecimal HMAC-SHA256 of `echo SECONDS` with WEBUI_SECRET_KEY, it says how that request arrived; with
+ * `?silence=N`, after N seconds.
+ */
+export const ECHO = { path: '/api/webui-tune/echo', header: 'x-webui-tune-echo' } as const;
+
+/**
+ * File in DATA_DIR with a digest of the WEBUI_SECRET_KEY that the last start had (preload/webui_preload/key_digest.py):
+ * JSON, `salt` and `scrypt` in hexadecimal, 64 bytes with N 16384, r 8, p 1.
+ */
+export const KEY_DIGEST = '.webui-tune.key';
+
+/** Name that a Python worker gives its process (preload/webui_preload/worker.py, _name_process). */
+export const WORKER_PROCESS = 'webui-worker';
+
+/** Port of the metrics unless another is asked for: that of OpenTelemetry's exporter for Prometheus. */
+export const METRICS_PORT = 9464;
+
 /** Files of the runtime folder, as built into dist/runtime/. */
 export const RUNTIME_FILES = {
   worker: 'worker.cjs',
   preload: 'preload/preload.py',
   logrotate: 'logrotate.cjs',
+  metrics: 'metrics.cjs',
 } as const;

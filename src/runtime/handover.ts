@@ -3,7 +3,7 @@
  * PM2 keeps beside it during a reload.
  *
  * Each listens on a socket of its own in the installation's private folder. The new one asks the former one there;
- * that sends its worker, which connects to the new one with all its channels.
+ * that sends its worker, which connects to the new one with all its channels. Whoever watches asks there too.
  */
 
 import { readdirSync, unlinkSync } from 'node:fs';
@@ -11,6 +11,7 @@ import { connect, createServer, type Socket } from 'node:net';
 import { dirname, join } from 'node:path';
 import { Decoder, encode, type Frame, text } from './frames.ts';
 import type { Channels } from './links.ts';
+import { socketName } from './report.ts';
 import type { Generation } from './state.ts';
 
 /** Milliseconds that the whole of it may take; a worker whose event loop turns needs a few. */
@@ -29,6 +30,8 @@ interface HandoverEvents {
   /** Another supervisor asks for our worker, to be sent to the socket; false: there is none that could go. */
   onAsked(reason: string, path: string): boolean;
   onFailed(reason: string): void;
+  /** Somebody watches: what is to be answered. */
+  onWatched(): object;
 }
 
 export class Handover {
@@ -42,8 +45,8 @@ export class Handover {
 
   constructor(controlSocket: string, instance: string, events: HandoverEvents, pid = process.pid) {
     this.#folder = dirname(controlSocket);
-    this.#prefix = `i${instance}-`;
-    this.#path = join(this.#folder, `${this.#prefix}${pid}`);
+    this.#prefix = socketName(instance, pid).slice(0, -String(pid).length);
+    this.#path = join(this.#folder, socketName(instance, pid));
     this.#events = events;
   }
 
@@ -134,6 +137,8 @@ export class Handover {
     if (frame.role === 'adopt') {
       socket.resume();
       if (!this.#events.onAsked(text(frame, 'reason'), text(frame, 'path'))) socket.destroy();
+    } else if (frame.role === 'watch') {
+      socket.end(encode({ ...this.#events.onWatched() }));
     } else if (frame.role === 'channel' && this.#arriving) {
       this.#arriving.set(text(frame, 'stream'), { socket, about: frame });
       this.#arrived?.();

@@ -21,7 +21,8 @@ export function onTick(state: State, seconds: number): [State, Action[]] {
   const worker = serving(state);
   if (!worker || state.stopping) return [state, []];
   const silent = worker.silent + seconds;
-  const next = update(state, worker.token, 'serving', (w) => ({ ...w, silent }));
+  const served = worker.served + seconds;
+  const next = update(state, worker.token, 'serving', (w) => ({ ...w, silent, served }));
   if (hangs(worker, state) || !hangs({ ...worker, silent }, state)) return [next, []];
   const message = `the worker hangs: its event loop has not turned for ${Math.round(silent)} s; where, it says below`;
   return [

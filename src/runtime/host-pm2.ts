@@ -9,7 +9,7 @@ export function pm2Host(): Host {
     // `pm2 list` then shows the Python worker's CPU and memory (RSS, shared pages included).
     showPid: (pid) => configure({ pid }),
     // `pm2 describe` and `pm2 monit` show these.
-    show: ({ pid, privateMemory, sharedMemory, level, generation, identity }) =>
+    show: ({ pid, privateMemory, sharedMemory, level, generation, stats, identity, lostLog }) =>
       process.send?.({
         type: 'axm:monitor',
         data: {
@@ -18,9 +18,18 @@ export function pm2Host(): Host {
           'Shared memory': { value: sharedMemory.toFixed(0), unit: 'MiB' },
           'Preload level': { value: level },
           Generation: { value: generation },
+          ...(stats && {
+            Requests: { value: String(stats.requests) },
+            WebSockets: { value: String(stats.sockets) },
+            'Answers being generated': { value: String(stats.generating) },
+          }),
+          // PM2 keeps what was shown once: the return is to be said too.
+          Log: { value: lostLog ?? 'written' },
           ...(identity && { Identity: { value: identity } }),
         },
       }),
+    // As for `pm2 reloadLogs`: the handler is PM2's own (lib/ProcessContainer.js), in this process.
+    reopenLogs: () => process.emit('message', { type: 'log:reload' }, undefined),
     alive: () => {},
     stopping(kept) {
       if (kept === undefined) return;

@@ -28,6 +28,8 @@ export function systemdHost(env: NodeJS.ProcessEnv): Host {
         `STATUS=worker ${pid}: ${privateMemory.toFixed(0)} MiB private, ${sharedMemory.toFixed(0)} MiB shared, ` +
           `preload ${level}, generation ${generation}`,
       ),
+    // Its journal takes them, from a pipe.
+    reopenLogs: () => {},
     alive() {
       if (!(watchdogMs > 0) || performance.now() - lastSign < watchdogMs) return;
       lastSign = performance.now();

@@ -2,6 +2,7 @@
 
 import { pm2Host } from './host-pm2.ts';
 import { systemdHost } from './host-systemd.ts';
+import type { WorkerStats } from './report.ts';
 
 /** Figures on the worker that serves, for people. */
 export interface Shown {
@@ -11,8 +12,11 @@ export interface Shown {
   sharedMemory: number;
   level: string;
   generation: string;
+  stats: WorkerStats | undefined;
   /** What tells one process from all others with its pid; empty where it did not say. */
   identity: string;
+  /** Why its log is not written, and what is lost of it; undefined where it is written. */
+  lostLog: string | undefined;
 }
 
 export interface Host {
@@ -21,6 +25,8 @@ export interface Host {
   /** Which process is the worker. */
   showPid(pid: number | undefined): void;
   show(figures: Shown): void;
+  /** Open the log files anew: a stream that could not write, for want of space, is given up by Node. */
+  reopenLogs(): void;
   /** The event loop turns: called every second. */
   alive(): void;
   /** We are about to leave. `kept` is why the former worker stays, in the hands of the next supervisor. */

@@ -3,6 +3,7 @@
 import { connect, type Socket } from 'node:net';
 import { StringDecoder } from 'node:string_decoder';
 import { Decoder, encode, type Frame, text } from './frames.ts';
+import type { WorkerStats } from './report.ts';
 import type { Ending } from './state.ts';
 
 /** Milliseconds between two attempts to reach the preload process. A failed attempt costs next to nothing. */
@@ -167,6 +168,8 @@ export class WorkerLink {
   identity = '';
   /** MiB of private memory when it had just become ready. */
   firstMemory: number | undefined;
+  /** What it last said that it does. */
+  stats: (WorkerStats & { heardAt: number }) | undefined;
   readonly #channels: Channels;
   readonly #events: WorkerEvents;
   #openOutputs = 2;
@@ -200,11 +203,25 @@ export class WorkerLink {
         this.identity = String(frame.identity ?? '');
         return this.#events.onReady();
       case 'beat':
+        this.#note(frame);
         return this.#events.onBeat();
+      case 'draining':
+        return this.#note(frame);
       case 'moved':
         this.close();
         return this.#events.onMoved();
     }
+  }
+
+  #note({ requests, active, sockets, generating }: Frame): void {
+    const count = (value: unknown) => (typeof value === 'number' ? value : 0);
+    this.stats = {
+      heardAt: Date.now(),
+      requests: count(requests),
+      active: count(active),
+      sockets: count(sockets),
+      generating: count(generating),
+    };
   }
 
   send(frame: Frame): void {

@@ -7,6 +7,33 @@ export interface Generation {
   version: string;
 }
 
+/** Why the place of a worker had to be filled anew. Names of what people and metrics are shown: none ever changes. */
+export const CAUSES = [
+  /** It ended by itself. */
+  'crash',
+  /** Its event loop stood still. */
+  'hang',
+  /** Its private memory reached the limit. */
+  'memory',
+  /** The preload process was started anew: its settings are others. */
+  'generation',
+  /** Open WebUI is another version. */
+  'version',
+  /** The process manager replaced it: `pm2 reload`, `systemctl reload`. */
+  'reload',
+  /** The process manager had stopped it, and started it again. */
+  'restart',
+  /** Its supervisor ended without a word. */
+  'supervisor',
+] as const;
+export type Cause = (typeof CAUSES)[number];
+
+export interface Because {
+  cause: Cause;
+  /** In words. */
+  detail: string;
+}
+
 export interface Worker {
   token: string;
   generation: Generation;
@@ -17,10 +44,14 @@ export interface Worker {
   phase: 'requested' | 'booting' | 'serving' | 'draining' | 'leaving';
   /** The worker whose place it took or will take. */
   replaces?: string;
+  /** Why that one has to go, or went. */
+  because?: Because;
   /** Why it is to be replaced though its generation is the current one. */
-  unfit?: string;
+  unfit?: Because;
   /** Seconds since its event loop was last heard of; counted while it serves. */
   silent: number;
+  /** Seconds that it has served. */
+  served: number;
 }
 
 export interface State {
@@ -42,6 +73,10 @@ export interface State {
   adopting: { orExit: boolean } | undefined;
   /** Its worker was handed over to the next supervisor of this instance: this one asks for no other. */
   retired: boolean;
+  /** Why no worker serves; undefined while one does, and before the first. */
+  vacancy: Because | undefined;
+  /** How a worker ended that did not even start, where that ends this supervisor. */
+  failed: string | undefined;
 }
 
 /** How a process ended; both undefined where nobody could say. */
@@ -56,7 +91,7 @@ export type Event =
   | { type: 'forked'; token: string }
   | { type: 'ready'; token: string }
   | { type: 'exited'; token: string; ending: Ending }
-  | { type: 'unfit'; token: string; reason: string }
+  | { type: 'unfit'; token: string; because: Because }
   | { type: 'retry' }
   /** The event loop of a worker turns. */
   | { type: 'beat'; token: string }
@@ -85,17 +120,20 @@ export type Action =
   | { type: 'kill'; token: string }
   /** Ask the former supervisor of this instance for its worker: an `adopted` or `alone` follows. */
   | { type: 'adopt'; reason: string }
+  /** Note that nobody serves from now on, and why. */
+  | { type: 'vacant'; because: Because }
   /** Tell PM2 that this instance serves. */
   | { type: 'announce' }
-  /** Tell the preload process that the worker serves. */
-  | { type: 'tellReady'; token: string }
+  /** Tell the preload process that the worker serves; `because`: why in another's place, where this supervisor knows. */
+  | { type: 'tellReady'; token: string; because?: Because }
   /** Tell the preload process that the worker whose place this one took is gone. */
   | { type: 'tellReplaced'; token: string }
   /** Send `retry` after so many seconds. */
   | { type: 'rest'; seconds: number }
   | { type: 'log'; message: string }
   | { type: 'complain'; message: string }
-  | { type: 'exit'; code: number };
+  /** `because`: why no worker serves then. `failed`: how one did not even start. */
+  | { type: 'exit'; code: number; because?: Because; failed?: string };
 
 export const initialState: State = {
   link: undefined,
@@ -108,6 +146,8 @@ export const initialState: State = {
   hangSeconds: 30,
   adopting: undefined,
   retired: false,
+  vacancy: undefined,
+  failed: undefined,
 };
 
 export function serving(state: State): Worker | undefined {

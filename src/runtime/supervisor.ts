@@ -2,8 +2,9 @@
  * The decisions of a cluster worker, as a pure function: one PM2 instance keeps one Python worker serving.
  *
  * A worker that is to be replaced (new generation, memory limit) leaves only after its successor serves, except
- * where the successor is another version of Open WebUI: two versions never serve one database. A worker that
- * ends by itself ends its supervisor too, so that restarts, their count and their back-off are PM2's. A supervisor
+ * where the successor is another version of Open WebUI: two versions never serve one database. For a worker that
+ * ends by itself another is forked at once; one that ends soon after it began to serve, or does not start, ends its
+ * supervisor too, so that the back-off is PM2's. A supervisor
  * that can have no worker of its own (a reload without a preload process, or into a broken configuration) takes over
  * that of the former one instead, so that PM2 finds it ready and the worker goes on.
  */
@@ -11,6 +12,7 @@
 import { goodbye, onBeat, onTick } from './health.ts';
 import {
   type Action,
+  type Because,
   coming,
   type Ending,
   type Event,
@@ -25,6 +27,15 @@ import {
 
 /** Seconds between two attempts to replace a worker, where the first successor did not start. */
 const RETRY_SECONDS = 15;
+
+/**
+ * Seconds that a worker has to have served for another to be forked at once. A new supervisor takes 0.2 s more, and PM2
+ * makes it wait longer with each kill.
+ */
+const LEAST_SERVED = 2;
+
+/** What is said where a process manager stops an instance: whether it will start it again is not known to us. */
+const STOPPED: Because = { cause: 'restart', detail: 'stopped by the process manager' };
 
 /** Seconds before a request that the preload process dropped is made again. */
 const REQUEST_RETRY_SECONDS = 1;
@@ -54,7 +65,7 @@ function react(state: State, event: Event): [State, Action[]] {
     case 'exited':
       return onExited(state, event.token, event.ending);
     case 'unfit':
-      return [update(state, event.token, 'serving', (w) => ({ ...w, unfit: w.unfit ?? event.reason })), []];
+      return [update(state, event.token, 'serving', (w) => ({ ...w, unfit: w.unfit ?? event.because })), []];
     case 'retry':
       return [{ ...state, resting: false }, []];
     case 'beat':
@@ -82,11 +93,12 @@ function onReady(state: State, token: string): [State, Action[]] {
     if (w.token === token) return { ...w, phase: 'serving' };
     return w === former ? { ...w, phase: 'draining' } : w;
   });
-  const actions: Action[] = [{ type: 'tellReady', token }];
+  const because = worker.because ?? state.vacancy;
+  const actions: Action[] = [{ type: 'tellReady', token, ...(because && { because }) }];
   if (former) actions.push(goodbye(state, former));
   else if (worker.replaces) actions.push({ type: 'tellReplaced', token });
   if (!state.announced) actions.push({ type: 'announce' });
-  return [{ ...state, workers, announced: true }, actions];
+  return [{ ...state, workers, announced: true, vacancy: undefined, failed: undefined }, actions];
 }
 
 function onExited(state: State, token: string, ending: Ending): [State, Action[]] {
@@ -105,26 +117,43 @@ function onExited(state: State, token: string, ending: Ending): [State, Action[]
       // The preload process dropped the request, most likely because it ended: 'unlinked' follows then.
       return [{ ...rest, resting: true }, [{ type: 'rest', seconds: REQUEST_RETRY_SECONDS }]];
     case 'serving':
-      return onServingLost(rest, ending);
+      return onServingLost(rest, worker, ending);
     case 'booting':
       return onBootFailed(rest, ending);
   }
 }
 
-function onServingLost(state: State, ending: Ending): [State, Action[]] {
+function onServingLost(state: State, worker: Worker, ending: Ending): [State, Action[]] {
   if (state.stopping) return [state, []];
   const message = `the worker ended by itself: ${inWords(ending)}`;
-  // A successor on its way is quicker than a new supervisor.
-  if (coming(state)) return [state, [{ type: 'complain', message }]];
-  return end(state, 1, { type: 'complain', message: `${message}; PM2 starts another` });
+  const because: Because = { cause: 'crash', detail: inWords(ending) };
+  const vacant = { ...state, vacancy: because };
+  const next = coming(state);
+  if (!next && !(state.link && worker.served >= LEAST_SERVED)) {
+    return end(vacant, 1, { type: 'complain', message: `${message}; PM2 starts another` });
+  }
+  const actions: Action[] = [
+    { type: 'complain', message: next ? message : `${message}; another is forked` },
+    { type: 'vacant', because },
+  ];
+  // A pause before the next attempt was meant for a worker that served meanwhile.
+  if (!next) return [{ ...vacant, resting: false }, actions];
+  // It is quicker than one that would be asked for now.
+  const workers = state.workers.map((w) => (w === next ? { ...w, because } : w));
+  return [{ ...vacant, workers }, actions];
 }
 
 function onBootFailed(state: State, ending: Ending): [State, Action[]] {
   if (state.stopping) return [state, []];
   const message = `a worker did not start: ${inWords(ending)}; its own output, above, has the reason`;
   if (!serving(state)) {
-    if (state.announced || state.retired) return end(state, 1, { type: 'complain', message });
-    const [asked, actions] = adopt(state, 'a new worker does not start', true);
+    if (state.announced || state.retired)
+      return end({ ...state, failed: inWords(ending) }, 1, { type: 'complain', message });
+    const [asked, actions] = adopt(
+      { ...state, failed: inWords(ending) },
+      'a new worker does not start',
+      true,
+    );
     return [asked, [{ type: 'complain', message }, ...actions]];
   }
   const kept = `${message}. The present one goes on serving; the next attempt is in ${RETRY_SECONDS} s`;
@@ -152,24 +181,36 @@ function onAdopted(state: State, { token, generation, reason }: Adopted): [State
     generation,
     phase: 'serving',
     silent: 0,
-    unfit: `it was kept because ${reason}`,
+    served: 0,
+    unfit: { cause: 'reload', detail: `it was kept because ${reason}` },
   };
-  const taken = { ...state, adopting: undefined };
+  const taken = { ...state, adopting: undefined, failed: undefined };
   if (serving(state) || state.stopping) {
     // Its own worker was quicker, or nobody wants one any more.
     const workers: Worker[] = [...state.workers, { ...worker, phase: 'draining' }];
     return [{ ...taken, workers }, [{ type: 'drain', token }]];
   }
-  const next = coming(state);
-  const workers = state.workers.map((w) => (w === next ? { ...w, replaces: token } : w));
+  const [others, actions] = makeWayFor(worker, state);
   return [
-    { ...taken, workers: [...workers, worker], announced: true, resting: true },
+    { ...taken, workers: [...others, worker], announced: true, resting: true },
     [
       { type: 'complain', message: `${reason}: the former worker is kept, and goes on serving` },
+      ...actions,
       { type: 'announce' },
       { type: 'rest', seconds: RETRY_SECONDS },
     ],
   ];
+}
+
+/** The worker that is on its way will replace the adopted one, unless it is of another version: then it is given up. */
+function makeWayFor(adopted: Worker, state: State): [Worker[], Action[]] {
+  const next = coming(state);
+  if (!next) return [[...state.workers], []];
+  const others = state.workers.filter((w) => w !== next);
+  if (next.generation.version === adopted.generation.version)
+    return [[...others, { ...next, replaces: adopted.token }], []];
+  const [left, actions] = dismiss([next], state);
+  return [[...others, ...left], actions];
 }
 
 function onAlone(state: State): [State, Action[]] {
@@ -181,21 +222,22 @@ function onHandedOver(state: State, token: string): [State, Action[]] {
   const left = { ...state, workers: state.workers.filter((w) => w.token !== token) };
   // Its successor was quicker than this news: it serves until PM2 says otherwise.
   if (serving(left)) return [left, []];
-  const [workers, actions] = dismiss(left);
+  const [workers, actions] = dismiss(left.workers, left);
   return [{ ...left, workers, retired: true }, actions];
 }
 
 function onStop(state: State): [State, Action[]] {
   if (state.stopping) return [state, []];
-  const [workers, actions] = dismiss(state);
-  return [{ ...state, workers, stopping: true }, actions];
+  const [workers, actions] = dismiss(state.workers, state);
+  const vacancy = serving(state) ? STOPPED : state.vacancy;
+  return [{ ...state, workers, stopping: true, vacancy }, actions];
 }
 
-/** All workers are to leave: those that are left, and what they are told. */
-function dismiss(state: State): [Worker[], Action[]] {
+/** These workers are to leave: those that are left, and what they are told. */
+function dismiss(those: readonly Worker[], state: State): [Worker[], Action[]] {
   const actions: Action[] = [];
   const workers: Worker[] = [];
-  for (const worker of state.workers) {
+  for (const worker of those) {
     switch (worker.phase) {
       case 'requested':
         actions.push({ type: 'cancel', token: worker.token });
@@ -223,22 +265,23 @@ function settle(state: State): [State, Action[]] {
   if (state.adopting?.orExit) return [state, []];
   const worker = serving(state);
   if (!worker) return settleWithout(state, state.link);
-  const reason = reasonToReplace(worker, state.link, state);
-  if (!reason) return [state, []];
-  if (worker.generation.version !== state.link.version) {
+  const because = reasonToReplace(worker, state.link, state);
+  if (!because) return [state, []];
+  if (because.cause === 'version') {
+    const draining = update(state, worker.token, 'serving', (w) => ({ ...w, phase: 'draining' }));
     return [
-      update(state, worker.token, 'serving', (w) => ({ ...w, phase: 'draining' })),
+      { ...draining, vacancy: because },
       [
         {
           type: 'log',
-          message: `${reason}: the worker stops first, as no two versions may serve one database`,
+          message: `${because.detail}: the worker stops first, as no two versions may serve one database`,
         },
         goodbye(state, worker),
       ],
     ];
   }
-  const [asked, actions] = ask(state, state.link, worker.token);
-  return [asked, [{ type: 'log', message: `replacing the worker: ${reason}` }, ...actions]];
+  const [asked, actions] = ask(state, state.link, { token: worker.token, because });
+  return [asked, [{ type: 'log', message: `replacing the worker: ${because.detail}` }, ...actions]];
 }
 
 function settleWithout(state: State, link: Generation): [State, Action[]] {
@@ -247,31 +290,42 @@ function settleWithout(state: State, link: Generation): [State, Action[]] {
   return overlaps ? [state, []] : ask(state, link, undefined);
 }
 
-function ask(state: State, generation: Generation, replaces: string | undefined): [State, Action[]] {
+function ask(
+  state: State,
+  generation: Generation,
+  former: { token: string; because: Because } | undefined,
+): [State, Action[]] {
   const token = String(state.asked);
   const worker: Worker = {
     token,
     generation,
     phase: 'requested',
     silent: 0,
-    ...(replaces ? { replaces } : {}),
+    served: 0,
+    ...(former ? { replaces: former.token, because: former.because } : {}),
   };
   return [
     { ...state, asked: state.asked + 1, workers: [...state.workers, worker] },
-    [{ type: 'fork', token, replaces: replaces !== undefined }],
+    [{ type: 'fork', token, replaces: former !== undefined }],
   ];
 }
 
 function end(state: State, code: number, ...before: Action[]): [State, Action[]] {
-  return [{ ...state, ended: true }, [...before, { type: 'exit', code }]];
+  const { vacancy: because, failed } = state;
+  const exit: Action = { type: 'exit', code, ...(because && { because }), ...(failed && { failed }) };
+  return [{ ...state, ended: true }, [...before, exit]];
 }
 
-function reasonToReplace(worker: Worker, link: Generation, state: State): string | undefined {
+function reasonToReplace(worker: Worker, link: Generation, state: State): Because | undefined {
   if (worker.generation.version !== link.version) {
-    return `Open WebUI is ${link.version} now, the worker is ${worker.generation.version}`;
+    const detail = `Open WebUI is ${link.version} now, the worker is ${worker.generation.version}`;
+    return { cause: 'version', detail };
   }
-  if (worker.generation.name !== link.name) return `the preload process is new (generation ${link.name})`;
-  return hangs(worker, state) ? 'it hangs' : worker.unfit;
+  if (worker.generation.name !== link.name) {
+    return { cause: 'generation', detail: `the preload process is new (generation ${link.name})` };
+  }
+  if (!hangs(worker, state)) return worker.unfit;
+  return { cause: 'hang', detail: `it hangs: its event loop has not turned for ${state.hangSeconds} s` };
 }
 
 function inWords({ code, signal }: Ending): string {

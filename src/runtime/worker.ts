@@ -5,16 +5,19 @@
  * Node's own modules alone.
  */
 
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { APPS, ENV, READY_SECONDS } from './contract.ts';
 import { Handover } from './handover.ts';
+import { History } from './history.ts';
 import { findHost } from './host.ts';
 import { PreloadLink, type WorkerEvents, WorkerLink } from './links.ts';
-import { complain, exitOnceWritten, instance, say, write } from './log.ts';
+import { complain, exitOnceWritten, instance, loss, retryLog, say, write } from './log.ts';
 import { readMemory } from './memory.ts';
+import type { SupervisorReport } from './report.ts';
 import {
   type Action,
+  type Because,
   type Event,
   hangs,
   initialState,
@@ -52,6 +55,12 @@ let limitDoubted = false;
 /** What the preload process shares with its workers, in its own words. */
 let level = '';
 const workers = new Map<string, WorkerLink>();
+const runFolder = dirname(required(ENV.controlSocket));
+let historyDoubted = false;
+const history = new History(runFolder, instance, (reason) => {
+  if (!historyDoubted) complain(`why workers are replaced cannot be kept for webui-tune top: ${reason}`);
+  historyDoubted = true;
+});
 
 const preload = new PreloadLink(required(ENV.controlSocket), instance, {
   isServing: () => serving() !== undefined,
@@ -83,7 +92,27 @@ const handover = new Handover(required(ENV.controlSocket), instance, {
     return true;
   },
   onFailed: (reason) => complain(`a later reload could not take our worker over: ${reason}`),
+  onWatched: report,
 });
+
+function report(): SupervisorReport {
+  return {
+    pid: process.pid,
+    level,
+    ...(Number.isFinite(memoryLimit) && { memoryLimit }),
+    workers: state.workers.map((worker) => {
+      const link = workers.get(worker.token);
+      return {
+        ...(link?.pid !== undefined && { pid: link.pid }),
+        phase: worker.phase,
+        hangs: hangs(worker, state),
+        generation: worker.generation.name,
+        version: worker.generation.version,
+        ...link?.stats,
+      };
+    }),
+  };
+}
 
 function dispatch(event: Event): void {
   const [next, actions] = step(state, event);
@@ -109,9 +138,12 @@ function perform(action: Action): void {
     case 'adopt':
       adopt(action.reason);
       return;
+    case 'vacant':
+      return history.leaves(action);
     case 'announce':
       return host.ready();
     case 'tellReady':
+      history.serves(workers.get(action.token)?.pid ?? 0, action.because);
       return preload.send({ type: 'ready', worker: preload.name(action.token) });
     case 'tellReplaced':
       return preload.send({ type: 'replaced', worker: preload.name(action.token) });
@@ -123,6 +155,7 @@ function perform(action: Action): void {
     case 'complain':
       return complain(action.message);
     case 'exit':
+      history.leaves(action);
       return exitOnceWritten(action.code);
   }
 }
@@ -151,6 +184,7 @@ function eventsOf(token: string): WorkerEvents {
       dispatch({ type: 'handedOver', token });
     },
     onExited: (ending) => {
+      history.ended(workers.get(token)?.stats?.requests ?? 0);
       workers.delete(token);
       dispatch({ type: 'exited', token, ending });
     },
@@ -160,7 +194,7 @@ function eventsOf(token: string): WorkerEvents {
 /** Why the preload process could not start, in its own words (main.py, TROUBLE). */
 function trouble(): string | undefined {
   try {
-    const words = readFileSync(join(dirname(required(ENV.controlSocket)), 'trouble'), 'utf8');
+    const words = readFileSync(join(runFolder, 'trouble'), 'utf8');
     return `${APPS.preload} cannot start: ${words}`;
   } catch {
     return undefined;
@@ -176,6 +210,7 @@ async function adopt(reason: string): Promise<void> {
   // It may have grown already: at its limit it is replaced all the same.
   link.firstMemory = 0;
   workers.set(token, link);
+  history.adopted(adopted.pid);
   host.showPid(link.pid);
   dispatch({ type: 'adopted', token, generation: adopted.generation, reason });
   publish();
@@ -213,7 +248,9 @@ function publish(): void {
     sharedMemory: memory.shared,
     level,
     generation: current.worker.generation.name,
+    stats: current.link.stats,
     identity: current.link.identity,
+    lostLog: loss.inWords(),
   });
   enforceMemoryLimit(current.worker, current.link, memory.private);
 }
@@ -233,11 +270,14 @@ function enforceMemoryLimit({ token }: Worker, link: WorkerLink, privateMemory: 
     limitDoubted = true;
     return;
   }
-  const reason = `its private memory is ${privateMemory.toFixed(0)} MiB, its limit ${memoryLimit} MiB`;
-  dispatch({ type: 'unfit', token, reason });
+  const detail = `its private memory is ${privateMemory.toFixed(0)} MiB, its limit ${memoryLimit} MiB`;
+  dispatch({ type: 'unfit', token, because: { cause: 'memory', detail } });
 }
 
-setInterval(publish, MEMORY_INTERVAL * 1000).unref();
+setInterval(() => {
+  publish();
+  retryLog(host.reopenLogs);
+}, MEMORY_INTERVAL * 1000).unref();
 
 let ticked = performance.now();
 setInterval(() => {
@@ -266,9 +306,12 @@ function stop(): void {
 
 function reload(): void {
   const current = serving();
-  if (current) dispatch({ type: 'unfit', token: current.worker.token, reason: 'a reload was asked for' });
+  const because: Because = { cause: 'reload', detail: 'a reload was asked for' };
+  if (current) dispatch({ type: 'unfit', token: current.worker.token, because });
 }
 
+// The folder is made by the preload process; where it is there, whoever watches sees this instance wait.
+if (existsSync(runFolder)) handover.listen();
 preload.connect();
 
 function required(name: string): string {

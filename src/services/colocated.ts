@@ -15,6 +15,7 @@ export const CPU_SHARES: Readonly<Record<Colocated['name'], number>> = {
   Redis: 0.02,
   Chroma: 0.04,
   Ollama: 0.25,
+  metrics: 0,
 };
 
 /** Only what is certainly on this machine counts: a loopback address, or a UNIX socket. */

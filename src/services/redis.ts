@@ -1,14 +1,9 @@
-import { connect } from 'node:net';
 import { EXIT, TuneError } from '../errors.ts';
 import type { RedisFacts, SentinelFacts, Settings } from '../types.ts';
+import { type BrokerKind, brokerOf, parseInfo } from './broker-kind.ts';
+import { searchRedis } from './search.ts';
 import { findMaster, readSentinelSettings, type SentinelSettings } from './sentinel.ts';
 import { ANSWER_TIMEOUT, reasonOf, within } from './timeout.ts';
-
-/** Where Redis listens if nobody says otherwise. */
-const USUAL = { host: '127.0.0.1', port: 6379 };
-
-/** Milliseconds for a Redis that nobody asked for: it is on this machine or it is not there. */
-const SEARCH_TIMEOUT = 200;
 
 const SCHEMES = ['redis:', 'rediss:', 'unix:'];
 
@@ -20,7 +15,10 @@ export async function askRedis(settings: Settings): Promise<RedisFacts> {
   const url = settings.get('REDIS_URL')?.value;
   const websockets = settings.get('WEBSOCKET_REDIS_URL')?.value;
   if (websockets) parseRedisUrl('WEBSOCKET_REDIS_URL', websockets);
-  if (!url) return searchRedis();
+  if (!url) {
+    const found = await searchRedis();
+    return { kind: 'none', ...(found !== undefined && { found }) };
+  }
   const broker = await findBroker('REDIS_URL', url, settings);
   if ('reason' in broker) {
     return { kind: 'redis', where: broker.where, answer: { up: false, reason: broker.reason } };
@@ -52,7 +50,7 @@ export async function findBroker(
 ): Promise<Broker | { where: string; reason: string }> {
   const target = parseRedisUrl(name, url);
   const sentinels = readSentinelSettings(settings, url);
-  const redis = await loadPackage();
+  const redis = await loadRedis();
   if (sentinels) return findMasterBroker(redis, sentinels);
   const where = target.protocol === 'unix:' ? target.pathname : target.host || 'localhost:6379';
   return { where, client: () => clientOf(redis, target, ANSWER_TIMEOUT) };
@@ -99,38 +97,20 @@ export function parseRedisUrl(name: string, text: string): URL {
   return url;
 }
 
-/** The one word that any Redis understands on a bare connection: its client takes longer to set up than to answer. */
-function searchRedis(): Promise<RedisFacts> {
-  return new Promise((resolve) => {
-    const done = (facts: RedisFacts) => {
-      socket.destroy();
-      resolve(facts);
-    };
-    const socket = connect({ ...USUAL, timeout: SEARCH_TIMEOUT }, () => socket.write('PING\r\n'));
-    socket.on('data', (answer) =>
-      done({
-        kind: 'none',
-        ...(answer.toString().startsWith('+PONG') && { found: `redis://${USUAL.host}:${USUAL.port}/0` }),
-      }),
-    );
-    for (const event of ['error', 'timeout', 'end']) socket.on(event, () => done({ kind: 'none' }));
-  });
-}
-
 type RedisPackage = typeof import('redis');
 export type RedisClient = ReturnType<RedisPackage['createClient']>;
 
 /** Outside of every `try`: a package that does not load is no Redis that does not answer. */
-async function loadPackage(): Promise<RedisPackage> {
-  // CommonJS: bundled, it has no named exports.
-  const { default: redis } = await import('redis');
-  return redis;
+export async function loadRedis(): Promise<RedisPackage> {
+  // CommonJS: bundled, it has no named exports, and under tsx it has nothing else.
+  const redis: RedisPackage & { default?: RedisPackage } = await import('redis');
+  return redis.default ?? redis;
 }
 
 interface Answer
   extends Pick<
     Extract<RedisFacts, { kind: 'redis' }>,
-    'maxClients' | 'clients' | 'usedMemory' | 'maxMemory'
+    'broker' | 'isCluster' | 'maxClients' | 'clients' | 'usedMemory' | 'maxMemory'
   > {
   version: string;
 }
@@ -174,13 +154,16 @@ export async function connected<C extends Client, T>(
 /** What the server that answers says about itself; an ACL may keep INFO from us. */
 async function inquire(client: { ping(): Promise<unknown>; info(): Promise<string> }): Promise<Answer> {
   await client.ping();
-  const info = await within(ANSWER_TIMEOUT, client.info()).catch(() => '');
+  const info = parseInfo(await within(ANSWER_TIMEOUT, client.info()).catch(() => ''));
   const number = (name: string, key: string) => {
-    const text = new RegExp(`^${name}:(\\d+)`, 'm').exec(info)?.[1];
-    return text === undefined ? {} : { [key]: Number(text) };
+    const text = info[name];
+    return text === undefined || !/^\d+/.test(text) ? {} : { [key]: Number.parseInt(text, 10) };
   };
+  const kind: Partial<BrokerKind> = brokerOf(info) ?? {};
   return {
-    version: /^redis_version:(\S+)/m.exec(info)?.[1] ?? '?',
+    version: kind.version ?? '?',
+    ...(kind.name && { broker: kind.name }),
+    ...(kind.isCluster && { isCluster: true }),
     ...number('maxclients', 'maxClients'),
     ...number('connected_clients', 'clients'),
     ...number('used_memory', 'usedMemory'),

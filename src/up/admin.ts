@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { EXIT, TuneError } from '../errors.ts';
 import { keepSecrets } from '../settings/secrets-file.ts';
+import type { Plan } from '../types.ts';
 import type { Setup } from './setup.ts';
 import type { Step } from './step.ts';
 
@@ -14,9 +15,7 @@ export function adminStep(setup: Setup): Step {
     name: 'administrator',
     check: async () => {
       if (!setup.hasOpenWebui) return undefined;
-      const { plan } = await setup.tuned();
-      const has = (name: string) => plan.settings.some(({ key }) => key === name);
-      if (has('WEBUI_ADMIN_EMAIL') && has('WEBUI_ADMIN_PASSWORD')) {
+      if (hasAdmin((await setup.tuned()).plan)) {
         return `as set: WEBUI_ADMIN_EMAIL and WEBUI_ADMIN_PASSWORD`;
       }
       return adminEmail === undefined ? 'whoever makes the first account' : undefined;
@@ -37,6 +36,13 @@ export function adminStep(setup: Setup): Step {
       return `${adminEmail}; the password is WEBUI_ADMIN_PASSWORD in ${secretsFile}`;
     },
   };
+}
+
+/** Whether the settings name the first account already. */
+export function hasAdmin({ settings }: Plan): boolean {
+  return ['WEBUI_ADMIN_EMAIL', 'WEBUI_ADMIN_PASSWORD'].every((name) =>
+    settings.some(({ key }) => key === name),
+  );
 }
 
 /** Throws TuneError for what Open WebUI would not take (open_webui/utils/misc.py, validate_email_format). */

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { EXIT, TuneError } from '../errors.ts';
+import { addressOf, isReady } from '../io/address.ts';
 import { processesWith } from '../machine/processes.ts';
 import { portInUse } from '../notices.ts';
 import type { Pm2, Pm2Process } from '../pm2/client.ts';
@@ -15,7 +16,6 @@ const SERVE_TIMEOUT = 900_000;
 const INTERVAL = 200;
 /** Rounds between two questions to PM2, each of which costs half a second of CPU. */
 const ROUNDS = 25;
-const READY_TIMEOUT = 2_000;
 
 /** The preload process and the workers, serving. */
 export function clusterStep(setup: Setup): Step {
@@ -34,7 +34,7 @@ export function clusterStep(setup: Setup): Step {
       const { planned } = setup.remembered;
       if (!planned) throw new Error('nothing was planned');
       const [{ plan }, pm2] = await Promise.all([setup.tuned(), setup.pm2()]);
-      await removeApps(pm2, await pm2.list(), [APPS.cluster, APPS.preload, APPS.logrotate]);
+      await removeApps(pm2, await pm2.list(), [APPS.cluster, APPS.preload, APPS.metrics, APPS.logrotate]);
       refuseTakenPort(plan);
       await startApps(setup, pm2, plan, planned.workers, progress);
       setup.remember({ started: planned.content });
@@ -82,7 +82,12 @@ async function startApps(
   workers: number,
   progress: (text: string) => void,
 ): Promise<void> {
-  const apps = [...(plan.runtime === 'uvicorn' ? [] : [APPS.preload]), APPS.cluster, APPS.logrotate];
+  const apps = [
+    ...(plan.runtime === 'uvicorn' ? [] : [APPS.preload]),
+    APPS.cluster,
+    ...(plan.metricsPort === undefined ? [] : [APPS.metrics]),
+    APPS.logrotate,
+  ];
   const abort = new AbortController();
   // PM2 itself waits for each instance to be ready, and does not tell when one cannot be.
   const command = pm2.runUntil(abort.signal, 'start', setup.ecosystemFile, '--only', apps.join(','));
@@ -124,21 +129,4 @@ export function failOnStopped(processes: readonly Pm2Process[]): void {
   throw new TuneError(`${given.name} cannot start:\n${logTail(given)}`, EXIT.service, [
     `pm2 logs ${given.name} shows more; mend it, and run webui-tune up again`,
   ]);
-}
-
-/** Where people and `/ready` find it. */
-export function addressOf({ host, port }: Pick<Plan, 'host' | 'port'>): string {
-  const everywhere: Readonly<Record<string, string>> = { '0.0.0.0': '127.0.0.1', '::': '[::1]' };
-  const name = everywhere[host] ?? (host.includes(':') && !host.startsWith('[') ? `[${host}]` : host);
-  return `http://${name}:${port}`;
-}
-
-export async function isReady(plan: Pick<Plan, 'host' | 'port'>): Promise<boolean> {
-  try {
-    const answer = await fetch(`${addressOf(plan)}/ready`, { signal: AbortSignal.timeout(READY_TIMEOUT) });
-    await answer.body?.cancel();
-    return answer.status === 200;
-  } catch {
-    return false;
-  }
 }

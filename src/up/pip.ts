@@ -1,40 +1,93 @@
-import { appendFileSync, mkdirSync, writeFileSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { appendFileSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { requirementsText } from '../embedded/packages.ts';
 import { EXIT, TuneError } from '../errors.ts';
 import { runProgram, tailOf } from '../io/run.ts';
 import type { Environment } from '../types.ts';
 
-/** What pip says when it does not reach its index; it ends with "No matching distribution" then. */
+/**
+ * What pip says when it does not reach its index; it ends with "No matching distribution" then, or, from 25.1 on, with
+ * "incomplete-download" when it has gone on often enough.
+ */
 const NETWORK =
-  /Temporary failure in name resolution|Name or service not known|NewConnectionError|ConnectionResetError|Connection (?:refused|broken|aborted)|Read timed out|ConnectTimeout|IncompleteRead|Network is unreachable|ProxyError|getaddrinfo/i;
+  /Temporary failure in name resolution|Name or service not known|NewConnectionError|ConnectionResetError|Connection (?:refused|broken|aborted)|Read timed out|ConnectTimeout|IncompleteRead|Network is unreachable|ProxyError|getaddrinfo|incomplete-download/i;
 const NO_ROOM = /No space left on device|Errno 28/i;
 const NO_PACKAGE = /No matching distribution found for (\S+)/;
 const WRONG_HASH = /DO NOT MATCH THE HASHES/;
 
+/** How often pip goes on where a download broke off. A variable, because a pip before 25.1 would refuse the option. */
+const RESUME = { PIP_RESUME_RETRIES: '5' };
+
 /**
  * Runs `python -m pip install`, telling what it downloads. Its whole output goes to `log`. What was downloaded stays in
- * pip's cache, so that the next attempt goes on from there. Throws TuneError.
+ * pip's cache, so that the next attempt goes on from there. Returns the milliseconds that it took. Throws TuneError.
  */
 export async function pipInstallPackages(
   python: string,
   args: readonly string[],
-  { env, log, progress }: { env: Environment; log: string; progress: (text: string) => void },
-): Promise<void> {
+  { env, log, progress, tellsProgress = false }: PipOptions,
+): Promise<number> {
+  const started = performance.now();
   mkdirSync(dirname(log), { recursive: true });
   writeFileSync(log, '', { mode: 0o600 });
+  const bar = tellsProgress ? 'raw' : 'off';
+  let at = '';
   const { code, output } = await runProgram(
     python,
-    ['-m', 'pip', 'install', '--no-input', '--disable-pip-version-check', '--progress-bar', 'off', ...args],
+    ['-m', 'pip', 'install', '--no-input', '--disable-pip-version-check', '--progress-bar', bar, ...args],
     {
-      env,
+      env: { ...RESUME, ...env },
       onLine: (line) => {
+        const share = shareOf(line);
+        if (share !== undefined) {
+          progress(`${at}, ${share} %`);
+          return;
+        }
         appendFileSync(log, `${line}\n`);
         const told = progressOf(line);
-        if (told !== undefined) progress(told);
+        if (told === undefined) return;
+        at = told;
+        progress(told);
       },
     },
   );
+  if (code === null) {
+    throw new TuneError('pip was ended before it was done', EXIT.service, [
+      'run webui-tune up again: what was downloaded is kept',
+      `its log: ${log}`,
+    ]);
+  }
   if (code !== 0) throw explainPip(output, log);
+  return performance.now() - started;
+}
+
+export interface PipOptions {
+  env: Environment;
+  /** Gets pip's whole output. */
+  log: string;
+  progress: (text: string) => void;
+  /** Whether it is a pip of 24.1 or newer, which says how far a download is. */
+  tellsProgress?: boolean;
+}
+
+/** For people: how much of a step's time was pip's own. */
+export function pipTook(ms: number): string {
+  return `pip took ${(ms / 1000).toFixed(1)} s`;
+}
+
+/**
+ * Unpacks PostgreSQL with pgvector and Valkey into `folder`, which is there complete or not at all; beside it, for pip, a
+ * list of both. Returns pip's milliseconds. Throws TuneError.
+ */
+export async function installServices(folder: string, python: string, options: PipOptions): Promise<number> {
+  const unfinished = `${folder}.unfinished`;
+  const list = join(dirname(folder), 'requirements.txt');
+  rmSync(unfinished, { recursive: true, force: true });
+  writeFileSync(list, requirementsText());
+  const only = ['--no-deps', '--only-binary', ':all:', '--require-hashes'];
+  const took = await pipInstallPackages(python, ['--target', unfinished, ...only, '-r', list], options);
+  renameSync(unfinished, folder);
+  return took;
 }
 
 /** What is worth telling of a line of pip's; undefined: nothing. */
@@ -48,6 +101,12 @@ export function progressOf(line: string): string | undefined {
   const installing = /^Installing collected packages: (.+)$/.exec(line);
   if (installing) return `installing ${(installing[1] ?? '').split(',').length} packages`;
   return undefined;
+}
+
+/** Percent of a download, of a line such as `Progress 1024 of 4096` (pip/_internal/cli/progress_bars.py). */
+export function shareOf(line: string): number | undefined {
+  const [, done, all] = /^Progress (\d+) of (\d+)$/.exec(line) ?? [];
+  return all === undefined || Number(all) === 0 ? undefined : Math.floor((100 * Number(done)) / Number(all));
 }
 
 /** What went wrong, and what to do. */
@@ -87,5 +146,6 @@ export function explainPip(output: string, log: string): TuneError {
       [`its log: ${log}`],
     );
   }
-  return new TuneError(`pip failed:\n${tailOf(output)}`, EXIT.service, [`its log: ${log}`]);
+  const telling = output.replaceAll(/^Progress \d+ of \d+\n/gm, '');
+  return new TuneError(`pip failed:\n${tailOf(telling)}`, EXIT.service, [`its log: ${log}`]);
 }

@@ -71,6 +71,7 @@ export function fingerprintOf(plan: Plan, options: object, envFile = ''): string
     embedded,
     cpu: machine.cpu,
     memory: [machine.memory.totalBytes, machine.memory.limit?.bytes],
+    measuredAt: plan.memory.measuredAt,
     services: [services.database.kind, services.redis.kind, services.chroma?.where],
     settings: settings
       .filter(({ source }) => source !== 'computed')

@@ -10,7 +10,7 @@ import { probe } from '../openwebui/probe.ts';
 import { isSupportedPython } from '../openwebui/versions.ts';
 import type { Environment } from '../types.ts';
 import { GIB } from '../units.ts';
-import { pipInstallPackages } from './pip.ts';
+import { pipInstallPackages, pipTook } from './pip.ts';
 import type { Setup } from './setup.ts';
 import type { Step } from './step.ts';
 
@@ -61,10 +61,10 @@ export function pythonStep(setup: Setup): Step {
         ? `go on installing ${OPEN_WEBUI} into ${own.folder}`
         : `make a Python environment in ${own.folder} and install ${OPEN_WEBUI} (3 GB, from PyPI)`,
     run: async (progress) => {
-      await makeEnvironment(setup, progress);
+      const took = await makeEnvironment(setup, progress);
       useEnvironment(setup, own.python);
       const { plan } = await setup.tuned();
-      return `${plan.openWebui.version}, Python ${plan.openWebui.python}: ${own.python}`;
+      return `${plan.openWebui.version}, Python ${plan.openWebui.python}: ${own.python}; ${pipTook(took)}`;
     },
   };
 }
@@ -99,7 +99,8 @@ async function findEnvironment(setup: Setup): Promise<string | undefined> {
   return undefined;
 }
 
-async function makeEnvironment(setup: Setup, progress: (text: string) => void): Promise<void> {
+/** Returns the milliseconds that were pip's own. */
+async function makeEnvironment(setup: Setup, progress: (text: string) => void): Promise<number> {
   const { env, folder } = setup;
   const own = ownEnvironment(folder);
   const base = await findBasePython(setup);
@@ -113,12 +114,14 @@ async function makeEnvironment(setup: Setup, progress: (text: string) => void): 
   }
   const pip = { env, progress, log: setup.log('pip') };
   // From 25.1 on, pip goes on where a download broke off.
-  await pipInstallPackages(own.python, ['--upgrade', 'pip>=25.1'], pip);
+  let took = await pipInstallPackages(own.python, ['--upgrade', 'pip>=25.1'], pip);
+  const newPip = { ...pip, tellsProgress: true };
   for (const args of torchArguments(setup.given.torchIndex, hasGpu(), process.platform)) {
-    await pipInstallPackages(own.python, ['--resume-retries', '5', ...args], pip);
+    took += await pipInstallPackages(own.python, args, newPip);
   }
-  await pipInstallPackages(own.python, ['--resume-retries', '5', OPEN_WEBUI], pip);
+  took += await pipInstallPackages(own.python, [OPEN_WEBUI], newPip);
   writeAtomically(join(own.folder, MARKER), `${JSON.stringify({ installed: OPEN_WEBUI })}\n`, 0o644);
+  return took;
 }
 
 /** The first step of pip’s, for the build of torch that this machine can use; the second one then leaves it alone. */

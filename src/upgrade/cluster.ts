@@ -1,10 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { EXIT, TuneError } from '../errors.ts';
+import { isReady } from '../io/address.ts';
 import { processesWith } from '../machine/processes.ts';
 import type { Pm2, Pm2Process } from '../pm2/client.ts';
 import { APPS } from '../runtime/contract.ts';
 import type { Plan } from '../types.ts';
-import { failOnStopped, isReady } from '../up/cluster.ts';
+import { failOnStopped } from '../up/cluster.ts';
 import { hasImported } from './preload-answer.ts';
 
 /** Milliseconds until a start is given up: a migration of a large database takes its time. */

@@ -3,7 +3,7 @@ import { EXIT, TuneError } from '../errors.ts';
 import { makePrivateFolder } from '../io/write.ts';
 import type { Pm2 } from '../pm2/client.ts';
 import type { Environment, Plan, Settings } from '../types.ts';
-import { type Backup, backUpDatabase } from './backup.ts';
+import { type Backup, type BackupPlace, backUpDatabase, checkBackup } from './backup.ts';
 import { startCluster, stopCluster } from './cluster.ts';
 import {
   applyPackages,
@@ -21,6 +21,8 @@ export interface Installation {
   settings: Settings;
   pm2: Pm2;
   env: Environment;
+  /** Folder of the embedded services. */
+  services: string;
 }
 
 export interface UpgradePlan extends Versions {
@@ -57,7 +59,16 @@ export async function upgrade(
   { from, to, installed, changes, packages }: UpgradePlan,
   tell: (text: string) => void,
 ): Promise<void> {
-  const { plan, pm2, settings, env } = installation;
+  const { plan, pm2, settings, env, services } = installation;
+  const place: BackupPlace = {
+    settings,
+    dataDir: plan.places.dataDir,
+    folder: packages.folder,
+    python: plan.places.python,
+    env,
+    services,
+  };
+  await checkBackup(place);
   makePrivateFolder(packages.folder);
   tell(`fetching ${changes.length} package(s), and those to go back to: ${packages.folder}`);
   await fetchPackages(packages, changes);
@@ -66,13 +77,7 @@ export async function upgrade(
   await stopCluster(pm2, plan);
   let backup: Backup | undefined;
   try {
-    backup = await backUpDatabase({
-      settings,
-      dataDir: plan.places.dataDir,
-      folder: packages.folder,
-      python: plan.places.python,
-      env,
-    });
+    backup = await backUpDatabase(place);
     tell(`backup of the database: ${backup.words}`);
     if (!installed) {
       tell(`installing ${to}`);

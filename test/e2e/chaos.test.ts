@@ -1,10 +1,20 @@
-/** The short form of `npm run chaos`, for the events around processes that no other test has. */
+/** The short form of `npm run chaos`, for those events that no other test has and that need neither root nor much time. */
 import { beforeAll, describe, expect, it } from 'vitest';
 import { EVENTS } from '../../chaos/events/index.ts';
 import { type Result, runEvents } from '../../chaos/run.ts';
 
-const NAMES = ['reload', 'kill-worker', 'kill-supervisor', 'kill-pm2', 'broken-configuration', 'hang'];
-const TIMEOUT_MS = 400_000;
+const NAMES = [
+  'reload',
+  'kill-worker',
+  'kill-supervisor',
+  'kill-pm2',
+  'broken-configuration',
+  'hang',
+  'open-files',
+  'sentinel',
+  'two-starts',
+];
+const TIMEOUT_MS = 600_000;
 
 const events = EVENTS.filter(({ name }) => NAMES.includes(name));
 let results: Result[];

@@ -2,10 +2,11 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { summarize } from '../../src/bench/statistics.ts';
 import { APPS, ENV } from '../../src/runtime/contract.ts';
 import { type Cluster, startCluster } from '../kit/cluster.ts';
 import { connectionsByWorker, connectTo, ownerOf } from '../kit/connections.ts';
-import { request } from '../kit/http.ts';
+import { OneConnection, request } from '../kit/http.ts';
 import { startLoad } from '../kit/load.ts';
 import { MIB, readMemory } from '../kit/memory.ts';
 import { OpenWebui } from '../kit/openwebui.ts';
@@ -16,6 +17,9 @@ import { useScope } from '../kit/vitest.ts';
 import { until } from '../kit/wait.ts';
 
 const WORKERS = 2;
+/** Of two browsers: each opens six to a host. */
+const CONNECTIONS = 12;
+const BURSTS = 9;
 /** The reverse proxy that the user names. */
 const PROXY = '127.0.0.3';
 
@@ -67,6 +71,35 @@ describe('the workers', () => {
   });
 });
 
+/** Connections that each worker holds after so many were opened at once, and an answer came over each; fewest first. */
+async function burst(connections: number): Promise<number[]> {
+  const held = () => [...connectionsByWorker(cluster.port, cluster.pythonWorkers()).values()];
+  await until(() => held().every((count) => count === 0), {
+    what: 'nobody is connected',
+    timeoutMs: 20_000,
+  });
+  const clients = Array.from({ length: connections }, () => new OneConnection());
+  try {
+    await Promise.all(clients.map((agent) => request(`${cluster.url}/health`, { agent })));
+    return held().sort((a, b) => a - b);
+  } finally {
+    for (const client of clients) client.destroy();
+  }
+}
+
+describe('connections that are opened at once', () => {
+  it('are shared out, though one worker wakes first', async () => {
+    const fewest: number[] = [];
+    for (let time = 0; time < BURSTS; time++) {
+      const [first = 0, ...others] = await burst(CONNECTIONS);
+      expect(others.reduce((sum, count) => sum + count, first)).toBe(CONNECTIONS);
+      fewest.push(first);
+    }
+    // Half of them each, unless something else kept one of the workers from running just then.
+    expect(summarize(fewest).median, `${fewest} of ${CONNECTIONS}`).toBeGreaterThanOrEqual(4);
+  });
+});
+
 describe('a chat posted to one worker', () => {
   it('streams whole to a socket held by another, 50 times of 50', async () => {
     const workers = () => cluster.pythonWorkers();
@@ -78,7 +111,7 @@ describe('a chat posted to one worker', () => {
     const whole: string[] = [];
     for (let index = 0; index < 50; index++) {
       const prompt = `question${index}`;
-      const answer = await ui.chat(page, prompt, other);
+      const answer = await ui.chat(page, prompt, { agent: other });
       if (answer.text === wholeAnswer(prompt, cluster.services.upstream.pace)) whole.push(prompt);
     }
 

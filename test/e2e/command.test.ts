@@ -54,6 +54,32 @@ describe('the exit code', () => {
   });
 });
 
+describe('a folder whose package.json says "type": "module"', () => {
+  it('is told of .cjs, which Node then loads', async () => {
+    const folder = join(home, 'modern');
+    await mkdir(folder);
+    await writeFile(join(folder, 'package.json'), '{"type":"module"}\n');
+    const environment = { PATH: process.env.PATH ?? '', HOME: home };
+    const inside = (program: string, ...args: string[]) =>
+      execa(program, args, { cwd: folder, env: environment, extendEnv: false, reject: false });
+    const load = (file: string) =>
+      inside(process.execPath, '-p', `require(${JSON.stringify(join(folder, file))}).apps.length > 0`);
+    const plan = [CLI, '--python', python];
+
+    const js = await inside(process.execPath, ...plan);
+    expect(js.exitCode, js.stderr).toBe(EXIT.ok);
+    expect(js.stderr).toContain('"type": "module"');
+    expect(js.stderr).toContain('--format cjs');
+    await writeFile(join(folder, 'ecosystem.config.js'), js.stdout);
+    expect((await load('ecosystem.config.js')).stdout).not.toBe('true');
+
+    const cjs = await inside(process.execPath, ...plan, '--out', 'ecosystem.config.cjs');
+    expect(cjs.exitCode, cjs.stderr).toBe(EXIT.ok);
+    expect(cjs.stderr).not.toContain('"type": "module"');
+    expect((await load('ecosystem.config.cjs')).stdout).toBe('true');
+  });
+});
+
 describe('what is asked of this machine', () => {
   /** One line for each kernel file, connection or program. */
   async function asked(...args: string[]): Promise<string[]> {

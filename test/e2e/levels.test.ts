@@ -1,8 +1,15 @@
 /** How much is preloaded: chosen by what is safe and what is used, and nothing is lost by any of it. */
+import { join } from 'node:path';
+import { execa } from 'execa';
 import { describe, expect, it } from 'vitest';
 import { type Cluster, type ClusterOptions, startCluster } from '../kit/cluster.ts';
+import { openWebuiEnvironment } from '../kit/environment.ts';
 import { OpenWebui } from '../kit/openwebui.ts';
+import { temporaryFolder } from '../kit/temp.ts';
 import { useScope } from '../kit/vitest.ts';
+
+/** Four starts share the cores. */
+const TIMEOUT_MS = 300_000;
 
 const scope = useScope();
 
@@ -24,19 +31,33 @@ async function shownLevel(cluster: Cluster): Promise<unknown> {
   return instance?.pm2_env.axm_monitor['Preload level']?.value;
 }
 
+/** The embedding model with a head that was never trained: it ranks at random, and is loaded and asked as any other. */
+async function makeReranker(): Promise<string> {
+  const { python, embeddingModel } = openWebuiEnvironment();
+  const folder = join(await temporaryFolder(scope, 'reranker'), 'model');
+  const program =
+    'import sys; from sentence_transformers import CrossEncoder; CrossEncoder(sys.argv[1], num_labels=1).save_pretrained(sys.argv[2])';
+  await execa(python, ['-c', program, embeddingModel, folder], { env: { HF_HUB_OFFLINE: '1' } });
+  return folder;
+}
+
 interface Case extends ClusterOptions {
   what: string;
+  /** Whether what is found is ranked by a local model too. */
+  ranks?: boolean;
   level: string;
   reason: RegExp;
 }
 
 const cases: Case[] = [
   {
-    what: 'local embeddings: the whole app, torch shared by all workers',
+    what: 'a local embedding model and a reranker: the whole app, torch and both models shared by all workers',
     workers: 2,
     embeddings: 'local',
+    ranks: true,
     level: 'app',
-    reason: /preloaded app \(documents are embedded by a local model \(RAG_EMBEDDING_ENGINE is empty\)\)/,
+    reason:
+      /loaded the embedding model .* for all workers[\s\S]*loaded the reranker .* for all workers[\s\S]*preloaded app \(documents are embedded by a local model \(RAG_EMBEDDING_ENGINE is empty\)\)/,
   },
   {
     what: 'lean on demand though embeddings are local: a worker imports torch for itself',
@@ -62,12 +83,20 @@ const cases: Case[] = [
   },
 ];
 
-describe.each(cases)('$what', ({ level, reason, what: _, ...options }) => {
-  it('is logged and shown, and a document is embedded and found', async () => {
-    const cluster = await startCluster(scope, options);
-    expect(await cluster.preloadLog()).toMatch(reason);
-    expect(await shownLevel(cluster), await cluster.preloadLog()).toBe(level);
-    await expectDocumentFound(cluster);
-    await cluster.pm2.kill();
-  });
+// At once: a start is mostly one process that imports, and each cluster is an installation of its own.
+describe.concurrent.each(cases)('$what', ({ level, reason, ranks, what: _, ...options }) => {
+  it(
+    'is logged and shown, and a document is embedded and found',
+    async () => {
+      const ranking = ranks && {
+        settings: { ENABLE_RAG_HYBRID_SEARCH: 'true', RAG_RERANKING_MODEL: await makeReranker() },
+      };
+      const cluster = await startCluster(scope, { ...options, ...ranking });
+      expect(await cluster.preloadLog()).toMatch(reason);
+      expect(await shownLevel(cluster), await cluster.preloadLog()).toBe(level);
+      await expectDocumentFound(cluster);
+      await cluster.pm2.kill();
+    },
+    TIMEOUT_MS,
+  );
 });

@@ -2,85 +2,123 @@
  * The plan beside the real thing: PM2 sizes the cluster as it loads the configuration, the memory is what was predicted,
  * and no worker takes more of PostgreSQL's connections than it was planned with.
  */
+import { readFileSync } from 'node:fs';
 import { symlink, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { Client } from 'pg';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { freePort } from '../../src/io/port.ts';
 import { APPS } from '../../src/runtime/contract.ts';
+import type { Plan } from '../../src/types.ts';
 import { type Cluster, planCluster, planOf } from '../kit/cluster.ts';
 import { ownersOfClientEnds } from '../kit/connections.ts';
+import { startEmbeddedPostgres } from '../kit/embedded-postgres.ts';
 import { openWebuiEnvironment, ROOT } from '../kit/environment.ts';
 import { startLoad } from '../kit/load.ts';
 import { MIB, sumMemory } from '../kit/memory.ts';
 import { OpenWebui } from '../kit/openwebui.ts';
+import { PGVECTOR, startServices } from '../kit/services.ts';
 import { useScope } from '../kit/vitest.ts';
 import { until } from '../kit/wait.ts';
 
-const WORKERS = 2;
 const CHATS = 5;
+/** Those who ask at once: more than the pools have connections for. */
+const ASKING = 24;
 
-/** Connections of one SQLAlchemy engine, small enough to be filled by a test. */
-const POOL = { DATABASE_POOL_SIZE: '2', DATABASE_POOL_MAX_OVERFLOW: '1' };
+/** Connections of each of a worker's two SQLAlchemy engines and of pgvector's, few enough to be used up by a test. */
+const POOLS = {
+  DATABASE_POOL_SIZE: '2',
+  DATABASE_POOL_MAX_OVERFLOW: '1',
+  PGVECTOR_POOL_SIZE: '1',
+  PGVECTOR_POOL_MAX_OVERFLOW: '1',
+};
 const ENGINE = 3;
+const VECTOR = 2;
+/** Some 10 s where nothing else runs. */
+const POOLS_TIMEOUT_MS = 120_000;
+
+/** The configuration that the package brings takes no flags, and so this port. */
+const SHIPPED = join(ROOT, 'dist', 'ecosystem.config.cjs');
+const SHIPPED_PORT = 8080;
+const port = await freePort('127.0.0.1', SHIPPED_PORT);
 
 const scope = useScope();
 let cluster: Cluster;
+let plan: Plan;
 let ui: OpenWebui;
+/** A configuration of the user's own, as the documentation shows it. */
+let ownFile: string;
 
 beforeAll(async () => {
-  cluster = await planCluster(scope, { workers: WORKERS, settings: POOL });
-  // A configuration of the user's own, as the documentation shows it.
-  const options = {
-    python: openWebuiEnvironment().python,
-    port: cluster.port,
-    workers: WORKERS,
-    host: '127.0.0.1',
-  };
-  const file = join(cluster.folder, 'sized.config.cjs');
+  const services = await startServices(scope, startEmbeddedPostgres);
+  cluster = await planCluster(scope, {
+    workers: 'auto',
+    port,
+    services,
+    settings: { ...POOLS, ...PGVECTOR },
+  });
+  plan = await planOf(cluster);
+  await symlink(openWebuiEnvironment().folder, join(cluster.folder, '.venv'));
+  ownFile = join(cluster.folder, 'sized.config.cjs');
   await writeFile(
-    file,
+    ownFile,
     `const { sizeApps } = require(${JSON.stringify(join(ROOT, 'dist', 'ecosystem.cjs'))});\n` +
-      `module.exports = { apps: sizeApps(${JSON.stringify(options)}) };\n`,
+      `module.exports = { apps: sizeApps(${JSON.stringify({ port, workers: 1 })}) };\n`,
   );
-  await cluster.pm2.start(file);
-  await cluster.untilServing(WORKERS);
+  if (port === SHIPPED_PORT) {
+    await cluster.pm2.start(SHIPPED);
+  } else {
+    await cluster.pm2.start(cluster.ecosystemFile);
+  }
+  await cluster.untilServing(plan.workers);
   ui = await OpenWebui.signIn(cluster.url, cluster.services.admin);
 });
 
+/** The apps of a configuration file, as PM2 reads it. */
+async function appsOf(file: string): Promise<unknown> {
+  const read = `const { parseConfig } = require('pm2/lib/Common.js');
+    console.log(JSON.stringify(parseConfig('', process.argv[1]).apps));`;
+  const { stdout } = await execa(process.execPath, ['-e', read, file], {
+    cwd: cluster.folder,
+    env: {
+      PATH: process.env.PATH ?? '',
+      HOME: join(cluster.folder, 'home'),
+      NODE_PATH: join(ROOT, 'node_modules'),
+    },
+    extendEnv: false,
+  });
+  return JSON.parse(stdout);
+}
+
 describe('a configuration that PM2 sizes as it loads it', () => {
-  it('is started as the printed file would be', async () => {
-    const instances = await cluster.instances();
-    expect(instances).toHaveLength(WORKERS);
-    const planned = createRequire(import.meta.url)(cluster.ecosystemFile) as { apps: { name: string }[] };
-    expect((await cluster.pm2.list()).map(({ name }) => name)).toEqual([
-      APPS.preload,
-      ...instances.map(() => APPS.cluster),
-    ]);
-    expect(planned.apps.map(({ name }) => name)).toEqual([APPS.preload, APPS.cluster]);
+  it('listens on this machine only, as nothing else is said', () => {
+    const suffix = `:${port.toString(16).toUpperCase().padStart(4, '0')}`;
+    // proc_net_tcp: the address as the kernel holds it, on this processor the last byte first.
+    const lines = ['tcp', 'tcp6'].flatMap((table) => readFileSync(`/proc/net/${table}`, 'utf8').split('\n'));
+    const listening = lines.map((line) => line.trim().split(/\s+/)).filter(([, , , state]) => state === '0A');
+    const addresses = listening.flatMap(([, local]) => (local?.endsWith(suffix) ? [local] : []));
+    expect(addresses).toEqual([`0100007F${suffix}`]);
   });
 
-  it('is what the package itself brings, for whoever has nothing to change', async () => {
-    await symlink(openWebuiEnvironment().folder, join(cluster.folder, '.venv'));
-    const read = `const { parseConfig } = require('pm2/lib/Common.js');
-      console.log(JSON.stringify(parseConfig('', process.argv[1]).apps));`;
-    const { stdout } = await execa(
-      process.execPath,
-      ['-e', read, join(ROOT, 'dist', 'ecosystem.config.cjs')],
-      {
-        cwd: cluster.folder,
-        env: {
-          PATH: process.env.PATH ?? '',
-          HOME: join(cluster.folder, 'home'),
-          NODE_PATH: join(ROOT, 'node_modules'),
-        },
-        extendEnv: false,
-      },
-    );
-    expect(JSON.parse(stdout)).toMatchObject([
+  it.skipIf(port !== SHIPPED_PORT)(
+    `is what the package itself brings${port === SHIPPED_PORT ? '' : `: port ${SHIPPED_PORT} is taken`}`,
+    async () => {
+      expect(await cluster.instances()).toHaveLength(plan.workers);
+      const { apps } = createRequire(import.meta.url)(cluster.ecosystemFile) as { apps: { name: string }[] };
+      expect(apps.map(({ name }) => name)).toEqual([APPS.preload, APPS.cluster]);
+      expect((await cluster.pm2.list()).map(({ name }) => name)).toEqual([
+        APPS.preload,
+        ...Array.from({ length: plan.workers }, () => APPS.cluster),
+      ]);
+    },
+  );
+
+  it('is one of the user’s own, with flags', async () => {
+    expect(await appsOf(ownFile)).toMatchObject([
       { name: APPS.preload },
-      { name: APPS.cluster, exec_mode: 'cluster' },
+      { name: APPS.cluster, exec_mode: 'cluster', instances: 1 },
     ]);
   });
 
@@ -94,48 +132,60 @@ describe('a configuration that PM2 sizes as it loads it', () => {
 });
 
 describe('PostgreSQL’s connections', () => {
-  it('are those of two engines a worker under load, as planned, and no more', async () => {
-    const plan = await planOf(cluster);
-    const bound = plan.recommendations.find(({ key }) => key === 'bounds.database');
-    expect(bound?.reason).toContain(`÷ ${2 * ENGINE} connections a worker`);
+  it(
+    'are those of two engines and of pgvector’s pool in each worker under load, as planned, and no more',
+    async () => {
+      const each = 2 * ENGINE + VECTOR;
+      const bound = plan.recommendations.find(({ key }) => key === 'bounds.database');
+      expect(bound?.reason).toContain(`÷ ${each} connections a worker`);
+      const { collection } = await ui.upload('notes.txt', 'The heron waits for a fish.\n\n'.repeat(100));
 
-    const most = new Map<number, number>();
-    const database = new Client({ connectionString: cluster.services.databaseUrl });
-    await database.connect();
-    // What users ask for goes by the asynchronous engine, /ready by the synchronous one.
-    const loads = ['/api/v1/chats/?page=1', '/ready'].map((path) =>
-      startLoad({ url: `${cluster.url}${path}`, headers: ui.headers, connections: 24 }),
-    );
-    try {
-      const look = async () => {
-        const { rows } = await database.query<{ port: number }>(
-          `SELECT client_port AS port FROM pg_stat_activity
+      const most = new Map<number, number>();
+      const database = new Client({ connectionString: cluster.services.databaseUrl });
+      await database.connect();
+      // What users ask for goes by the asynchronous engine, /ready by the synchronous one.
+      const loads = ['/api/v1/chats/?page=1', '/ready'].map((path) =>
+        startLoad({ url: `${cluster.url}${path}`, headers: ui.headers, connections: ASKING }),
+      );
+      let isDone = false;
+      const searches = Array.from({ length: ASKING }, async () => {
+        while (!isDone) expect(await ui.query(collection, 'heron')).not.toEqual([]);
+      });
+      const searching = Promise.allSettled(searches);
+      try {
+        const look = async () => {
+          const { rows } = await database.query<{ port: number }>(
+            `SELECT client_port AS port FROM pg_stat_activity
            WHERE datname = current_database() AND pid <> pg_backend_pid()`,
-        );
-        const owners = ownersOfClientEnds(
-          rows.map(({ port }) => port),
-          cluster.pythonWorkers(),
-        );
-        for (const { pid } of cluster.pythonWorkers()) {
-          const count = owners.filter((owner) => owner === pid).length;
-          most.set(pid, Math.max(most.get(pid) ?? 0, count));
-        }
-        return [...most.values()].every((count) => count > ENGINE) && most.size === WORKERS;
-      };
-      await until(look, { what: 'each worker uses both of its engines', timeoutMs: 60_000 });
-      for (let round = 0; round < 50; round++) await look();
-    } finally {
-      await database.end();
-    }
-    const reports = await Promise.all(loads.map((load) => load.stop()));
-    expect(reports.flatMap(({ failures }) => failures)).toEqual([]);
-    for (const count of most.values()) expect(count).toBeLessThanOrEqual(2 * ENGINE);
-  });
+          );
+          const owners = ownersOfClientEnds(
+            rows.map(({ port }) => port),
+            cluster.pythonWorkers(),
+          );
+          for (const { pid } of cluster.pythonWorkers()) {
+            const count = owners.filter((owner) => owner === pid).length;
+            most.set(pid, Math.max(most.get(pid) ?? 0, count));
+          }
+          return [...most.values()].every((count) => count > 2 * ENGINE) && most.size === plan.workers;
+        };
+        await until(look, { what: 'each worker uses its three pools', timeoutMs: POOLS_TIMEOUT_MS });
+        for (let round = 0; round < 50; round++) await look();
+      } finally {
+        isDone = true;
+        await database.end();
+      }
+      expect((await searching).filter(({ status }) => status === 'rejected')).toEqual([]);
+      const reports = await Promise.all(loads.map((load) => load.stop()));
+      expect(reports.flatMap(({ failures }) => failures)).toEqual([]);
+      for (const count of most.values()) expect(count).toBeLessThanOrEqual(each);
+    },
+    2 * POOLS_TIMEOUT_MS,
+  );
 });
 
 describe('memory', () => {
   it('is within 15 % of what was predicted, after traffic', async () => {
-    const { memory } = await planOf(cluster);
+    const { memory } = plan;
     expect(memory.level).toBe('lean');
     const page = await ui.connectSocket(scope);
     for (let index = 0; index < CHATS; index++) await ui.chat(page, `question${index}`);

@@ -32,22 +32,51 @@ interface Clients {
   pauseMs?: number;
 }
 
-const EAGER: Clients = { what: 'kept-alive connections' };
+/** They ask at the same time, each kind by connections of its own. */
+const KINDS: readonly Clients[] = [
+  { what: 'kept-alive connections' },
+  { what: 'a new connection for each request', reconnect: true },
+  { what: 'clients at a distance, which pause between requests', oneWayMs: 20, pauseMs: 150 },
+];
 
-async function load({ oneWayMs, reconnect = false, pauseMs = 0 }: Clients = EAGER): Promise<Load> {
+async function load({ oneWayMs, reconnect = false, pauseMs = 0 }: Clients): Promise<Load> {
   const port =
     oneWayMs === undefined ? cluster.port : await startDistantLine(scope, { port: cluster.port, oneWayMs });
   const url = `http://127.0.0.1:${port}/api/v1/chats/?page=1`;
   return startLoad({ url, headers: ui.headers, connections: CONNECTIONS, reconnect, pauseMs });
 }
 
-describe.each<Clients>([
-  EAGER,
-  { what: 'a new connection for each request', reconnect: true },
-  { what: 'clients at a distance, which pause between requests', oneWayMs: 20, pauseMs: 150 },
-])('with $what', (clientsAre) => {
-  it('five reloads in a row fail no request', async () => {
-    const clients = await load(clientsAre);
+/** All kinds of clients at once. */
+class AllClients {
+  readonly #loads: readonly Load[];
+
+  private constructor(loads: readonly Load[]) {
+    this.#loads = loads;
+  }
+
+  static async start(): Promise<AllClients> {
+    return new AllClients(await Promise.all(KINDS.map(load)));
+  }
+
+  /** Waits until each kind has so many more answers. */
+  async proceed(answers: number): Promise<void> {
+    await Promise.all(this.#loads.map((each) => each.proceed(answers)));
+  }
+
+  async expectNoFailure(least: number): Promise<void> {
+    const reports = await Promise.all(this.#loads.map((each) => each.stop()));
+    for (const [index, { what }] of KINDS.entries()) {
+      const report = reports[index];
+      expect(report?.failures, what).toEqual([]);
+      expect(report?.failed, what).toBe(0);
+      expect(report?.answered, what).toBeGreaterThan(least);
+    }
+  }
+}
+
+describe('no request fails, of clients of any kind,', () => {
+  it('with five reloads in a row', async () => {
+    const clients = await AllClients.start();
     await clients.proceed(50);
     for (let round = 0; round < 5; round++) {
       const before = cluster.pythonWorkers();
@@ -56,15 +85,12 @@ describe.each<Clients>([
       await untilGone(before, LEAVE_TIMEOUT_MS);
       await clients.proceed(20);
     }
-    const report = await clients.stop();
-    expect(report.failures).toEqual([]);
-    expect(report.failed).toBe(0);
-    expect(report.answered).toBeGreaterThan(200);
+    await clients.expectNoFailure(200);
     await cluster.untilServing(WORKERS);
   });
 
-  it('a restart of the preload process, and a reload on top, fail no request', async () => {
-    const clients = await load(clientsAre);
+  it('with a restart of the preload process, and a reload on top', async () => {
+    const clients = await AllClients.start();
     await clients.proceed(50);
     const before = cluster.pythonWorkers();
     const preload = (await cluster.preload()).pid;
@@ -80,10 +106,7 @@ describe.each<Clients>([
     await untilGone(nextGeneration, LEAVE_TIMEOUT_MS);
     await clients.proceed(50);
 
-    const report = await clients.stop();
-    expect(report.failures).toEqual([]);
-    expect(report.failed).toBe(0);
-    expect(report.answered).toBeGreaterThan(200);
+    await clients.expectNoFailure(200);
     await cluster.untilServing(WORKERS);
   });
 });
@@ -92,15 +115,14 @@ describe('the preload process', () => {
   it('may die: its workers serve on, and its successor takes them over', async () => {
     const before = cluster.pythonWorkers();
     expect(before).toHaveLength(WORKERS);
-    const clients = await load();
+    const clients = await AllClients.start();
     await clients.proceed(20);
     process.kill((await cluster.preload()).pid, 'SIGKILL');
     await clients.proceed(100);
     expect(before.filter(isAlive)).toHaveLength(WORKERS);
     await untilGone(before, 60_000);
     await cluster.untilServing(WORKERS);
-    const report = await clients.stop();
-    expect(report.failures).toEqual([]);
+    await clients.expectNoFailure(100);
   });
 });
 

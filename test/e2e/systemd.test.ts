@@ -1,159 +1,254 @@
-/**
- * The units' own command lines and environments against the real Open WebUI, with a real NOTIFY_SOCKET in systemd's place:
- * systemd itself does not run them here.
- */
-import { execFileSync } from 'node:child_process';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+/** The units as a user gets them, installed into a real systemd, with the real Open WebUI in their sandbox. */
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { homedir } from 'node:os';
 import { join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import { execa } from 'execa';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { PlanSchema } from '../../src/schema.ts';
 import { CLI, openWebuiEnvironment } from '../kit/environment.ts';
 import { request } from '../kit/http.ts';
 import { startLoad } from '../kit/load.ts';
-import { type Notify, startNotify } from '../kit/notify.ts';
+import { MIB } from '../kit/memory.ts';
 import { OpenWebui } from '../kit/openwebui.ts';
 import { freePort } from '../kit/ports.ts';
-import { type ProcessInfo, processTree } from '../kit/proc.ts';
-import { type StartedProcess, startProcess, untilGone } from '../kit/processes.ts';
+import { isAlive, type ProcessInfo, programOf } from '../kit/proc.ts';
+import { signal, untilGone } from '../kit/processes.ts';
+import { type Exposition, parseExposition } from '../kit/prometheus.ts';
 import { type Services, settingsFor, startServices } from '../kit/services.ts';
-import { temporaryFolder } from '../kit/temp.ts';
+import { bootSystemd, type Systemd, saidOf, whyNoSystemd } from '../kit/systemd.ts';
 import { useScope } from '../kit/vitest.ts';
 import { until } from '../kit/wait.ts';
 
 const START_TIMEOUT_MS = 150_000;
-const TIMEOUT_MS = 30_000;
-/** What a unit with WatchdogSec=2 finds in its environment. */
-const WATCHDOG = { WATCHDOG_USEC: '2000000' };
+const TIMEOUT_MS = 40_000;
 
-const hasNotify = (() => {
-  try {
-    execFileSync('systemd-notify', ['--version'], { stdio: 'ignore' });
-    return true;
-  } catch {
-    process.stderr.write('skipped: systemd’s host. systemd-notify is missing (package systemd)\n');
-    return false;
-  }
-})();
+const TARGET = 'open-webui.target';
+const PRELOAD = 'open-webui-preload.service';
+const METRICS = 'open-webui-metrics.service';
+const WORKERS = ['open-webui@1.service', 'open-webui@2.service'];
+
+/** So that the test of a supervisor that hangs takes seconds; the units have 60. */
+const WATCHDOG_SECONDS = 3;
+
+/** Given, because what is available changes from one plan to the next. */
+const MEMORY = '2GiB';
+
+const missing = whyNoSystemd();
+if (missing !== undefined) process.stderr.write(`skipped: the units in a real systemd. ${missing}\n`);
 
 const scope = useScope();
 let services: Services;
 let folder: string;
 let url: string;
-let notify: Notify;
-let units: Map<string, string>;
-let preload: StartedProcess;
-let workers: StartedProcess[];
+let systemd: Systemd;
+let ui: OpenWebui;
+let memoryMax: number;
+let metricsPort: number;
 
-/** Starts what a unit's ExecStart says, with what its Environment says. */
-async function startUnit(unit: string, instance: string): Promise<StartedProcess> {
-  const lines = (units.get(unit) ?? '').replaceAll('%i', instance).split('\n');
-  const values = (key: string) =>
-    lines.flatMap((line) => (line.startsWith(`${key}=`) ? [unquote(line.slice(key.length + 1))] : []));
-  const [program = '', ...args] = (values('ExecStart')[0] ?? '').split(' ');
-  const env = Object.fromEntries(
-    values('Environment').map((pair) => [
-      pair.slice(0, pair.indexOf('=')),
-      pair.slice(pair.indexOf('=') + 1),
-    ]),
+/** The Python workers, wherever they are in the tree: those of before a restart are nobody's children. */
+async function pythonWorkers(): Promise<ProcessInfo[]> {
+  const preload = await systemd.mainProcess(PRELOAD);
+  return systemd.processes().filter(({ pid }) => pid !== preload.pid && programOf(pid).startsWith('python'));
+}
+
+const log = (unit: string) => readFileSync(join(folder, `${unit}.log`), 'utf8');
+
+/** Lines of proc_pid_status(5). */
+function statusOf({ pid }: ProcessInfo): Map<string, string> {
+  const lines = readFileSync(`/proc/${pid}/status`, 'utf8').split('\n');
+  return new Map(lines.map((line) => [line.split(':')[0] ?? '', line.split('\t')[1] ?? '']));
+}
+
+async function untilActive(units: readonly string[], timeoutMs: number): Promise<void> {
+  for (const unit of units) {
+    await until(async () => (await systemd.property(unit, 'ActiveState')) === 'active', {
+      what: `${unit} is active`,
+      timeoutMs,
+    }).catch(async (cause) => {
+      // What systemd itself says of it: a unit that never ran has no log.
+      const status = await systemd.systemctl('status', '--full', unit).catch(saidOf);
+      throw new Error(`${cause.message}\n${status}\n${log(unit).slice(-2000)}`, { cause });
+    });
+  }
+}
+
+async function untilReplaced(former: ProcessInfo[]): Promise<void> {
+  await until(
+    async () => {
+      const now = await pythonWorkers();
+      return now.length === WORKERS.length && !former.some(isAlive);
+    },
+    { what: 'all workers are new', timeoutMs: TIMEOUT_MS },
   );
-  const log = join(folder, `${instance}.log`);
-  return startProcess(scope, program, args, {
-    log,
-    cwd: values('WorkingDirectory')[0] ?? folder,
-    env: { ...env, ...WATCHDOG, HOME: folder, NOTIFY_SOCKET: notify.address(instance) },
-  });
 }
 
-function unquote(text: string): string {
-  const inner = /^"(.*)"$/.exec(text)?.[1];
-  return (inner ?? text).replaceAll('%%', '%').replaceAll('\\"', '"').replaceAll('\\\\', '\\');
+async function scrape(): Promise<Exposition> {
+  const { status, body } = await request(`http://127.0.0.1:${metricsPort}/metrics`);
+  expect(status).toBe(200);
+  return parseExposition(body);
 }
 
-/** The Python workers: below the preload process. */
-function pythonWorkers(): ProcessInfo[] {
-  return processTree(preload.pid).filter(({ pid }) => pid !== preload.pid);
-}
+/** What the tests do to two workers, in their order. */
+const ONCE_EACH = { reload: 2, generation: 2, crash: 1, supervisor: 1 };
 
-const hears = (service: string, what: RegExp, timeoutMs = TIMEOUT_MS) =>
-  until(() => notify.said(service).find((line) => what.test(line)), {
-    what: `${service} says ${what}`,
-    timeoutMs,
-  });
+/** Waits until both workers serve, and as many were replaced for each reason; only a worker that serves is counted. */
+async function untilCounted(replaced: Record<string, number>): Promise<void> {
+  const counted = async () => {
+    const { value } = await scrape();
+    const restarts = (cause: string) =>
+      ['1', '2'].reduce((sum, worker) => sum + (value('worker_restarts_total', { worker, cause }) ?? 0), 0);
+    const found = Object.fromEntries(Object.keys(replaced).map((cause) => [cause, restarts(cause)]));
+    const serving = value('workers', { state: 'serving' });
+    if (serving === 2 && isDeepStrictEqual(found, replaced)) return true;
+    throw new Error(`${serving} serve; replaced: ${JSON.stringify(found)}`);
+  };
+  await until(counted, { what: `replaced: ${JSON.stringify(replaced)}`, timeoutMs: TIMEOUT_MS });
+}
 
 beforeAll(async () => {
-  if (!hasNotify) return;
+  if (missing !== undefined) return;
   services = await startServices(scope);
-  folder = await temporaryFolder(scope, 'units');
+  // Not in /tmp: the units have one of their own.
+  folder = await mkdtemp(join(homedir(), '.wt-units-'));
+  scope.defer(folder, () => rm(folder, { recursive: true, force: true }));
   const port = await freePort();
+  metricsPort = await freePort();
   url = `http://127.0.0.1:${port}`;
   const settings = { ...settingsFor(services, 'remote'), DATA_DIR: join(folder, 'data') };
   const lines = Object.entries(settings).map(([name, value]) => `${name}=${value}\n`);
   writeFileSync(join(folder, 'open-webui.env'), lines.join(''), { mode: 0o600 });
-  const { python } = openWebuiEnvironment();
   const out = join(folder, 'system');
-  mkdirSync(out);
-  await execa(
-    process.execPath,
-    [CLI, '--format', 'systemd', '--out', out, '--python', python, '--port', `${port}`, '--workers', '2'],
-    { cwd: folder, env: { PATH: process.env.PATH ?? '', HOME: folder, LANG: 'C.UTF-8' }, extendEnv: false },
-  );
-  const places = (text: string) =>
-    text
-      .replaceAll('/run/open-webui', join(folder, 'run'))
-      .replaceAll('/var/cache/open-webui', join(folder, 'cache'));
-  units = new Map(
-    ['open-webui-preload.service', 'open-webui@.service'].map((name) => [
-      name,
-      places(readFileSync(join(out, name), 'utf8')),
-    ]),
-  );
-  for (const name of ['run', 'cache']) mkdirSync(join(folder, name), { mode: 0o700 });
-  notify = await startNotify(scope, folder, ['preload', 'one', 'two']);
-  preload = await startUnit('open-webui-preload.service', 'preload');
-  await hears('preload', /^READY=1$/, START_TIMEOUT_MS);
-  workers = await Promise.all(['one', 'two'].map((name) => startUnit('open-webui@.service', name)));
+  for (const name of [settings.DATA_DIR, out]) mkdirSync(name);
+  const args = [
+    '--python',
+    openWebuiEnvironment().python,
+    '--port',
+    `${port}`,
+    '--workers',
+    '2',
+    '--memory',
+    MEMORY,
+    '--metrics',
+    `${metricsPort}`,
+  ];
+  const cli = (...more: string[]) =>
+    execa(process.execPath, [CLI, ...args, ...more], {
+      cwd: folder,
+      env: { PATH: process.env.PATH ?? '', HOME: folder, LANG: 'C.UTF-8' },
+      extendEnv: false,
+    });
+  await cli('--format', 'systemd', '--out', out);
+  const { memory } = PlanSchema.parse(JSON.parse((await cli('--json')).stdout));
+  memoryMax = memory.budget - memory.services;
+
+  const units: Record<string, string> = {};
+  for (const unit of [TARGET, PRELOAD, METRICS, 'open-webui@.service']) {
+    units[unit] = readFileSync(join(out, unit), 'utf8');
+  }
+  // No journal is there to ask; what a unit logs is in a file instead.
+  units[`${PRELOAD}.d/log.conf`] = `[Service]\nStandardOutput=append:${folder}/%n.log\n`;
+  units['open-webui@.service.d/test.conf'] =
+    `[Service]\nStandardOutput=append:${folder}/%n.log\nWatchdogSec=${WATCHDOG_SECONDS}\n`;
+  systemd = await bootSystemd(scope, units);
+  await systemd.systemctl('start', TARGET);
+  await untilActive([PRELOAD, ...WORKERS], START_TIMEOUT_MS);
+  ui = await OpenWebui.signIn(url, services.admin);
 });
 
-describe.skipIf(!hasNotify).sequential('under systemd’s protocol', () => {
-  it('each worker is ready when it serves', async () => {
-    for (const name of ['one', 'two']) {
-      await hears(name, /^READY=1$/, START_TIMEOUT_MS);
-      expect(notify.said(name)).toContainEqual(expect.stringMatching(/^STATUS=worker \d+/));
-    }
+describe.skipIf(missing !== undefined).sequential('in a real systemd', () => {
+  it('starts with all workers, and each unit is active when its worker serves', async () => {
     expect((await request(`${url}/ready`)).status).toBe(200);
-    expect(pythonWorkers()).toHaveLength(2);
+    expect(await pythonWorkers()).toHaveLength(2);
+    expect(await systemd.property(PRELOAD, 'MemoryMax')).toBe(`${memoryMax}`);
+    const status = /^worker \d+: \d+ MiB private, \d+ MiB shared, preload \w+, generation \w+$/;
+    await until(async () => status.test(await systemd.property(WORKERS[0] as string, 'StatusText')), {
+      what: 'systemctl status shows the figures of a worker',
+      timeoutMs: TIMEOUT_MS,
+    });
   });
 
-  it('shows the figures of its worker, and that it lives', async () => {
-    await hears('one', /^STATUS=worker \d+: \d+ MiB private, \d+ MiB shared, preload \w+, generation \w+$/);
-    const signs = () => notify.said('one').filter((line) => line === 'WATCHDOG=1').length;
-    const before = signs();
-    await until(() => signs() > before + 1, { what: 'two more signs of life', timeoutMs: TIMEOUT_MS });
+  it('chats, and reads an upload, without any privilege', async () => {
+    const page = await ui.connectSocket(scope);
+    expect((await ui.chat(page, 'Hello')).text).not.toBe('');
+    const { collection } = await ui.upload('hermit.txt', 'The hermit crab lives in a borrowed shell.');
+    expect((await ui.query(collection, 'hermit crab')).join(' ')).toContain('borrowed shell');
+    page.close();
+    for (const process of await pythonWorkers()) {
+      const status = statusOf(process);
+      expect(status.get('NoNewPrivs')).toBe('1');
+      expect(status.get('Seccomp')).toBe('2');
+      expect(Number.parseInt(status.get('CapEff') ?? '', 16)).toBe(0);
+    }
   });
 
-  it('replaces its worker when it is reloaded, and loses no request', async () => {
-    const ui = await OpenWebui.signIn(url, services.admin);
-    const before = pythonWorkers().map(({ pid }) => pid);
+  it('replaces its workers when they are reloaded, and loses no request', async () => {
+    const former = await pythonWorkers();
     const load = startLoad({ url: `${url}/api/v1/chats/?page=1`, headers: ui.headers, connections: 4 });
-    for (const { pid } of workers) process.kill(pid, 'SIGHUP');
-    await until(
-      () => pythonWorkers().length === 2 && pythonWorkers().every(({ pid }) => !before.includes(pid)),
-      {
-        what: 'both workers are new',
-        timeoutMs: TIMEOUT_MS,
-      },
-    );
-    const report = await load.stop();
-    expect(report.failed).toBe(0);
-    expect(report.answered).toBeGreaterThan(0);
+    await systemd.systemctl('reload', ...WORKERS);
+    await untilReplaced(former);
+    const { answered, failures } = await load.stop();
+    expect(failures).toEqual([]);
+    expect(answered).toBeGreaterThan(0);
   });
 
-  it('drains when it is stopped, and leaves nothing behind', async () => {
-    const all = [...pythonWorkers(), ...workers, preload];
-    for (const { pid } of workers) process.kill(pid, 'SIGTERM');
-    for (const name of ['one', 'two']) await hears(name, /^STOPPING=1$/);
-    await untilGone([...pythonWorkers(), ...workers], TIMEOUT_MS);
-    process.kill(preload.pid, 'SIGTERM');
-    await untilGone(all, TIMEOUT_MS);
+  it('restarts the preload process under its workers, which follow, and loses no request', async () => {
+    const former = await pythonWorkers();
+    const load = startLoad({ url: `${url}/api/v1/chats/?page=1`, headers: ui.headers, connections: 4 });
+    await systemd.systemctl('restart', PRELOAD);
+    await untilReplaced(former);
+    const { failures } = await load.stop();
+    expect(failures).toEqual([]);
+  });
+
+  it('has another worker soon after one was killed', async () => {
+    const [victim] = await pythonWorkers();
+    if (!victim) throw new Error('there is no worker');
+    signal(victim, 'SIGKILL');
+    await untilReplaced([victim]);
+    await untilActive(WORKERS, TIMEOUT_MS);
+    await untilCounted({ ...ONCE_EACH, supervisor: 0 });
+  });
+
+  it('kills a supervisor that gives no sign of life, and has its worker replaced', async () => {
+    const [unit] = WORKERS as [string];
+    const former = await pythonWorkers();
+    const supervisor = await systemd.mainProcess(unit);
+    signal(supervisor, 'SIGSTOP');
+    await untilGone([supervisor], TIMEOUT_MS);
+    await untilActive([unit], TIMEOUT_MS);
+    expect(await systemd.property(unit, 'NRestarts')).not.toBe('0');
+    await until(async () => (await pythonWorkers()).length === 2 && former.some((one) => !isAlive(one)), {
+      what: 'two workers, one of them new',
+      timeoutMs: TIMEOUT_MS,
+    });
+    await untilCounted(ONCE_EACH);
+    expect((await request(`${url}/ready`)).status).toBe(200);
+  });
+
+  it('tells Prometheus what each worker uses, and why workers were replaced', async () => {
+    const { value } = await scrape();
+    const worker = (name: string, more = {}) =>
+      ['1', '2'].map((number) => value(`worker_${name}`, { worker: number, ...more }) ?? 0);
+    for (const bytes of worker('private_memory_bytes')) expect(bytes).toBeGreaterThan(10 * MIB);
+    for (const requests of worker('requests_total')) expect(requests).toBeGreaterThan(0);
+    // Twice the same: it counts what happens, not how often it is asked.
+    await untilCounted(ONCE_EACH);
+  });
+
+  it('does not try again what cannot boot, and says why', async () => {
+    await systemd.systemctl('stop', TARGET);
+    await until(() => systemd.processes().length === 0, { what: 'nothing is left', timeoutMs: TIMEOUT_MS });
+    expect(existsSync(join(folder, 'data', 'uploads'))).toBe(true);
+    writeFileSync(join(folder, 'open-webui.env'), 'DATABASE_URL=nonsense\n', { mode: 0o600 });
+    await systemd.systemctl('start', PRELOAD).catch(() => undefined);
+    await until(async () => (await systemd.property(PRELOAD, 'ActiveState')) === 'failed', {
+      what: 'the preload unit has failed',
+      timeoutMs: TIMEOUT_MS,
+    });
+    expect(await systemd.property(PRELOAD, 'ExecMainStatus')).toBe('78');
+    expect(await systemd.property(PRELOAD, 'NRestarts')).toBe('0');
+    expect(log(PRELOAD)).toContain('DATABASE_URL');
   });
 });

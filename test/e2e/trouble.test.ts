@@ -40,7 +40,8 @@ async function startWithoutWaiting(cluster: Cluster): Promise<void> {
   });
 }
 
-describe('what cannot be mended by trying again stops the preload process, with the reason', () => {
+// At once: each is an installation of its own, and mostly one process that imports.
+describe.concurrent('what cannot be mended by trying again stops the preload process, with the reason', () => {
   async function expectStopped(cluster: Cluster, reason: RegExp): Promise<void> {
     await startWithoutWaiting(cluster);
     await untilLogged(cluster, reason);

@@ -7,6 +7,9 @@ import { openWebuiEnvironment } from '../kit/environment.ts';
 import { basePython, Installation } from '../kit/installation.ts';
 import { useScope } from '../kit/vitest.ts';
 
+const isRoot = process.getuid?.() === 0;
+if (!isRoot) process.stderr.write('skipped: a full disk. This is no root, who can make one\n');
+
 const scope = useScope();
 let installation: Installation;
 
@@ -38,6 +41,17 @@ describe.sequential('without what it needs', () => {
     expect(stderr).toContain(`${join(PATH, 'python3')} is 3.13.1`);
     expect(code).toBe(EXIT.openWebui);
     expect(readdirSync(installation.home)).toEqual([]);
+  });
+
+  it.skipIf(!isRoot)('says that there is no room on the disk', async () => {
+    // A home on a disk of 64 MiB that this one command alone sees.
+    const script = '/usr/bin/mount -t tmpfs -o size=64m none "$HOME" && exec "$@"';
+    const through = ['/usr/bin/unshare', '--mount', '/bin/sh', '-c', script, 'sh'];
+    const small = await Installation.prepare(scope, { through });
+    const { code, stderr } = await small.run('up', '--yes', '--python', basePython());
+    expect(stderr).toMatch(/Open WebUI needs 5,120 MiB of disk, and \S+ has 6\d MiB left/);
+    expect(stderr).toContain('XDG_DATA_HOME');
+    expect(code).toBe(EXIT.output);
   });
 
   it('says that pip reaches no index, and goes on from there', async () => {

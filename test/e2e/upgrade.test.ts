@@ -1,16 +1,19 @@
 /** `webui-tune upgrade`: never two versions on one database, and back where the new one does not start. */
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { execa } from 'execa';
 import { Client } from 'pg';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { APPS } from '../../src/runtime/contract.ts';
 import { type Cluster, startCluster } from '../kit/cluster.ts';
+import { type EmbeddedPostgres, startEmbeddedPostgres } from '../kit/embedded-postgres.ts';
 import { CLI } from '../kit/environment.ts';
 import { request } from '../kit/http.ts';
 import { OpenWebui } from '../kit/openwebui.ts';
 import { makeOwnEnvironment, type OwnEnvironment } from '../kit/openwebui-wheels.ts';
+import { PGVECTOR, startServices } from '../kit/services.ts';
 import { useScope } from '../kit/vitest.ts';
+import { until } from '../kit/wait.ts';
 
 const [OLD, GOOD, BROKEN] = ['0.12.4', '0.12.5', '0.12.6'];
 const WORKERS = 2;
@@ -20,6 +23,7 @@ const UPGRADE_TIMEOUT_MS = 600_000;
 const scope = useScope();
 let cluster: Cluster;
 let own: OwnEnvironment;
+let postgres: EmbeddedPostgres;
 
 beforeAll(async () => {
   own = await makeOwnEnvironment(scope, [
@@ -31,7 +35,10 @@ beforeAll(async () => {
       migration: "op.execute('CREATE TABLE probe (n int)'); op.execute('SELECT no_such_column')",
     },
   ]);
-  cluster = await startCluster(scope, { workers: WORKERS, python: own.python });
+  // Its role may not touch the extension vector, as that of `webui-tune up`.
+  postgres = await startEmbeddedPostgres(scope);
+  const services = await startServices(scope, async () => postgres);
+  cluster = await startCluster(scope, { workers: WORKERS, python: own.python, services, settings: PGVECTOR });
 }, 2 * UPGRADE_TIMEOUT_MS);
 
 interface Outcome {
@@ -51,7 +58,8 @@ async function upgrade(...args: string[]): Promise<{ result: Outcome; together: 
       {
         cwd: cluster.folder,
         env: {
-          PATH: process.env.PATH ?? '',
+          // Its own tools: older ones refuse a newer server.
+          PATH: `${postgres.tools}:${process.env.PATH}`,
           HOME: join(cluster.folder, 'home'),
           PM2_HOME: cluster.pm2.home,
           LANG: 'C.UTF-8',
@@ -97,6 +105,12 @@ async function onDatabase(sql: string): Promise<Record<string, unknown>[]> {
 }
 
 const migration = () => onDatabase('SELECT version_num FROM alembic_version');
+/** What there was before the upgrade, and must be there after it. */
+const rows = () =>
+  onDatabase(
+    `SELECT (SELECT count(*) FROM "user") AS users, (SELECT count(*) FROM config) AS settings,
+       (SELECT extowner::regrole::text FROM pg_extension WHERE extname = 'vector') AS owner`,
+  );
 const probes = () => onDatabase("SELECT to_regclass('probe') AS probe");
 
 describe('webui-tune upgrade', () => {
@@ -124,7 +138,17 @@ describe('webui-tune upgrade', () => {
     'goes back where the migration fails: packages, database and workers',
     async () => {
       const before = await migration();
-      const { result, together } = await upgrade(BROKEN ?? '');
+      const contents = await rows();
+      const upgrading = upgrade(BROKEN ?? '');
+      await until(() => existsSync(join(cluster.folder, 'data', '.upgrade.lock')), {
+        what: 'the upgrade has begun',
+        timeoutMs: 60_000,
+      });
+      const { result: second } = await upgrade(GOOD ?? '');
+      expect(second.exitCode).toBe(7);
+      expect(second.all).toMatch(/^error: another webui-tune upgrades this installation \(process \d+\)\n/m);
+      expect(second.all).not.toMatch(/^ +at /m);
+      const { result, together } = await upgrading;
       expect(result.all).toContain(`the upgrade to ${BROKEN} failed; ${OLD} serves again`);
       expect(result.all).toContain('no_such_column');
       expect(result.exitCode).toBe(7);
@@ -132,6 +156,7 @@ describe('webui-tune upgrade', () => {
       expect(await servedVersion()).toBe(OLD);
       expect(await migration()).toEqual(before);
       expect(await probes()).toEqual([{ probe: null }]);
+      expect(await rows()).toEqual(contents);
       expect([...together].filter((versions) => versions.includes(' and '))).toEqual([]);
       await OpenWebui.signIn(cluster.url, cluster.services.admin);
     },

@@ -1,10 +1,14 @@
 /** `--runtime uvicorn`: Open WebUI's own server with its own workers, as one app of PM2. */
+import { execa } from 'execa';
 import { Client } from 'pg';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { APPS } from '../../src/runtime/contract.ts';
+import { TopSchema } from '../../src/watch/schema.ts';
 import { type Cluster, planCluster } from '../kit/cluster.ts';
 import { connectTo, ownerOf } from '../kit/connections.ts';
+import { CLI } from '../kit/environment.ts';
 import { request } from '../kit/http.ts';
+import { readMemory } from '../kit/memory.ts';
 import { OpenWebui } from '../kit/openwebui.ts';
 import { environment, isAlive, type ProcessInfo } from '../kit/proc.ts';
 import { wholeAnswer } from '../kit/upstream.ts';
@@ -80,10 +84,33 @@ describe('each worker', () => {
       cluster,
       () => workers,
     );
-    const { text } = await ui.chat(page, 'question', other);
+    const { text } = await ui.chat(page, 'question', { agent: other });
     expect(text).toBe(wholeAnswer('question', cluster.services.upstream.pace));
     other.destroy();
     page.close();
+  });
+});
+
+describe('webui-tune top', () => {
+  it('shows what the workers and their parent use, and nothing that it cannot know', async () => {
+    const { stdout } = await execa(process.execPath, [CLI, 'top', cluster.ecosystemFile, '--json']);
+    const report = TopSchema.parse(JSON.parse(stdout));
+    expect(report).toMatchObject({
+      runtime: 'uvicorn',
+      parent: { pid: await uvicornServer(cluster) },
+      instances: [],
+      restarts: [],
+    });
+    const shown = report.workers.map(({ process }) => process?.pid);
+    expect(shown.toSorted()).toEqual(workers.map(({ pid }) => pid).sort());
+    expect(report.workers.map(({ instance }) => instance)).toEqual(['0', '1']);
+    for (const worker of report.workers) {
+      const { pss } = readMemory(worker.process?.pid ?? 0);
+      expect(Math.abs((worker.process?.memory?.proportionalBytes ?? 0) - pss)).toBeLessThan(0.05 * pss);
+      expect(worker).not.toHaveProperty('requests');
+      expect(worker).not.toHaveProperty('memoryLimitBytes');
+    }
+    expect(report.total).not.toHaveProperty('requests');
   });
 });
 

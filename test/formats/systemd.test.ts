@@ -26,12 +26,17 @@ const { places } = inputOf();
 // What a unit starts has to be there, or systemd finds fault with it.
 const here = { ...places, python: process.execPath, runtime: join(ROOT, 'dist', 'runtime'), dataDir: folder };
 const { username: user } = userInfo();
-const units = renderUnits(makePlan(inputOf({ places: here })), { node: process.execPath, user });
+const units = renderUnits(makePlan(inputOf({ places: here, metricsPort: 9464 })), {
+  node: process.execPath,
+  user,
+});
 
 /** Writes the units, one of them changed; returns their paths, the template by an instance. */
 function written(change: (name: string, text: string) => string = (_, text) => text): string[] {
   for (const { name, text } of units) writeFileSync(join(folder, name), change(name, text));
-  return [UNITS.target, UNITS.preload, 'open-webui@1.service'].map((name) => join(folder, name));
+  return [UNITS.target, UNITS.preload, 'open-webui@1.service', UNITS.metrics].map((name) =>
+    join(folder, name),
+  );
 }
 
 async function complaint(args: readonly string[]): Promise<string | undefined> {

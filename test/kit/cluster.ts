@@ -3,9 +3,11 @@ import { readFileSync } from 'node:fs';
 import { chmod, mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { execa } from 'execa';
+import { listenersOn } from '../../src/machine/listeners.ts';
 import { APPS, ENV } from '../../src/runtime/contract.ts';
 import { PlanSchema } from '../../src/schema.ts';
 import type { Plan } from '../../src/types.ts';
+import { askSupervisors } from '../../src/watch/supervisors.ts';
 import { CLI, openWebuiEnvironment, sharedCache } from './environment.ts';
 import { request } from './http.ts';
 import { Pm2, type Pm2Process } from './pm2.ts';
@@ -19,19 +21,27 @@ import { until } from './wait.ts';
 const START_TIMEOUT_MS = 180_000;
 const LOG_TAIL_LINES = '40';
 
-export interface ClusterOptions {
-  workers: number;
+export interface PlanOptions {
+  workers: number | 'auto';
   embeddings?: Embeddings;
   /** Further arguments of the CLI. */
   args?: string[];
   /** Further lines of the env file. */
   settings?: Record<string, string>;
+  /** Variables of PM2, and of all that it starts. */
+  environment?: Record<string, string>;
   /** XDG_CACHE_HOME; by default one that all tests share, so that the page's files are compressed once for all. */
   cacheFolder?: string;
   /** Services that are running already; by default the cluster has its own. */
   services?: Services;
   /** An interpreter with an Open WebUI of its own. */
   python?: string;
+  /** By default one that is free. */
+  port?: number;
+}
+
+export interface ClusterOptions extends PlanOptions {
+  workers: number;
 }
 
 export class Cluster {
@@ -80,7 +90,7 @@ export class Cluster {
   /** The Python worker of each instance, by the instance's number in PM2. */
   async workerPids(): Promise<Map<number, number>> {
     const instances = await this.instances();
-    return new Map(instances.map(({ pm_id, pm2_env }) => [pm_id, Number(pm2_env.axm_options.pid)]));
+    return new Map(instances.map((instance) => [instance.pm_id, workerOf(instance)]));
   }
 
   async controlSocket(): Promise<string> {
@@ -104,14 +114,32 @@ export class Cluster {
     return this.pm2.processes().filter(({ pid }) => pid !== daemonPid);
   }
 
-  /** Waits until PM2 calls exactly that many instances online, as many Python workers run, and the app is ready. */
+  /**
+   * Waits until exactly that many Python workers run, each listens and serves as its supervisor says, PM2 calls as many
+   * instances online and knows the same workers, and the app is ready. Nobody's word alone will do: to PM2 an instance
+   * is online whose worker has just died, to a supervisor that has just woken up a worker serves that was told to leave
+   * meanwhile, and a process that was just forked does not serve yet.
+   */
   async untilServing(workers: number, timeoutMs = START_TIMEOUT_MS): Promise<void> {
+    const sorted = (pids: Iterable<number>) => [...pids].sort((a, b) => a - b).join(' ');
     const serves = async () => {
       const instances = await this.instances();
       const states = instances.map(({ pm2_env }) => pm2_env.status);
-      const python = this.pythonWorkers().length;
-      if (states.length !== workers || states.some((state) => state !== 'online') || python !== workers) {
-        throw new Error(`instances: ${states.join(', ') || 'none'}; Python workers: ${python}`);
+      const shown = sorted(instances.map(({ pm2_env }) => Number(pm2_env.axm_options.pid)));
+      const socket = instances[0]?.pm2_env[ENV.controlSocket];
+      const serving = sorted(socket === undefined ? [] : await servingPids(String(socket)));
+      const python = this.pythonWorkers();
+      const running = sorted(python.map(({ pid }) => pid));
+      const areOnline = states.length === workers && states.every((state) => state === 'online');
+      const owners = new Set(listenersOn('/', this.port)?.map(({ pid }) => pid));
+      const listening = sorted(python.flatMap(({ pid }) => (owners.has(pid) ? [pid] : [])));
+      const agree = [serving, shown, listening].every((pids) => pids === running);
+      if (!areOnline || python.length !== workers || !agree) {
+        const seen = { 'Python workers': running, listening, serving, 'in PM2': shown };
+        const pids = Object.entries(seen)
+          .map(([what, which]) => `${what}: ${which || 'none'}`)
+          .join('; ');
+        throw new Error(`instances: ${states.join(', ') || 'none'}; ${pids}`);
       }
       const { status, body } = await request(`${this.url}/ready`);
       if (status !== 200) throw new Error(`/ready: ${status} ${body}`);
@@ -132,14 +160,32 @@ export class Cluster {
   }
 }
 
+/** The Python worker of an instance, as its supervisor told PM2. */
+export function workerOf({ pm_id, pm2_env }: Pm2Process): number {
+  const pid = Number(pm2_env.axm_options.pid);
+  if (!(pid > 0)) throw new Error(`PM2 knows no worker of instance ${pm_id}, which is ${pm2_env.status}`);
+  return pid;
+}
+
+/** The Python workers that accept connections, as their supervisors say. */
+export async function servingPids(controlSocket: string): Promise<number[]> {
+  const supervisors = await askSupervisors(controlSocket);
+  return supervisors.flatMap(({ report }) =>
+    (report?.workers ?? []).flatMap(({ pid, phase }) =>
+      phase === 'serving' && pid !== undefined ? [pid] : [],
+    ),
+  );
+}
+
 /** Runs the CLI in a folder that holds an env file, and leaves the ecosystem file there. */
-export async function planCluster(scope: Scope, options: ClusterOptions): Promise<Cluster> {
+export async function planCluster(scope: Scope, options: PlanOptions): Promise<Cluster> {
   const services = options.services ?? (await startServices(scope));
   const folder = await temporaryFolder(scope, 'cluster');
   const userHome = join(folder, 'home');
   await mkdir(userHome);
-  const pm2 = new Pm2(scope, { home: join(folder, 'pm2'), userHome, cwd: folder });
-  const port = await freePort();
+  const { environment = {} } = options;
+  const pm2 = new Pm2(scope, { home: join(folder, 'pm2'), userHome, cwd: folder, environment });
+  const port = options.port ?? (await freePort());
   const python = options.python ?? openWebuiEnvironment().python;
   const args = ['--python', python, '--host', '127.0.0.1', '--port', `${port}`];
   args.push('--workers', `${options.workers}`, ...(options.args ?? []));

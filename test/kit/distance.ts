@@ -3,6 +3,7 @@
  * crosses the closing on its way, which is what a drain must not lose, happens only at a distance.
  */
 import { connect, createServer, type Socket } from 'node:net';
+import { listenOnLoopback } from './ports.ts';
 import type { Scope } from './scope.ts';
 
 /** Relays to the port of this machine; returns the port of the far end. */
@@ -23,12 +24,9 @@ export async function startDistantLine(
     relay(client, upstream);
     relay(upstream, client);
   });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   scope.defer('distant line', () => {
     for (const socket of open) socket.destroy();
     server.close();
   });
-  const address = server.address();
-  if (address === null || typeof address === 'string') throw new Error('no TCP address');
-  return address.port;
+  return listenOnLoopback(server);
 }

@@ -1,10 +1,48 @@
-/** Runs `webui-tune doctor` on an installation, as its user would. */
+/** Runs `webui-tune doctor` on an installation, as its user would, and keeps a list of what it has found ill. */
 import { execa } from 'execa';
+import { expect } from 'vitest';
+import { CHECKS } from '../../src/doctor/checks/index.ts';
 import { type DoctorReport, DoctorSchema } from '../../src/doctor/schema.ts';
 import type { Cluster } from './cluster.ts';
 import { CLI, sharedCache } from './environment.ts';
 
 type Found = DoctorReport['findings'][number];
+
+/** What only a cluster that runs can have, beside the groups `cluster` and `proxy`. */
+const OF_A_RUNNING_CLUSTER = [
+  'settings.secret-key-kept',
+  'python.requirements',
+  'vectors.engines',
+  'database.stuck-files',
+  'machine.memory',
+];
+
+/** Checks that have found the real thing broken, in this test file. */
+const seen = new Set<string>();
+
+/** What `examination` has to have found of these checks first. */
+export function expectVerdicts(
+  examination: Examination,
+  expected: Record<string, 'note' | 'warning' | 'error'>,
+): void {
+  const found = Object.keys(expected).map((id) => [id, examination.of(id)[0]?.verdict]);
+  expect(Object.fromEntries(found)).toEqual(expected);
+  for (const id of Object.keys(expected)) seen.add(id);
+}
+
+/**
+ * Every check belongs to one of two test files, and at the end of each all of its checks must have been seen to find
+ * something: a check without a test in which the real thing is broken fails here.
+ */
+export function expectAllSeen(runs: boolean, butFor: readonly string[] = []): void {
+  const missing = CHECKS.filter(
+    ({ id, group }) =>
+      (['cluster', 'proxy'].includes(group) || OF_A_RUNNING_CLUSTER.includes(id)) === runs &&
+      !seen.has(id) &&
+      !butFor.includes(id),
+  );
+  expect(missing.map(({ id }) => id)).toEqual([]);
+}
 
 export interface Examination {
   exitCode: number;
@@ -15,15 +53,17 @@ export interface Examination {
   wrong: string[];
 }
 
-/** `env`: added to that of the user. */
+/** `env`: added to that of the user. `through`: the words before the command. */
 export async function examine(
   { ecosystemFile, folder, pm2 }: Pick<Cluster, 'ecosystemFile' | 'folder' | 'pm2'>,
   args: string[] = [],
   env: Record<string, string> = {},
+  through: readonly string[] = [],
 ): Promise<Examination> {
+  const [program = '', ...words] = [...through, process.execPath, CLI];
   const { stdout, stderr, exitCode } = await execa(
-    process.execPath,
-    [CLI, 'doctor', ecosystemFile, '--json', ...args],
+    program,
+    [...words, 'doctor', ecosystemFile, '--json', ...args],
     {
       cwd: folder,
       env: {

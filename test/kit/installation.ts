@@ -1,11 +1,12 @@
 /** What `webui-tune up` makes: in a home of its own, with nothing on PATH but Node and Python. */
+import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { chmod, mkdir, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { environments } from '../../scripts/environments.mjs';
-import { findOnPath } from '../../src/openwebui/path.ts';
 import { APPS } from '../../src/runtime/contract.ts';
+import { workerOf } from './cluster.ts';
 import { CLI, openWebuiEnvironment } from './environment.ts';
 import { Pm2, type Pm2Process } from './pm2.ts';
 import { freePort } from './ports.ts';
@@ -14,7 +15,9 @@ import { temporaryFolder } from './temp.ts';
 
 /** What pip needs where packages do not come from PyPI itself. */
 const PIP_VARIABLES = /^PIP_|^SSL_CERT|_proxy$/i;
-const COMMAND_TIMEOUT_MS = 300_000;
+/** Whether Open WebUI itself is installed from pip too, which takes minutes: `npm run test:install`. */
+export const WITH_PIP = process.env.WEBUI_TUNE_TEST_PIP !== undefined;
+const COMMAND_TIMEOUT_MS = WITH_PIP ? 1_500_000 : 300_000;
 
 export interface CommandResult {
   code: number;
@@ -24,26 +27,45 @@ export interface CommandResult {
   took: number;
 }
 
+export interface InstallationOptions {
+  /** What every command is run by: the words before it. */
+  through?: readonly string[];
+  /** Further variables of every command; an empty one is as good as none. */
+  env?: Record<string, string>;
+}
+
 export class Installation {
   readonly home: string;
   readonly port: number;
   readonly pm2: Pm2;
-  readonly #env: Record<string, string>;
+  /** Of every command. */
+  readonly env: Record<string, string>;
+  /** The first words of every command. */
+  readonly command: readonly string[];
 
-  private constructor(home: string, port: number, pm2: Pm2, env: Record<string, string>) {
+  private constructor(
+    home: string,
+    port: number,
+    pm2: Pm2,
+    env: Record<string, string>,
+    command: readonly string[],
+  ) {
     this.home = home;
     this.port = port;
     this.pm2 = pm2;
-    this.#env = env;
+    this.env = env;
+    this.command = command;
   }
 
-  static async prepare(scope: Scope): Promise<Installation> {
+  static async prepare(scope: Scope, options: InstallationOptions = {}): Promise<Installation> {
     const folder = await temporaryFolder(scope, 'up');
     // Another account runs PostgreSQL where the tests are root: it has to get in.
     await chmod(folder, 0o755);
     const [home, bin] = [join(folder, 'home'), join(folder, 'bin')];
     await Promise.all([mkdir(home), mkdir(bin)]);
     await symlink(process.execPath, join(bin, 'node'));
+    // Otherwise the shared environment is named.
+    if (WITH_PIP) await symlink(basePython(), join(bin, 'python3'));
     const pm2Home = join(home, '.pm2');
     const env = {
       ...pipEnvironment(),
@@ -53,9 +75,11 @@ export class Installation {
       // Also the mark by which every process of it is found at the end.
       PM2_HOME: pm2Home,
       LANG: 'C.UTF-8',
+      ...options.env,
     };
     const pm2 = new Pm2(scope, { home: pm2Home, userHome: home, cwd: folder });
-    return new Installation(home, await freePort(), pm2, env);
+    const command = [...(options.through ?? []), process.execPath, CLI];
+    return new Installation(home, await freePort(), pm2, env, command);
   }
 
   /** Folder of all that `up` makes. */
@@ -88,9 +112,7 @@ export class Installation {
   up(...args: string[]): Promise<CommandResult> {
     const root = process.getuid?.() === 0 ? ['--service-user', 'nobody'] : [];
     // The long form installs Open WebUI too; torch comes from where pip's own settings say.
-    const python = process.env.WEBUI_TUNE_TEST_PIP
-      ? ['--python', basePython(), '--torch-index', 'default']
-      : ['--python', openWebuiEnvironment().python];
+    const python = WITH_PIP ? ['--torch-index', 'default'] : ['--python', openWebuiEnvironment().python];
     return this.run('up', '--yes', ...python, '--port', `${this.port}`, ...root, ...args);
   }
 
@@ -100,9 +122,10 @@ export class Installation {
 
   async runWith(env: Record<string, string>, ...args: string[]): Promise<CommandResult> {
     const started = performance.now();
-    const { exitCode, stdout, stderr } = await execa(process.execPath, [CLI, ...args], {
+    const [program = '', ...words] = this.command;
+    const { exitCode, stdout, stderr } = await execa(program, [...words, ...args], {
       cwd: this.home,
-      env: { ...this.#env, ...env },
+      env: { ...this.env, ...env },
       extendEnv: false,
       stdin: 'ignore',
       reject: false,
@@ -123,7 +146,7 @@ export class Installation {
   /** The Python workers, by what each supervisor says of its own. */
   async workerPids(): Promise<number[]> {
     const instances = (await this.processes()).get(APPS.cluster) ?? [];
-    return instances.map(({ pm2_env }) => Number(pm2_env.axm_options.pid));
+    return instances.map(workerOf);
   }
 }
 
@@ -132,8 +155,8 @@ function pipEnvironment(): Record<string, string> {
   return Object.fromEntries(entries) as Record<string, string>;
 }
 
-/** The interpreter that the tests' own environment was made with. */
+/** The interpreter that the tests' own environment was made with: itself, not a shim that needs a shell. */
 export function basePython(): string {
   const { command } = environments().python;
-  return findOnPath(command, process.env.PATH) ?? command;
+  return execFileSync(command, ['-c', 'import sys; print(sys.executable)'], { encoding: 'utf8' }).trim();
 }

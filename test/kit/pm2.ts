@@ -33,10 +33,25 @@ export class Pm2 {
   readonly #env: Record<string, string>;
   readonly #cwd: string;
 
-  constructor(scope: Scope, { home, userHome, cwd }: { home: string; userHome: string; cwd: string }) {
+  /** `environment`: what it has of variables beside its own; all that it starts has them too. */
+  constructor(
+    scope: Scope,
+    {
+      home,
+      userHome,
+      cwd,
+      environment = {},
+    }: { home: string; userHome: string; cwd: string; environment?: Record<string, string> },
+  ) {
     this.home = home;
     this.#cwd = cwd;
-    this.#env = { PATH: process.env.PATH ?? '', HOME: userHome, PM2_HOME: home, LANG: 'C.UTF-8' };
+    this.#env = {
+      ...environment,
+      PATH: process.env.PATH ?? '',
+      HOME: userHome,
+      PM2_HOME: home,
+      LANG: 'C.UTF-8',
+    };
     const cancel = onEmergency(() => {
       for (const id of this.processes()) signal(id, 'SIGKILL');
     });

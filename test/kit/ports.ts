@@ -1,14 +1,21 @@
-import { createServer } from 'node:net';
+import { createServer, type Server } from 'node:net';
 
-/** A TCP port that was free on loopback a moment ago; the kernel does not hand the same one out again soon. */
-export function freePort(): Promise<number> {
+/** Listens on loopback, on a port that the kernel chooses; returns that. */
+export function listenOnLoopback(server: Server): Promise<number> {
   return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.on('error', reject);
+    server.once('error', reject);
     server.listen(0, '127.0.0.1', () => {
       const address = server.address();
       if (address === null || typeof address === 'string') throw new Error('no TCP address');
-      server.close(() => resolve(address.port));
+      resolve(address.port);
     });
   });
+}
+
+/** A TCP port that was free on loopback a moment ago; the kernel does not hand the same one out again soon. */
+export async function freePort(): Promise<number> {
+  const server = createServer();
+  const port = await listenOnLoopback(server);
+  await new Promise((resolve) => server.close(resolve));
+  return port;
 }

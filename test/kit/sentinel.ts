@@ -4,6 +4,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createClient } from 'redis';
 import { freePort } from './ports.ts';
+import { isAlive } from './proc.ts';
 import { killAll, type StartedProcess, startProcess } from './processes.ts';
 import type { Scope } from './scope.ts';
 import { temporaryFolder } from './temp.ts';
@@ -81,6 +82,12 @@ export class Sentinel {
       intervalMs: 50,
     });
     return performance.now() - started;
+  }
+
+  /** Changes an option of the master at the sentinels that answer. */
+  async set(option: string, value: string): Promise<void> {
+    const alive = SENTINEL_HOSTS.filter((_, index) => isAlive(this.sentinels[index] as StartedProcess));
+    await Promise.all(alive.map((host) => this.#ask(host, ['SENTINEL', 'SET', MASTER, option, value])));
   }
 
   /** Waits until every sentinel knows the replica and the other sentinels: earlier there is nobody to fail over to. */

@@ -1,15 +1,17 @@
 /** What Open WebUI needs around it, and the settings with which it finds that. */
 import { randomBytes } from 'node:crypto';
-import { startChroma } from './chroma.ts';
+import { startChroma } from '../../src/scratch/chroma.ts';
+import { startRedis } from '../../src/scratch/redis.ts';
+import { EMBEDDING_MODEL, startUpstream, type Upstream } from '../../src/scratch/upstream.ts';
 import { openWebuiEnvironment } from './environment.ts';
 import { createDatabase } from './postgres.ts';
-import { startRedis } from './redis.ts';
+import type { StartedProcess } from './processes.ts';
 import type { Scope } from './scope.ts';
-import { EMBEDDING_MODEL, startUpstream, type Upstream } from './upstream.ts';
 
 export interface Services {
   databaseUrl: string;
   redisUrl: string;
+  redis: StartedProcess;
   chromaPort: number;
   upstream: Upstream;
   admin: { email: string; password: string };
@@ -18,11 +20,15 @@ export interface Services {
   apiKey: string;
 }
 
-export async function startServices(scope: Scope): Promise<Services> {
+/** `startDatabase`: by default a database of its own on the server that runs already. */
+export async function startServices(
+  scope: Scope,
+  startDatabase: (scope: Scope) => Promise<{ url: string; password: string }> = createDatabase,
+): Promise<Services> {
   const [database, redis, chroma, upstream] = await Promise.all([
-    createDatabase(scope),
+    startDatabase(scope),
     startRedis(scope),
-    startChroma(scope),
+    startChroma(scope, openWebuiEnvironment().python),
     startUpstream(scope),
   ]);
   const apiKey = `sk-${randomBytes(12).toString('hex')}`;
@@ -30,6 +36,7 @@ export async function startServices(scope: Scope): Promise<Services> {
   return {
     databaseUrl: database.url,
     redisUrl: redis.url,
+    redis: redis.process,
     chromaPort: chroma.port,
     upstream,
     admin: { email: 'admin@example.org', password },
@@ -37,6 +44,9 @@ export async function startServices(scope: Scope): Promise<Services> {
     apiKey,
   };
 }
+
+/** In the place of the Chroma server. */
+export const PGVECTOR = { VECTOR_DB: 'pgvector', CHROMA_HTTP_HOST: '', CHROMA_HTTP_PORT: '' };
 
 export type Embeddings = 'remote' | 'local';
 

@@ -1,11 +1,1 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import type { Scope } from './scope.ts';
-
-/** A new folder (0700), removed at the end. Its path is short: UNIX sockets in it have 107 bytes. */
-export async function temporaryFolder(scope: Scope, name: string): Promise<string> {
-  const folder = await mkdtemp(join(tmpdir(), `wt-${name}-`));
-  scope.defer(folder, () => rm(folder, { recursive: true, force: true, maxRetries: 3 }));
-  return folder;
-}
+export * from '../../src/io/temp.ts';

@@ -1,12 +1,14 @@
 /** `--runtime uvicorn`: one app of PM2, and below it Open WebUI's own server with its own workers. */
 import { APPS } from '../../src/runtime/contract.ts';
 import type { Cluster } from './cluster.ts';
-import { connectTo } from './connections.ts';
+import { connectionsByWorker } from './connections.ts';
+import { OneConnection, request } from './http.ts';
 import { commandLine, type ProcessInfo, processTree } from './proc.ts';
 import { until } from './wait.ts';
 
 /** Three imports of the app, one after another: each takes 14 s on a quiet machine, and minutes on a busy one. */
 export const START_TIMEOUT_MS = 400_000;
+const CONNECTIONS_A_WORKER = 8;
 
 /** The process that PM2 started: the only worker, or the parent of all. */
 export async function uvicornServer(cluster: Cluster): Promise<number> {
@@ -33,17 +35,25 @@ export async function untilUvicornServes(cluster: Cluster, workers: number): Pro
     const server = await uvicornServer(cluster);
     const expected = workers === 1 ? processTree(server).slice(0, 1) : uvicornWorkers(server);
     if (expected.length !== workers) throw new Error(`${expected.length} workers of ${workers}`);
-    for (const { pid } of expected) {
-      const connection = await connectTo(
-        (owner) => owner === pid,
-        cluster,
-        () => expected,
-      );
-      connection.destroy();
-    }
+    await connectToAll(cluster, expected);
     return true;
   };
   await cluster.explain(() =>
     until(serving, { what: `${workers} workers of uvicorn serve`, timeoutMs: START_TIMEOUT_MS }),
   );
+}
+
+/** All at once: of connections that come one after another, a worker that is always a little later gets none. */
+async function connectToAll({ url, port }: Cluster, workers: ProcessInfo[]): Promise<void> {
+  const connections = Array.from(
+    { length: CONNECTIONS_A_WORKER * workers.length },
+    () => new OneConnection(),
+  );
+  try {
+    await Promise.all(connections.map((agent) => request(`${url}/health`, { agent })));
+    const counts = [...connectionsByWorker(port, workers).values()];
+    if (counts.includes(0)) throw new Error(`connections of each worker: ${counts.join(', ')}`);
+  } finally {
+    for (const connection of connections) connection.destroy();
+  }
 }

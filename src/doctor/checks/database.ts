@@ -2,11 +2,19 @@ import { overruledByDatabase } from '../../plan/persisted.ts';
 import { connectionBudget, connectionsOf, leastPools } from '../../plan/pools.ts';
 import { usesPgvector } from '../../plan/services.ts';
 import type { Setting } from '../../types.ts';
+import { formatBytes, KIB, plural } from '../../units.ts';
 import { check, error, note, ok, warning } from '../check.ts';
 import { severalWorkersNeed } from './several.ts';
 
 /** File systems of other machines: SQLite's locks do not hold there. */
 const NETWORK = /^(?:nfs|cifs|smb|ceph|glusterfs|9p|fuse\.sshfs|fuse\.s3fs|afs)/;
+
+/** Connections to SQLite where DATABASE_POOL_SIZE says nothing (open_webui/internal/db.py, 0.12.4). */
+const SQLITE_POOL = 512;
+/** What SQLAlchemy opens beyond a pool where nobody says: for SQLite, Open WebUI does not. */
+const SQLALCHEMY_OVERFLOW = 10;
+/** Open WebUI's own, as sqlite.org/pragma.html#pragma_cache_size has it: negative are KiB, others pages of 4 KiB. */
+const SQLITE_CACHE = -65_536;
 
 /** Keys that are listed; the others are counted. */
 const SHOWN_KEYS = 3;
@@ -42,13 +50,28 @@ export const databaseChecks = [
     why: 'requests that take minutes, and a file that breaks: locks over a network do not hold',
     source: 'sqlite.org/faq.html#q5; open-webui/open-webui#23939',
     needs: ['database', 'files'],
-    run: ({ database, files: { dataDir } }) => {
+    run: ({ database, files: { sqlite } }) => {
       if (database.kind !== 'sqlite') return ok('it is not SQLite');
-      if (!NETWORK.test(dataDir.fileSystem)) return ok(`it is on ${dataDir.fileSystem || 'a local disk'}`);
+      if (!NETWORK.test(sqlite.fileSystem)) return ok(`it is on ${sqlite.fileSystem || 'a local disk'}`);
       return error(
-        `${dataDir.path} is on ${dataDir.fileSystem}`,
+        `${sqlite.path} is on ${sqlite.fileSystem}`,
         'set DATABASE_URL to a PostgreSQL, or DATA_DIR to a local disk',
       );
+    },
+  }),
+  check({
+    id: 'database.sqlite-pool',
+    title: 'SQLite’s connections fit the memory',
+    why: 'without DATABASE_POOL_SIZE a worker may open 512, each with a page cache of 64 MB: it ends for want of memory',
+    source: 'open_webui/internal/db.py; open_webui/env.py, DATABASE_SQLITE_PRAGMA_CACHE_SIZE',
+    needs: ['database', 'effective', 'machine'],
+    run: ({ database, effective, machine: { memory } }) => {
+      if (database.kind !== 'sqlite') return ok('it is not SQLite');
+      const size = Number.parseInt(effective.get('DATABASE_POOL_SIZE') ?? '', 10);
+      const most = (size > 0 ? size : SQLITE_POOL) + SQLALCHEMY_OVERFLOW;
+      const bytes = most * pageCacheOf(effective.get('DATABASE_SQLITE_PRAGMA_CACHE_SIZE'));
+      const found = `${most} connections may cache ${formatBytes(bytes)}, and ${formatBytes(memory.availableBytes)} are free`;
+      return bytes <= memory.availableBytes ? ok(found) : warning(found, 'DATABASE_POOL_SIZE=8');
     },
   }),
   check({
@@ -145,6 +168,20 @@ export const databaseChecks = [
     },
   }),
   check({
+    id: 'database.stuck-files',
+    title: 'No upload waits for ever',
+    why: 'a document whose worker ended while it read it stays "processing", and is found by no question',
+    source: 'open_webui/routers/files.py: background tasks without a queue; open-webui/open-webui#24566',
+    needs: ['schema'],
+    run: ({ schema: { documents } }) =>
+      (documents?.stuck ?? 0) === 0
+        ? ok('none does')
+        : note(
+            `${plural(documents?.stuck ?? 0, 'upload')} pending for over an hour: nobody works on them any more`,
+            'delete and upload them again',
+          ),
+  }),
+  check({
     id: 'database.pool',
     title: 'The pool’s settings are read',
     why: 'without DATABASE_POOL_SIZE the other pool settings are ignored: "QueuePool limit of size 5 overflow 10"',
@@ -158,3 +195,10 @@ export const databaseChecks = [
     },
   }),
 ];
+
+/** Bytes of one connection's page cache; none is set where the variable is empty, and SQLite's own is 2 MB. */
+function pageCacheOf(text: string | undefined): number {
+  const given = text === '' ? -2_000 : Number.parseInt(text ?? '', 10);
+  const size = Number.isInteger(given) ? given : SQLITE_CACHE;
+  return size < 0 ? -size * KIB : size * 4 * KIB;
+}

@@ -3,9 +3,11 @@ import { clusterChecks } from './cluster.ts';
 import { databaseChecks } from './database.ts';
 import { ecosystemChecks } from './ecosystem.ts';
 import { fileChecks } from './files.ts';
+import { keyChecks } from './keys.ts';
 import { machineChecks } from './machine.ts';
 import { originChecks } from './origins.ts';
 import { pm2Checks } from './pm2.ts';
+import { proxyChecks } from './proxy.ts';
 import { pythonChecks } from './python.ts';
 import { redisChecks } from './redis.ts';
 import { redisServerChecks } from './redis-server.ts';
@@ -16,6 +18,7 @@ import { vectorChecks } from './vectors.ts';
 export const CHECKS: readonly Check[] = [
   ...pythonChecks,
   ...settingsChecks,
+  ...keyChecks,
   ...originChecks,
   ...redisChecks,
   ...redisServerChecks,
@@ -26,4 +29,5 @@ export const CHECKS: readonly Check[] = [
   ...pm2Checks,
   ...machineChecks,
   ...clusterChecks,
+  ...proxyChecks,
 ];

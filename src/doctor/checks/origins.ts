@@ -1,5 +1,5 @@
-import type { DatabaseFacts } from '../../types.ts';
 import { check, error, ok, warning } from '../check.ts';
+import { publicUrl } from '../facts/public-url.ts';
 
 export const originChecks = [
   check({
@@ -19,7 +19,7 @@ export const originChecks = [
           'CORS_ALLOW_ORIGIN=https://chat.example.org;http://localhost:8080',
         );
       }
-      const origin = publicOrigin(effective, database);
+      const origin = publicUrl(effective, database)?.origin;
       if (origin === undefined || origins.includes(origin)) return ok(origins.join(', '));
       return error(
         `WEBUI_URL is ${origin}, and CORS_ALLOW_ORIGIN has ${origins.join(', ')}`,
@@ -34,7 +34,7 @@ export const originChecks = [
     source: 'open_webui/env.py, WEBUI_SESSION_COOKIE_SECURE; open-webui/open-webui#11606',
     needs: ['effective', 'database'],
     run: ({ effective, database }) => {
-      const origin = publicOrigin(effective, database);
+      const origin = publicUrl(effective, database)?.origin;
       if (!origin?.startsWith('https:')) return ok('no https address of the page is set (WEBUI_URL)');
       return effective.get('WEBUI_SESSION_COOKIE_SECURE')?.toLowerCase() === 'true'
         ? ok('WEBUI_SESSION_COOKIE_SECURE is on')
@@ -45,10 +45,3 @@ export const originChecks = [
     },
   }),
 ];
-
-/** What the database says wins over the environment after the first start. */
-function publicOrigin(effective: ReadonlyMap<string, string>, database: DatabaseFacts): string | undefined {
-  const stored = database.kind === 'postgresql' ? database.stored?.['webui.url'] : undefined;
-  const url = stored || effective.get('WEBUI_URL') || '';
-  return URL.canParse(url) ? new URL(url).origin : undefined;
-}

@@ -1,3 +1,4 @@
+import { SERVICE_APPS } from '../../embedded/apps.ts';
 import { APPS } from '../../runtime/contract.ts';
 import { formatBytes, GIB } from '../../units.ts';
 import { check, error, note, ok, warning } from '../check.ts';
@@ -50,9 +51,12 @@ export const pm2Checks = [
     run: ({ pm2: { processes }, ecosystem }) => {
       if (!processes) return note('PM2 does not run', `pm2 start ${ecosystem.path}`);
       const missing = ecosystem.apps.filter(({ name }) => !processes.some((app) => app.name === name));
-      const ill = processes.filter(
-        ({ name, pm2_env }) => ecosystem.apps.some((app) => app.name === name) && pm2_env.status !== 'online',
-      );
+      const ill = processes.filter(({ name, pm2_env: { status } }) => {
+        const app = ecosystem.apps.find((one) => one.name === name);
+        // One that PM2 runs now and then has stopped until the next time.
+        const isDone = app?.cron_restart !== undefined && status === 'stopped';
+        return app && status !== 'online' && !isDone;
+      });
       if (missing.length === ecosystem.apps.length)
         return note('none of them', `pm2 start ${ecosystem.path}`);
       const findings = [
@@ -160,10 +164,12 @@ export const pm2Checks = [
     title: 'At boot PM2 starts after the databases',
     why: 'its unit says After=network.target only: the first attempts fail while PostgreSQL still recovers',
     source: 'pm2/lib/templates/init-scripts/systemd.tpl',
-    needs: ['pm2', 'services'],
-    run: ({ pm2: { unit }, services: { colocated = [] } }) => {
-      if (!unit) return ok('systemd does not start it');
-      const wanted = colocated.flatMap(({ name }) => UNITS[name] ?? []);
+    needs: ['pm2', 'services', 'plan'],
+    run: ({ pm2: { unit }, services: { colocated = [] }, plan: { embedded = [] } }) => {
+      if (!unit?.path.endsWith('.service')) return ok('systemd does not start it');
+      // Those that PM2 itself runs have no unit.
+      const ours = embedded.map(({ name }) => EMBEDDED[name]);
+      const wanted = colocated.flatMap(({ name }) => (ours.includes(name) ? [] : (UNITS[name] ?? [])));
       const lacking = wanted.filter(([, pattern]) => !pattern.test(unit.text));
       if (lacking.length === 0) return ok(unit.path);
       const names = lacking.map(([name]) => name).join(' ');
@@ -192,6 +198,11 @@ export const pm2Checks = [
 const UNITS: Readonly<Record<string, readonly (readonly [string, RegExp])[]>> = {
   PostgreSQL: [['postgresql.service', /^After=.*postgresql/m]],
   Redis: [['redis-server.service', /^After=.*(?:redis|valkey)/m]],
+};
+
+const EMBEDDED: Readonly<Record<string, string>> = {
+  [SERVICE_APPS.postgres]: 'PostgreSQL',
+  [SERVICE_APPS.valkey]: 'Redis',
 };
 
 function isOlder(version: string): boolean {

@@ -1,7 +1,8 @@
 import { TuneError } from '../../errors.ts';
 import { pipInstall } from '../../openwebui/versions.ts';
 import { requireDrivers } from '../../settings/drivers.ts';
-import { check, error, ok, warning } from '../check.ts';
+import { plural } from '../../units.ts';
+import { check, error, note, ok, warning } from '../check.ts';
 
 /** Values of a setting that switch something off. */
 const OFF = /^(?:false|0|no|off)$/i;
@@ -67,6 +68,29 @@ export const pythonChecks = [
         `ENABLE_PIP_INSTALL_FRONTMATTER_REQUIREMENTS is ${value ?? 'not set'}: ${workers.count} workers would run pip`,
         'ENABLE_PIP_INSTALL_FRONTMATTER_REQUIREMENTS=False, and install beforehand what tools need',
       );
+    },
+  }),
+  check({
+    id: 'python.requirements',
+    title: 'Tools and functions have the packages that they ask for',
+    why: 'one whose package is missing fails in every chat that uses it; a function is switched off then',
+    source: 'open_webui/utils/plugin.py: "requirements:" in its first lines',
+    needs: ['requirements', 'interpreter', 'effective', 'workers'],
+    run: ({ requirements, interpreter: { python }, effective, workers }) => {
+      const unmet = requirements.filter(({ isMet }) => !isMet);
+      if (unmet.length === 0) {
+        return ok(
+          requirements.length === 0 ? 'none asks for any' : `${plural(requirements.length, 'requirement')}`,
+        );
+      }
+      const list = unmet.map(({ by, text }) => `${by} asks for ${text}`).join(', ');
+      const texts = [...new Set(unmet.map(({ text }) => `'${text}'`))].join(' ');
+      const value = effective.get('ENABLE_PIP_INSTALL_FRONTMATTER_REQUIREMENTS');
+      const mend = [`${python} -m pip install ${texts}`, 'pm2 reload open-webui'];
+      if (workers.count === 1 && !(value !== undefined && OFF.test(value))) {
+        return note(`${list}: the next start of the worker installs it`, ...mend);
+      }
+      return warning(`${list}, which is not installed`, ...mend);
     },
   }),
 ];

@@ -1,4 +1,5 @@
 import { SERVICE_APPS } from '../../embedded/apps.ts';
+import { brokerOf } from '../../services/broker-kind.ts';
 import { check, type Finding, note, ok, warning } from '../check.ts';
 import type { Facts } from '../facts.ts';
 
@@ -15,6 +16,8 @@ const CLOSE = 0.8;
 
 const UNKNOWN = 'the server does not say: its user may not run CONFIG GET';
 
+const isDragonfly = ({ broker: { info } }: Pick<Facts, 'broker'>) => brokerOf(info)?.name === 'Dragonfly';
+
 export const redisServerChecks = [
   check({
     id: 'redis.buffer',
@@ -23,6 +26,12 @@ export const redisServerChecks = [
     source: 'redis.conf, client-output-buffer-limit; open-webui/open-webui#25975 (an emit of 33 MB)',
     needs: ['broker', 'plan'],
     run: (facts) => {
+      if (isDragonfly(facts)) {
+        return note(
+          'Dragonfly has a limit of its own, 128 MiB a thread, and holds publishers up instead',
+          'for larger events: dragonfly --publish_buffer_limit',
+        );
+      }
       const limit = /pubsub (\d+) (\d+) \d+/.exec(facts.broker.config?.['client-output-buffer-limit'] ?? '');
       if (!limit) return note(UNKNOWN);
       const bounds = limit.slice(1).map((text) => Number(text) || Number.POSITIVE_INFINITY);
@@ -61,6 +70,14 @@ export const redisServerChecks = [
     needs: ['broker', 'plan'],
     run: (facts) => {
       const { config, info } = facts.broker;
+      if (isDragonfly(facts)) {
+        return info.cache_mode === 'cache'
+          ? warning(
+              'Dragonfly is in cache mode: it throws keys away when its memory is full',
+              'dragonfly --cache_mode=false',
+            )
+          : ok('Dragonfly is not in cache mode');
+      }
       const policy = config?.['maxmemory-policy'] ?? info.maxmemory_policy;
       if (policy === undefined) return note(UNKNOWN);
       if (!policy.startsWith('allkeys')) return ok(`maxmemory-policy is ${policy}`);
@@ -77,6 +94,12 @@ export const redisServerChecks = [
     needs: ['broker', 'plan'],
     run: (facts) => {
       const { config, info } = facts.broker;
+      if (isDragonfly(facts)) {
+        return note(
+          'Dragonfly has no append-only file: what is newer than its last snapshot is lost in a crash',
+          "dragonfly --snapshot_cron='*/5 * * * *' --dir FOLDER",
+        );
+      }
       const isKept = config?.appendonly === 'yes' || info.aof_enabled === '1';
       if (isKept) return ok('appendonly is on');
       if (!config && info.aof_enabled === undefined) return note(UNKNOWN);

@@ -15,7 +15,8 @@ export const redisChecks = [
     about: 'redis',
     run: ({ redis }) => {
       if (redis.kind !== 'redis') return ok('none is set');
-      if (redis.answer.up) return ok(`${redis.where}, version ${redis.answer.version}`);
+      if (redis.answer.up)
+        return ok(`${redis.broker ?? 'a Redis'} ${redis.answer.version} at ${redis.where}`);
       return error(
         `${redis.where} does not answer: ${redis.answer.reason}`,
         'start it; the workers go on by themselves once it answers',
@@ -98,6 +99,28 @@ export const redisChecks = [
       return unset.length === 0
         ? ok(names.map((name) => `${name}=${effective.get(name)}`).join(', '))
         : warning(`not set: ${unset.join(', ')}`, ...unset.map((name) => `${name}=5`));
+    },
+  }),
+  check({
+    id: 'redis.cluster',
+    title: 'It is asked as what it is',
+    why: 'asked as a single server, a node of a cluster answers MOVED; asked as a cluster, a single one answers nothing',
+    source: 'open_webui/utils/redis.py, REDIS_CLUSTER; redis-py, RedisCluster',
+    needs: ['redis', 'effective'],
+    run: ({ redis, effective }) => {
+      if (redis.kind !== 'redis' || !redis.answer.up) return ok('none answers');
+      const wanted = effective.get('REDIS_CLUSTER')?.toLowerCase() === 'true';
+      if (wanted === (redis.isCluster ?? false)) {
+        return wanted
+          ? note(
+              `a cluster; live updates go through its node at ${redis.where} alone, and stop with that`,
+              'Sentinel fails over for live updates too: docs/broker.md',
+            )
+          : ok('a single server');
+      }
+      return wanted
+        ? error(`REDIS_CLUSTER is on, and ${redis.where} is a single server`, 'take REDIS_CLUSTER away')
+        : error(`${redis.where} is a node of a cluster`, 'REDIS_CLUSTER=true, or take a single server');
     },
   }),
   check({

@@ -1,11 +1,21 @@
+import { scryptSync } from 'node:crypto';
 import { WORKER_COUNT_NAMES } from '../../settings/collect.ts';
 import { check, error, note, ok, warning } from '../check.ts';
 
 /** Characters of a key that nobody guesses: what Open WebUI draws itself has 16. */
 const KEY_LENGTH = 16;
 
+/** Bytes of the digest that the preload process keeps (runtime/contract.ts, KEY_DIGEST). */
+const DIGEST_LENGTH = 64;
+
 /** Seconds after which a user counts as gone (open_webui/models/users.py, 0.12.4). */
 const PRESENCE_SECONDS = 180;
+
+/** asyncio's own pool has as many at most, AnyIO's has 40: fewer than these, and the variable makes things worse. */
+const LEAST_THREADS = 32;
+
+/** concurrent/futures/thread.py, ThreadPoolExecutor. */
+const asyncioThreads = (cpus: number) => Math.min(LEAST_THREADS, cpus + 4);
 
 const isTrue = (value: string | undefined) => value?.toLowerCase() === 'true';
 
@@ -52,6 +62,24 @@ export const settingsChecks = [
         );
       }
       return ok(`${key.value.length} characters (${key.source})`);
+    },
+  }),
+  check({
+    id: 'settings.secret-key-kept',
+    title: 'WEBUI_SECRET_KEY is the one of the last start',
+    why: 'with another one everybody is signed out, and tokens of OAuth, MCP and multi-factor sign-in cannot be read',
+    source:
+      'open_webui/env.py: the keys for stored tokens are the same unless they are set; open_webui/utils/mfa.py',
+    needs: ['installation', 'files'],
+    run: ({ installation: { settings }, files: { keyDigest } }) => {
+      const key = settings.get('WEBUI_SECRET_KEY');
+      if (!keyDigest || !key?.value) return ok('there was no start to compare with');
+      const digest = scryptSync(key.value, Buffer.from(keyDigest.salt, 'hex'), DIGEST_LENGTH).toString('hex');
+      if (digest === keyDigest.scrypt) return ok(`it is (${key.source})`);
+      return warning(
+        `it is another one now (${key.source}); the next start takes it`,
+        'put the former one back, from a backup or from where it was set; if the change is meant, nothing: people sign in again',
+      );
     },
   }),
   check({
@@ -108,6 +136,23 @@ export const settingsChecks = [
       return set.length === 0
         ? ok('there is none in the file')
         : error(`${set.join(', ')} in ${ecosystem.path}`, 'take it away: --workers says how many there are');
+    },
+  }),
+  check({
+    id: 'settings.threads',
+    title: 'A worker has threads enough',
+    why: 'where all of them are busy, sign-ins, uploads and questions about documents wait while the CPU idles',
+    source: 'open_webui/main.py, lifespan: THREAD_POOL_SIZE sizes both pools; open-webui/open-webui#28168',
+    needs: ['effective', 'machine'],
+    run: ({ effective, machine: { cpu } }) => {
+      const text = effective.get('THREAD_POOL_SIZE');
+      const threads = /^\s*\d+\s*$/.test(text ?? '') ? Number(text) : 0;
+      if (threads >= LEAST_THREADS) return ok(`${threads} in each of its two pools`);
+      const found =
+        threads > 0
+          ? `THREAD_POOL_SIZE is ${threads}`
+          : `THREAD_POOL_SIZE is ${text === undefined ? 'not set' : JSON.stringify(text)}: ${asyncioThreads(cpu.machineCpus)} threads read files, vectors and passwords`;
+      return warning(found, 'take it out of your settings, and plan anew; or THREAD_POOL_SIZE=200');
     },
   }),
   check({

@@ -53,6 +53,25 @@ export const vectorChecks = [
     },
   }),
   check({
+    id: 'vectors.engines',
+    title: 'What documents go through answers',
+    why: 'every upload fails, and every question about a document, while the chat works',
+    source: 'open_webui/config.py: rag.embedding_engine, rag.content_extraction_engine and their addresses',
+    needs: ['engines'],
+    run: ({ engines }) => {
+      if (engines.length === 0) return ok('the workers read and embed them');
+      return engines.map(({ what, url, answer }) => {
+        const { host } = new URL(url);
+        return answer.up
+          ? ok(`${host} ${what}`)
+          : error(
+              `${host} ${what}, and does not answer: ${answer.reason}`,
+              'start it, or mend its address in the administration settings, Documents',
+            );
+      });
+    },
+  }),
+  check({
     id: 'vectors.embedding',
     title: 'The preload fits the embedding engine',
     why: 'with a lean preload and local embeddings each worker loads torch for itself: some 300 MiB that nobody planned',

@@ -1,7 +1,9 @@
+import { isReady } from '../../io/address.ts';
 import { readKernelFile } from '../../machine/files.ts';
 import { memoryOf, type Process, processesWith } from '../../machine/processes.ts';
 import { openFilesOf, readSockets, socketsOf } from '../../machine/sockets.ts';
-import { isReady } from '../../up/cluster.ts';
+import { readTimes } from '../../machine/usage.ts';
+import { WORKER_PROCESS } from '../../runtime/contract.ts';
 
 export interface PythonProcess {
   pid: number;
@@ -24,12 +26,6 @@ export interface ClusterFacts {
   bytes: number;
 }
 
-/** Name that a worker gives itself (preload/webui_preload/worker.py, _name_process). */
-const WORKER = 'webui-worker';
-
-/** Ticks a second of the times in /proc (Linux: USER_HZ, 100 on every architecture that Node runs on). */
-const TICKS = 100;
-
 /** The processes that were started with this control socket; undefined: none runs. */
 export async function readCluster(
   socket: string,
@@ -48,7 +44,7 @@ export async function readCluster(
         .filter((entry) => entry.state === state && (port === undefined || entry.localPort === port))
         .map(({ inode }) => inode);
     return {
-      isWorker: readKernelFile('/', `proc/${process.pid}/comm`) === WORKER,
+      isWorker: readKernelFile('/', `proc/${process.pid}/comm`) === WORKER_PROCESS,
       process: {
         ...lifeOf(process),
         listening: inodes('listening', address.port),
@@ -71,13 +67,6 @@ function lifeOf({ pid }: Process): Pick<PythonProcess, 'pid' | 'startedAt' | 'ge
   const generation = openFilesOf('/', pid)
     .map(({ target }) => /\/generation-([^/]+)\/lock$/.exec(target)?.[1])
     .find((name) => name !== undefined);
-  return { pid, startedAt: startOf(pid), ...(generation !== undefined && { generation }) };
-}
-
-/** proc_pid_stat(5): field 22, counted after the name, which may hold anything. */
-function startOf(pid: number): number {
-  const stat = readKernelFile('/', `proc/${pid}/stat`) ?? '';
-  const ticks = Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? 0);
-  const boot = Number(/^btime (\d+)$/m.exec(readKernelFile('/', 'proc/stat') ?? '')?.[1] ?? 0);
-  return (boot + ticks / TICKS) * 1000;
+  const startedAt = readTimes('/', pid)?.startedAt ?? 0;
+  return { pid, startedAt, ...(generation !== undefined && { generation }) };
 }

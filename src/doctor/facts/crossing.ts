@@ -5,24 +5,18 @@ import type { Duplex } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Socket } from 'socket.io-client';
 import { EXIT, TuneError } from '../../errors.ts';
+import { addressOf } from '../../io/address.ts';
 import { readSockets, socketsOf } from '../../machine/sockets.ts';
 import { connected } from '../../services/redis.ts';
 import { reasonOf, within } from '../../services/timeout.ts';
 import type { Settings } from '../../types.ts';
-import { addressOf } from '../../up/cluster.ts';
 import type { ClusterFacts } from './cluster.ts';
 import { CHANNEL, openBroker } from './redis.ts';
 
 export interface CrossingFacts {
   /** Connections that were opened until each worker had one. */
   opened: number;
-  workers: readonly {
-    pid: number;
-    /** Milliseconds from the broker to the browser's socket; undefined: it did not arrive. */
-    arrivedMs?: number;
-    /** Whether the worker's own message, the browser's answer, came to the broker. */
-    answered: boolean;
-  }[];
+  workers: readonly ({ pid: number } & PageAnswer)[];
 }
 
 /** Connections until it is given up that each worker takes one; and how many at once. */
@@ -34,6 +28,23 @@ const ARRIVE_TIMEOUT = 3_000;
 const INTERVAL = 20;
 
 const EVENT = 'webui-tune:doctor';
+
+/** Where Open WebUI mounts socket.io. */
+const PATH = '/ws/socket.io';
+const ONCE = {
+  transports: ['websocket'],
+  reconnection: false,
+  forceNew: true,
+  timeout: CONNECT_TIMEOUT,
+};
+
+/** What came of a message to one browser. */
+export interface PageAnswer {
+  /** Milliseconds from the broker to the browser's socket; undefined: it did not arrive. */
+  arrivedMs?: number;
+  /** Whether the worker's own message, the browser's answer, came to the broker. */
+  answered: boolean;
+}
 
 /** A connection that can be asked for its local port, by which the worker that holds it is known. */
 class OneConnection extends Agent {
@@ -83,6 +94,26 @@ export async function sendAcross(
   }
 }
 
+/**
+ * The same with one socket, opened as a browser does whose page came from `url`: it passes whatever lies before the
+ * workers. Rejects where no WebSocket comes about.
+ */
+export async function crossOnce(settings: Settings, url: URL): Promise<PageAnswer> {
+  const { io } = await import('socket.io-client');
+  const socket = io(url.origin, {
+    ...ONCE,
+    path: `${url.pathname.replace(/\/+$/, '')}${PATH}`,
+    extraHeaders: { origin: url.origin },
+  });
+  try {
+    await within(CONNECT_TIMEOUT, untilConnected(socket));
+    const [answer] = await send(settings, new Map([[0, { socket }]]));
+    return { answered: false, ...answer };
+  } finally {
+    socket.disconnect();
+  }
+}
+
 async function holdAll(
   pids: readonly number[],
   address: ClusterFacts['address'],
@@ -94,11 +125,8 @@ async function holdAll(
     const round = Array.from({ length: AT_ONCE }, (): Page => {
       const connection = new OneConnection();
       const socket = io(addressOf(address), {
-        path: '/ws/socket.io',
-        transports: ['websocket'],
-        reconnection: false,
-        forceNew: true,
-        timeout: CONNECT_TIMEOUT,
+        ...ONCE,
+        path: PATH,
         // Node's only; the package's types are a browser's.
         agent: connection as unknown as string,
       });
@@ -131,7 +159,7 @@ function untilConnected(socket: Socket): Promise<void> {
     socket.once('connect', resolve);
     socket.once('connect_error', (error) =>
       reject(
-        new TuneError(`a WebSocket to the workers failed: ${error.message}`, EXIT.service, [
+        new TuneError(`a WebSocket to the workers failed: ${causeOf(error)}`, EXIT.service, [
           'pm2 logs open-webui shows what they are at; a proxy must pass Upgrade headers on',
         ]),
       ),
@@ -139,8 +167,21 @@ function untilConnected(socket: Socket): Promise<void> {
   });
 }
 
+/** engine.io-client calls everything "websocket error", and keeps what the WebSocket said in `description`. */
+function causeOf(error: Error & { description?: unknown }): string {
+  const { description } = error;
+  const message =
+    typeof description === 'object' && description !== null && 'message' in description
+      ? description.message
+      : undefined;
+  return typeof message === 'string' && message !== '' ? message : error.message;
+}
+
 /** python-socketio's own message for an event with an answer (socketio/async_pubsub_manager.py, emit). */
-async function send(settings: Settings, held: ReadonlyMap<number, Page>): Promise<CrossingFacts['workers']> {
+async function send(
+  settings: Settings,
+  held: ReadonlyMap<number, Pick<Page, 'socket'>>,
+): Promise<CrossingFacts['workers']> {
   const broker = await openBroker(settings);
   const hasRooms = settings.get('WEBSOCKET_REDIS_ROOM_CHANNELS')?.value.toLowerCase() !== 'false';
   const sender = `webui-tune-${randomBytes(8).toString('hex')}`;

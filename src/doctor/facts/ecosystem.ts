@@ -120,6 +120,7 @@ export function optionsOf(file: EcosystemFile, given: TuneOptions, shell: Enviro
   const { PYTHONUNBUFFERED: _, ...settings } = userSettings(file);
   const envFile = env[ENV.envFile];
   const preload = PRELOAD_CHOICES.find((choice) => choice === env[ENV.preload]);
+  const metrics = Number(file.apps.find(({ name }) => name === APPS.metrics)?.env?.[ENV.metricsPort]);
   return {
     ...(python !== undefined && { python }),
     ...(envFile !== undefined && { envFile }),
@@ -129,6 +130,8 @@ export function optionsOf(file: EcosystemFile, given: TuneOptions, shell: Enviro
     ...(file.workers > 0 && { workers: file.workers }),
     ...(preload && { preload }),
     ...(env[ENV.staticCache] === undefined && { staticCache: false }),
+    ...(env[ENV.shortcuts] === undefined && { shortcuts: false }),
+    ...(metrics > 0 && { metrics }),
     ...given,
     out: file.path,
     // What PM2 hands to the app from this file wins over the shell that looks at it.

@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { EXIT, TuneError } from '../../errors.ts';
 
@@ -9,6 +9,8 @@ export interface Expected {
   revisions: readonly string[];
   /** Keys that every start sees to in the `config` table. */
   configKeys: readonly string[];
+  /** Milliseconds since 1970: when the package was put there. */
+  installedAt: number;
 }
 
 /**
@@ -20,7 +22,9 @@ export function readExpected(folder: string): Expected {
     const { heads, revisions } = readRevisions(join(folder, 'migrations', 'versions'));
     const configKeys = readConfigKeys(readFileSync(join(folder, 'config.py'), 'utf8'));
     if (heads.length === 0 || configKeys.length === 0) throw new Error('there is nothing of the kind');
-    return { heads, revisions, configKeys };
+    // Not its time of modification, which pip takes from the wheel.
+    const installedAt = statSync(join(folder, 'config.py')).ctimeMs;
+    return { heads, revisions, configKeys, installedAt };
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     throw new TuneError(`the migrations of ${folder} cannot be read: ${reason}`, EXIT.openWebui);

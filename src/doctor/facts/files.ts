@@ -1,12 +1,17 @@
-import { accessSync, constants, readdirSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { accessSync, constants, readFileSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import { z } from 'zod';
 import type { Installation, Viewpoint } from '../../installation.ts';
 import { controlSocket } from '../../io/folders.ts';
+import { namesIn } from '../../io/read.ts';
 import { freeBytes } from '../../io/room.ts';
 import { statOrUndefined } from '../../io/stat.ts';
 import { readKernelFile } from '../../machine/files.ts';
 import { parseMountInfo } from '../../machine/mountinfo.ts';
 import { processesWith } from '../../machine/processes.ts';
+import { KEY_DIGEST } from '../../runtime/contract.ts';
+import { databaseUrl, parseDatabaseUrl } from '../../services/urls.ts';
+import type { Settings } from '../../types.ts';
 
 export interface PrivateFile {
   path: string;
@@ -24,12 +29,16 @@ export interface FileFacts {
   envFile?: PrivateFile;
   secrets: PrivateFile;
   dumps: readonly PrivateFile[];
+  /** Of the key that the last start had; undefined: none has told. */
+  keyDigest?: { salt: string; scrypt: string };
   /** Keys that Open WebUI itself has drawn. */
   keys: readonly PrivateFile[];
   runFolder: PrivateFile;
   /** Files and folders of ours that nobody uses any more. */
   stale: readonly string[];
-  dataDir: { path: string; exists: boolean; isWritable: boolean; freeBytes: number; fileSystem: string };
+  dataDir: { path: string; exists: boolean; isWritable: boolean; freeBytes: number };
+  /** Where an SQLite database is, or would be. */
+  sqlite: { path: string; fileSystem: string };
 }
 
 const PRIVATE_FILE = 0o600;
@@ -39,16 +48,17 @@ const KEY_FILE = '.webui_secret_key';
 /** What writeAtomically and the pack of the static files leave where they are killed. */
 const TEMPORARY = /\.tmp$/;
 
-/** Looks at the modes of all that should be private, and for what is left over. Opens nothing. */
+/** Looks at the modes of all that should be private, and for what is left over. Opens none but the digest of the key. */
 export function readFiles(
   from: Viewpoint,
-  { dataDir, secretsFile }: Installation,
+  { dataDir, secretsFile, settings }: Installation,
   pm2Home: string,
 ): FileFacts {
   const { env, home, cwd, envFilePath } = from;
   const socket = controlSocket(dataDir.path, env, home);
   const runFolder = dirname(socket);
   const isRunning = processesWith('/', socket).length > 0;
+  const database = sqlitePath(settings, dataDir.path, cwd);
   return {
     ...(envFilePath !== undefined && { envFile: look(envFilePath, 'your settings') }),
     secrets: look(secretsFile, 'the secrets that are kept for you'),
@@ -56,6 +66,7 @@ export function readFiles(
     keys: [...new Set([dataDir.path, cwd])].map((folder) =>
       look(join(folder, KEY_FILE), 'a key of Open WebUI'),
     ),
+    ...readKeyDigest(join(dataDir.path, KEY_DIGEST)),
     runFolder: look(runFolder, 'the control folder', PRIVATE_FOLDER),
     stale: isRunning ? [] : staleIn(runFolder),
     dataDir: {
@@ -63,14 +74,31 @@ export function readFiles(
       exists: statOrUndefined(dataDir.path)?.isDirectory() ?? false,
       isWritable: isWritable(dataDir.path),
       freeBytes: freeBytes(dataDir.path),
-      fileSystem: fileSystemOf(dataDir.path),
     },
+    sqlite: { path: database, fileSystem: fileSystemOf(database) },
   };
+}
+
+/** SQLAlchemy's sqlite:////absolute/path or sqlite:///path; without one, Open WebUI's own file (open_webui/env.py). */
+function sqlitePath(settings: Settings, dataDir: string, cwd: string): string {
+  const url = parseDatabaseUrl(databaseUrl(settings) ?? '');
+  return url?.scheme === 'sqlite' && url.database ? resolve(cwd, url.database) : join(dataDir, 'webui.db');
 }
 
 function look(path: string, what: string, wanted = PRIVATE_FILE): PrivateFile {
   const found = statOrUndefined(path);
   return { path, what, wanted, ...(found && { mode: found.mode & 0o777 }), changedAt: found?.mtimeMs ?? 0 };
+}
+
+const KeyDigest = z.object({ salt: z.string(), scrypt: z.string() });
+
+/** Nobody's word is better than a broken file's. */
+function readKeyDigest(path: string): Pick<FileFacts, 'keyDigest'> {
+  try {
+    return { keyDigest: KeyDigest.parse(JSON.parse(readFileSync(path, 'utf8'))) };
+  } catch {
+    return {};
+  }
 }
 
 /** With nothing running, whatever a generation has left is of no use; a new one makes its own. */
@@ -79,14 +107,6 @@ function staleIn(folder: string): string[] {
   return names
     .filter((name) => name.startsWith('generation-') || name === 'control.sock' || TEMPORARY.test(name))
     .map((name) => join(folder, name));
-}
-
-function namesIn(folder: string): string[] {
-  try {
-    return readdirSync(folder);
-  } catch {
-    return [];
-  }
 }
 
 /** Where it is not there yet, the folder above it counts. */
@@ -104,8 +124,10 @@ function isWritable(path: string): boolean {
 /** Type of the file system that a path is on; empty where nobody says. */
 function fileSystemOf(path: string): string {
   const mounts = parseMountInfo(readKernelFile('/', 'proc/self/mountinfo') ?? '');
-  const [mount] = mounts
+  const mount = mounts
     .filter(({ mountPoint }) => mountPoint === '/' || `${path}/`.startsWith(`${mountPoint}/`))
-    .sort((a, b) => b.mountPoint.length - a.mountPoint.length);
+    // Of those at one place, the last hides the others.
+    .sort((a, b) => a.mountPoint.length - b.mountPoint.length)
+    .at(-1);
   return mount?.type ?? '';
 }

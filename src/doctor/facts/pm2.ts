@@ -1,8 +1,9 @@
-import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
+import { namesIn, textOf } from '../../io/read.ts';
 import { statOrUndefined } from '../../io/stat.ts';
 import { findOnPath } from '../../openwebui/path.ts';
+import { findBootScript } from '../../pm2/boot-script.ts';
 import { Pm2, type Pm2Process } from '../../pm2/client.ts';
 import { findPm2 } from '../../pm2/program.ts';
 import type { Environment } from '../../types.ts';
@@ -24,14 +25,12 @@ export interface Pm2Facts {
   rotation?: string;
   /** Bytes of its logs. */
   logBytes: number;
-  /** systemd's unit that brings PM2 back after a boot; undefined: none for this user. */
+  /** systemd's unit, or another system's script, that brings PM2 back after a boot; undefined: none for this user. */
   unit?: { path: string; text: string };
 }
 
 const Dump = z.array(z.looseObject({ name: z.string() }));
 
-/** systemd's folders for the administrator's own units. */
-const UNITS = '/etc/systemd/system';
 const LOGROTATE = '/etc/logrotate.d';
 
 export async function readPm2(env: Environment, home: string): Promise<Pm2Facts> {
@@ -41,7 +40,7 @@ export async function readPm2(env: Environment, home: string): Promise<Pm2Facts>
   const daemonVersion = processes && daemonVersionIn(pm2.home);
   const saved = readSaved(join(pm2.home, 'dump.pm2'));
   const rotation = rotationOf(pm2.home, processes ?? []);
-  const unit = findUnit(pm2.home);
+  const unit = findBootScript(pm2.home, home);
   return {
     home: pm2.home,
     version: program.version,
@@ -52,7 +51,7 @@ export async function readPm2(env: Environment, home: string): Promise<Pm2Facts>
     hasPs: findOnPath('ps', env.PATH ?? '') !== undefined,
     ...(rotation !== undefined && { rotation }),
     logBytes: sizeOf(join(pm2.home, 'logs')),
-    ...(unit && { unit }),
+    ...(unit?.isEnabled && { unit }),
   };
 }
 
@@ -76,34 +75,8 @@ function rotationOf(home: string, processes: readonly Pm2Process[]): string | un
   return file === undefined ? undefined : join(LOGROTATE, file);
 }
 
-function findUnit(home: string): Pm2Facts['unit'] {
-  for (const name of namesIn(UNITS)) {
-    if (!/^pm2.*\.service$/.test(name)) continue;
-    const path = join(UNITS, name);
-    const text = textOf(path);
-    if (text.includes(`PM2_HOME=${home}`)) return { path, text };
-  }
-  return undefined;
-}
-
 function sizeOf(folder: string): number {
   return namesIn(folder).reduce((sum, name) => sum + (statOrUndefined(join(folder, name))?.size ?? 0), 0);
-}
-
-function namesIn(folder: string): string[] {
-  try {
-    return readdirSync(folder);
-  } catch {
-    return [];
-  }
-}
-
-function textOf(path: string): string {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch {
-    return '';
-  }
 }
 
 function parse(text: string): unknown {

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { performance } from 'node:perf_hooks';
 import { EXIT, TuneError } from '../../errors.ts';
+import { type Info, parseInfo } from '../../services/broker-kind.ts';
 import { type Broker, connected, findBroker, type RedisClient } from '../../services/redis.ts';
 import { ANSWER_TIMEOUT, reasonOf, within } from '../../services/timeout.ts';
 import type { Settings } from '../../types.ts';
@@ -22,7 +23,7 @@ export interface BrokerFacts {
   /** CONFIG GET; undefined where the user may not ask. */
   config?: Readonly<Record<string, string>>;
   /** INFO, by its keys. */
-  info: Readonly<Record<string, string>>;
+  info: Info;
   /** Who listens on socket.io's channel; undefined where the user may not ask. */
   listeners?: number;
 }
@@ -81,7 +82,9 @@ async function writeOnce(client: RedisClient, prefix: string): Promise<string | 
     await client.del(key);
     return value === '1' ? undefined : 'what was written did not come back';
   } catch (error) {
-    return reasonOf(error);
+    const reason = reasonOf(error);
+    // Another node of a cluster has this key, and would take it.
+    return reason.startsWith('MOVED ') ? undefined : reason;
   }
 }
 
@@ -129,8 +132,7 @@ async function readConfig(client: RedisClient): Promise<BrokerFacts['config']> {
 }
 
 async function readInfo(client: RedisClient): Promise<BrokerFacts['info']> {
-  const text = await client.info().catch(() => '');
-  return Object.fromEntries([...text.matchAll(/^(\w+):(.*?)\r?$/gm)].map(([, key, value]) => [key, value]));
+  return parseInfo(await client.info().catch(() => ''));
 }
 
 async function count(client: RedisClient): Promise<number | undefined> {

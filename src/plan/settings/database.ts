@@ -22,7 +22,7 @@ export const databaseGroup: SettingsGroup = {
     }
     const budget = connectionBudget(services.database);
     if (!budget) return [];
-    const pools = choosePools(budget, workers, usesPgvector(context));
+    const pools = choosePools(budget, workers, settings, usesPgvector(context));
     const given = `${budget.connections} connections for ${workers} + 1 workers with two engines each`;
     const computed: Computed[] = [];
     // A size of the user's own stands for itself: an overflow beside it would change what it means.

@@ -1,4 +1,3 @@
-import { LEVELS, SUPERVISOR } from '../../plan/model.ts';
 import { PM2_VERSION } from '../../pm2/version.ts';
 import type { Places, Plan } from '../../types.ts';
 import { formatBytes, MIB } from '../../units.ts';
@@ -71,8 +70,8 @@ export function clusterConfigs(plan: Plan): Record<string, YamlValue> {
 
 /** Bytes: all workers at their limit beside one that is starting. */
 export function clusterMemory({ workers, memory }: Plan): number {
-  const worker = memory.workerLimit + SUPERVISOR;
-  return LEVELS[memory.level].base + workers * worker + memory.worker + memory.growth + DAEMON;
+  const worker = memory.workerLimit + memory.supervisor;
+  return memory.base + workers * worker + memory.worker + memory.growth + DAEMON;
 }
 
 export function clusterComments(plan: Plan): YamlComment[] {
@@ -84,7 +83,7 @@ export function clusterComments(plan: Plan): YamlComment[] {
     ],
     [
       ['services', 'open-webui', 'mem_limit'],
-      `${formatBytes(LEVELS[memory.level].base)} for the ${memory.level} preload, shared + ${workers} workers at their limit of ` +
+      `${formatBytes(memory.base)} for the ${memory.level} preload, shared + ${workers} workers at their limit of ` +
         `${formatBytes(memory.workerLimit)} + one that is starting + PM2: ${formatBytes(memory.predicted)} of it are in use ` +
         'after the first requests.',
     ],

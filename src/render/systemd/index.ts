@@ -14,6 +14,7 @@ export const UNITS = {
   target: 'open-webui.target',
   preload: 'open-webui-preload.service',
   worker: 'open-webui@.service',
+  metrics: 'open-webui-metrics.service',
 } as const;
 
 /** Folders that systemd makes for the units, and takes care of. */
@@ -47,11 +48,12 @@ export interface UnitFile {
 }
 
 /**
- * The three units: a target, the preload process, and a template whose instances are the workers. Pure. Throws TuneError
- * for what only PM2 runs.
+ * The units: a target, the preload process, a template whose instances are the workers, and what serves metrics where
+ * that is asked for. Pure. Throws TuneError for what only PM2 runs.
  */
 export function renderUnits(plan: Plan, options: SystemdOptions): UnitFile[] {
-  const others = appsOf(plan).filter(({ name }) => name !== APPS.preload && name !== APPS.cluster);
+  const units: unknown[] = [APPS.preload, APPS.cluster, APPS.metrics];
+  const others = appsOf(plan).filter(({ name }) => !units.includes(name));
   if (plan.runtime === 'uvicorn' || others.length > 0) {
     const what = plan.runtime === 'uvicorn' ? '--runtime uvicorn' : others.map(({ name }) => name).join(', ');
     throw new TuneError(
@@ -62,15 +64,17 @@ export function renderUnits(plan: Plan, options: SystemdOptions): UnitFile[] {
   }
   const places: Places = { ...plan.places, controlSocket: CONTROL_SOCKET, staticCache: STATIC_CACHE };
   const inside = { ...plan, places };
-  return [targetUnit(inside), preloadUnit(inside, options), workerUnit(inside, options)].map((unit) => ({
-    name: unit.name,
-    text: renderUnit(unit),
-  }));
+  return [
+    targetUnit(inside),
+    preloadUnit(inside, options),
+    workerUnit(inside, options),
+    ...(plan.metricsPort === undefined ? [] : [metricsUnit(inside, plan.metricsPort, options)]),
+  ].map((unit) => ({ name: unit.name, text: renderUnit(unit) }));
 }
 
 const HEADER = [SYSTEMD_HEADER.slice(2), ''];
 
-function targetUnit({ workers }: Plan): Unit {
+function targetUnit({ workers, metricsPort }: Plan): Unit {
   const instances = Array.from({ length: workers }, (_, index) => `open-webui@${index + 1}.service`);
   return {
     name: UNITS.target,
@@ -88,7 +92,12 @@ function targetUnit({ workers }: Plan): Unit {
         name: 'Unit',
         lines: [
           { key: 'Description', value: `Open WebUI, ${workers} of its workers` },
-          { key: 'Wants', value: [UNITS.preload, ...instances].join(' ') },
+          {
+            key: 'Wants',
+            value: [UNITS.preload, ...instances, ...(metricsPort === undefined ? [] : [UNITS.metrics])].join(
+              ' ',
+            ),
+          },
         ],
       },
       { name: 'Install', lines: [{ key: 'WantedBy', value: 'multi-user.target' }] },
@@ -190,7 +199,36 @@ function workerUnit(plan: Plan, { node, user }: SystemdOptions): Unit {
           { key: 'MemoryMax', value: String(128 * MIB), comment: 'The supervisor’s own: 49 MiB, measured.' },
           { key: 'Environment', value: 'NODE_APP_INSTANCE=%i', comment: 'Its name in the log.' },
           ...environmentOf(plan, APPS.cluster),
-          ...hardening({ writes: [], reads: [places.runtime, node] }),
+          ...hardening({ writes: [], reads: [places.runtime, node, places.dataDir] }),
+        ],
+      },
+    ],
+  };
+}
+
+function metricsUnit(plan: Plan, port: number, { node, user }: SystemdOptions): Unit {
+  const { places } = plan;
+  return {
+    name: UNITS.metrics,
+    about: [...HEADER, `Serves metrics for Prometheus: http://127.0.0.1:${port}/metrics`],
+    sections: [
+      {
+        name: 'Unit',
+        lines: [
+          { key: 'Description', value: 'Open WebUI: metrics' },
+          { key: 'PartOf', value: UNITS.target },
+          { key: 'After', value: UNITS.preload },
+        ],
+      },
+      {
+        name: 'Service',
+        lines: [
+          { key: 'Type', value: 'exec' },
+          ...commonLines(user, places, `${places.runtime}/${RUNTIME_FILES.metrics}`, node),
+          { key: 'RestartSec', value: '1' },
+          { key: 'MemoryMax', value: String(128 * MIB) },
+          ...environmentOf(plan, APPS.metrics),
+          ...hardening({ writes: [], reads: [places.runtime, node, places.dataDir], port }),
         ],
       },
     ],

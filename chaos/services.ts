@@ -1,0 +1,53 @@
+/** Clusters whose services an event takes away. */
+import type { Scope } from '../src/io/scope.ts';
+import { PostgresServer } from '../src/scratch/postgres.ts';
+import { startRedis } from '../src/scratch/redis.ts';
+import { startCluster } from '../test/kit/cluster.ts';
+import { type Sentinel, startSentinel } from '../test/kit/sentinel.ts';
+import { startServices } from '../test/kit/services.ts';
+import type { Start } from './event.ts';
+
+/** A Redis server of its own. */
+export class OwnRedis {
+  #server: Awaited<ReturnType<typeof startRedis>> | undefined;
+
+  readonly start: Start = async (scope, workers) => {
+    this.#server = await startRedis(scope);
+    const services = { ...(await startServices(scope)), redisUrl: this.#server.url };
+    return startCluster(scope, { workers, services });
+  };
+
+  /** Stops the server for as long as that takes. */
+  async away(scope: Scope, meanwhile: () => Promise<void>): Promise<void> {
+    const { port, process } = started(this.#server);
+    await process.stop();
+    await meanwhile();
+    this.#server = await startRedis(scope, { port });
+  }
+}
+
+/** Redis Sentinel with two servers, and a PostgreSQL server of its own. */
+export class HighlyAvailable {
+  #sentinel: Sentinel | undefined;
+  #postgres: PostgresServer | undefined;
+
+  readonly start: Start = async (scope, workers) => {
+    this.#sentinel = await startSentinel(scope);
+    this.#postgres = await PostgresServer.create(scope);
+    const services = { ...(await startServices(scope)), databaseUrl: this.#postgres.url };
+    return startCluster(scope, { workers, services, settings: this.#sentinel.settings });
+  };
+
+  get sentinel(): Sentinel {
+    return started(this.#sentinel);
+  }
+
+  get postgres(): PostgresServer {
+    return started(this.#postgres);
+  }
+}
+
+function started<T>(server: T | undefined): T {
+  if (server === undefined) throw new Error('the cluster has not been started');
+  return server;
+}

@@ -1,0 +1,12 @@
+import { InvalidArgumentError } from 'commander';
+
+export function parsePort(text: string): number {
+  return wholeNumber(text, 65_535, 'a port from 1 to 65535');
+}
+
+/** For commander: a number from 1 to `most`; anything else is an error of the command line. */
+export function wholeNumber(text: string, most: number, expected: string): number {
+  const value = Number(text);
+  if (/^\d+$/.test(text) && value >= 1 && value <= most) return value;
+  throw new InvalidArgumentError(`Expected ${expected}.`);
+}

@@ -1,0 +1,71 @@
+import type { Client } from 'pg';
+import { getText } from '../../services/http.ts';
+import { ANSWER_TIMEOUT, reasonOf } from '../../services/timeout.ts';
+import type { Reachability } from '../../types.ts';
+
+/** What the database says of documents: how they are read and embedded, and how that goes. */
+export interface DocumentFacts {
+  /** Milliseconds since 1970 of the last change to what is embedded with; undefined: the database is new. */
+  changedAt?: number;
+  /** Uploads that nobody works on any more: "pending" for over an hour. */
+  stuck: number;
+  /** Programs elsewhere that documents go through. */
+  engines: readonly { what: string; url: string }[];
+}
+
+/** Where the address of an engine stands, by the setting that names it (open_webui/config.py, 0.12.4). */
+const ENGINES: readonly { key: string; what: string; urls: Readonly<Record<string, string>> }[] = [
+  {
+    key: 'rag.embedding_engine',
+    what: 'embeds documents',
+    urls: { openai: 'rag.openai.api_base_url', ollama: 'rag.ollama.base_url' },
+  },
+  {
+    key: 'rag.content_extraction_engine',
+    what: 'reads documents',
+    urls: {
+      tika: 'rag.tika_server_url',
+      docling: 'rag.docling_server_url',
+      external: 'rag.external_document_loader_url',
+    },
+  },
+];
+
+/** `config` and `file` are the names of Open WebUI's tables. */
+export async function readDocuments(client: Client, config: string, file: string): Promise<DocumentFacts> {
+  const { rows } = await client.query<{ key: string; value: string | null; updated_at: string | null }>(
+    `SELECT key, value::jsonb #>> '{}' AS value, updated_at FROM ${config} WHERE key LIKE 'rag.%'`,
+  );
+  const stored = new Map(rows.map(({ key, value }) => [key, value ?? '']));
+  const changes = rows
+    .filter(({ key }) => /^rag\.(?:embedding|reranking)/.test(key))
+    .map(({ updated_at }) => Number(updated_at ?? 0) * 1000);
+  const { rows: counted } = await client.query<{ count: number }>(
+    `SELECT count(*)::int AS count FROM ${file}
+     WHERE data::jsonb ->> 'status' = 'pending' AND updated_at < extract(epoch FROM now()) - 3600`,
+  );
+  return {
+    ...(changes.length > 0 && { changedAt: Math.max(...changes) }),
+    stuck: counted[0]?.count ?? 0,
+    engines: ENGINES.flatMap(({ key, what, urls }) => {
+      const url = stored.get(urls[stored.get(key) ?? ''] ?? '');
+      return url ? [{ what, url }] : [];
+    }),
+  };
+}
+
+export type AskedEngine = DocumentFacts['engines'][number] & { answer: Reachability };
+
+/** Any answer will do: what is asked here is whether anybody is there. */
+export function askEngines(engines: DocumentFacts['engines']): Promise<AskedEngine[]> {
+  return Promise.all(
+    engines.map(async (engine) => {
+      try {
+        await getText(new URL(engine.url), ANSWER_TIMEOUT);
+        return { ...engine, answer: { up: true, version: '' } };
+      } catch (error) {
+        return { ...engine, answer: { up: false, reason: reasonOf(error) } };
+      }
+    }),
+  );
+}

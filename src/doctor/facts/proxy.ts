@@ -1,0 +1,215 @@
+import { createHmac } from 'node:crypto';
+import { request as httpRequest, type IncomingMessage } from 'node:http';
+import { request as httpsRequest } from 'node:https';
+import { brotliDecompressSync, gunzipSync } from 'node:zlib';
+import { z } from 'zod';
+import { ECHO } from '../../runtime/contract.ts';
+import { reasonOf } from '../../services/timeout.ts';
+import type { Settings } from '../../types.ts';
+import { MIB } from '../../units.ts';
+import { crossOnce, type PageAnswer } from './crossing.ts';
+
+/* What lies between a browser and the workers, asked from outside: through the address that people use. */
+
+export interface ProxyFacts {
+  url: string;
+  /** The answer to /ready; undefined: there was none, and why. */
+  status?: number;
+  reason?: string;
+  /** A WebSocket at which nobody has signed in, and a message to it through the broker; missing where there was no answer. */
+  websocket?: PageAnswer | { reason: string };
+  /** What a signed request looked like to the worker, and how its answer came; undefined: no worker knew the signature. */
+  echo?: EchoAnswer;
+  /** An upload of so many bytes was announced; `status`: what was answered before any of it was sent. */
+  upload?: { bytes: number; status?: number };
+  /** What came of an answer that was silent for so many seconds; undefined: none was asked for. */
+  silence?: SilenceAnswer;
+  /** How the answers of the API came back to a browser that takes any encoding. */
+  encoding?: string;
+}
+
+const Seen = z.object({
+  scheme: z.string(),
+  host: z.string(),
+  client: z.string(),
+  forwardedFor: z.string(),
+  httpVersion: z.string(),
+});
+
+export interface EchoAnswer extends z.infer<typeof Seen> {
+  /** Milliseconds between the first and the last event, which the worker sent within 400. */
+  spreadMs: number;
+}
+
+export interface SilenceAnswer {
+  seconds: number;
+  /** Milliseconds until something came. */
+  afterMs: number;
+  /** The answer's; undefined: the connection was cut, and how. */
+  status?: number;
+  reason?: string;
+}
+
+/** Milliseconds of one question. */
+const TIMEOUT = 5_000;
+
+/** Bytes of an upload that must get through where RAG_FILE_MAX_SIZE (MB) says nothing (docs.openwebui.com, nginx). */
+const USUAL_UPLOAD = 100 * MIB;
+
+/** Asks all that can be asked without an account. `settings` are the workers'; `silence`: seconds, 0 for none. */
+export async function readProxy(url: URL, settings: Settings, silence: number): Promise<ProxyFacts> {
+  const at = (path: string) => new URL(`${url.pathname.replace(/\/+$/, '')}${path}`, url.origin);
+  const facts = { url: url.href };
+  try {
+    const { status, read } = await ask(at('/ready'));
+    await read();
+    if (status !== 200) return { ...facts, status };
+  } catch (error) {
+    return { ...facts, reason: reasonOf(error) };
+  }
+  const key = settings.get('WEBUI_SECRET_KEY')?.value;
+  const [websocket, echo, silent, upload, encoding] = await Promise.all([
+    crossOnce(settings, url).catch((error: unknown) => ({ reason: reasonOf(error) })),
+    readEcho(at(ECHO.path), key).catch(() => undefined),
+    silence > 0 ? keepSilent(at(ECHO.path), key, silence) : undefined,
+    announceUpload(at('/api/v1/files/'), uploadLimit(settings)).catch(() => undefined),
+    encodingOf(at('/api/config')).catch(() => undefined),
+  ]);
+  return {
+    ...facts,
+    status: 200,
+    websocket,
+    ...(echo && { echo }),
+    ...(silent && { silence: silent }),
+    ...(upload && { upload }),
+    ...(encoding !== undefined && { encoding }),
+  };
+}
+
+function uploadLimit(settings: Settings): number {
+  const megabytes = Number(settings.get('RAG_FILE_MAX_SIZE')?.value);
+  return megabytes > 0 ? megabytes * MIB : USUAL_UPLOAD;
+}
+
+/** An answer whose body is still to come; `read` gives it whole, and tells of each part as it comes. */
+interface Answer {
+  status: number;
+  headers: IncomingMessage['headers'];
+  read(onPart?: () => void): Promise<Buffer>;
+}
+
+interface Question {
+  method?: string;
+  headers?: Record<string, string>;
+  /** Milliseconds until something has to come. */
+  timeout?: number;
+  /** Called when the other end asks for the body that was announced. */
+  onContinue?: () => void;
+}
+
+/** Not by fetch: that decodes, follows and retries, and hides all that is looked for here. */
+function ask(
+  url: URL,
+  { method = 'GET', headers = {}, timeout = TIMEOUT, onContinue }: Question = {},
+): Promise<Answer> {
+  const request = url.protocol === 'https:' ? httpsRequest : httpRequest;
+  return new Promise((resolve, reject) => {
+    const outgoing = request(url, { method, headers, agent: false });
+    const late = () => outgoing.destroy(new Error(`no answer within ${timeout / 1000} s`));
+    const timer = setTimeout(late, timeout);
+    outgoing.on('error', reject).on('close', () => clearTimeout(timer));
+    outgoing.on('response', (incoming) => {
+      resolve({
+        status: incoming.statusCode ?? 0,
+        headers: incoming.headers,
+        read: (onPart) => bodyOf(incoming, onPart),
+      });
+    });
+    if (!onContinue) {
+      outgoing.end();
+      return;
+    }
+    outgoing.on('continue', () => {
+      onContinue();
+      outgoing.destroy();
+    });
+    outgoing.flushHeaders();
+  });
+}
+
+function bodyOf(incoming: IncomingMessage, onPart: () => void = () => {}): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    const parts: Buffer[] = [];
+    incoming.on('data', (part: Buffer) => {
+      parts.push(part);
+      onPart();
+    });
+    incoming.on('end', () => resolve(Buffer.concat(parts))).on('error', reject);
+  });
+}
+
+const DECODERS: Readonly<Record<string, (body: Buffer) => Buffer>> = {
+  '': (body) => body,
+  gzip: gunzipSync,
+  br: brotliDecompressSync,
+};
+
+function signed(key = ''): Record<string, string> {
+  const seconds = Math.floor(Date.now() / 1000);
+  const signature = createHmac('sha256', key).update(`echo ${seconds}`).digest('hex');
+  return { [ECHO.header]: `${seconds}.${signature}` };
+}
+
+async function readEcho(url: URL, key: string | undefined): Promise<EchoAnswer | undefined> {
+  // As a browser: who compresses a stream may hold it back.
+  const headers = { ...signed(key), 'accept-encoding': 'gzip, br' };
+  const answer = await ask(url, { headers });
+  const times: number[] = [];
+  const body = await answer.read(() => times.push(performance.now()));
+  const decode = DECODERS[answer.headers['content-encoding'] ?? ''];
+  if (!answer.headers['content-type']?.startsWith('text/event-stream') || !decode) return undefined;
+  const first = /^data: (.*)$/m.exec(decode(body).toString())?.[1];
+  const seen = Seen.safeParse(first === undefined ? undefined : JSON.parse(first));
+  return seen.success ? { ...seen.data, spreadMs: (times.at(-1) ?? 0) - (times[0] ?? 0) } : undefined;
+}
+
+/** A worker that answers late, as one that waits for a model or reads a large document. */
+async function keepSilent(url: URL, key: string | undefined, seconds: number): Promise<SilenceAnswer> {
+  const asked = new URL(url);
+  asked.search = `?silence=${seconds}`;
+  const started = performance.now();
+  const after = () => ({ seconds, afterMs: performance.now() - started });
+  try {
+    const answer = await ask(asked, { headers: signed(key), timeout: seconds * 1000 + TIMEOUT });
+    const end = after();
+    await answer.read();
+    return { ...end, status: answer.status };
+  } catch (error) {
+    return { ...after(), reason: reasonOf(error) };
+  }
+}
+
+/** Announces a body and sends none of it: a proxy that takes less says so at once. */
+async function announceUpload(url: URL, bytes: number): Promise<ProxyFacts['upload']> {
+  let isWelcome = false;
+  const headers = { 'content-length': String(bytes), expect: '100-continue', 'content-type': 'text/plain' };
+  try {
+    const answer = await ask(url, {
+      method: 'POST',
+      headers,
+      onContinue: () => {
+        isWelcome = true;
+      },
+    });
+    return { bytes, status: answer.status };
+  } catch (error) {
+    if (isWelcome) return { bytes };
+    throw error;
+  }
+}
+
+async function encodingOf(url: URL): Promise<string> {
+  const answer = await ask(url, { headers: { 'accept-encoding': 'gzip, br, zstd' } });
+  await answer.read();
+  return answer.headers['content-encoding'] ?? '';
+}

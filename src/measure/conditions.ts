@@ -1,0 +1,17 @@
+import { shortHash } from '../io/folders.ts';
+import { withStored } from '../plan/persisted.ts';
+import { isReplaced } from '../scratch/replaced.ts';
+import type { ServiceFacts, Settings } from '../types.ts';
+
+/**
+ * Digest of what the user has set that may change what a worker loads: another one is a reason to measure again. Secrets
+ * are no part of it, nor are addresses and the like, which a measurement replaces.
+ */
+export function settingsDigest(settings: Settings, { database, redis }: ServiceFacts): string {
+  const counting = [...withStored(settings, database)]
+    .filter(([name, { secret, source }]) => !secret && source !== 'preset' && !isReplaced(name))
+    .map(([name, { value }]) => [name, value])
+    .sort(([a = ''], [b = '']) => (a < b ? -1 : 1));
+  const hasChroma = Boolean(settings.get('CHROMA_HTTP_HOST')?.value);
+  return shortHash(JSON.stringify([counting, database.kind, redis.kind, hasChroma]));
+}

@@ -1,0 +1,99 @@
+/** Measurements of this machine, as they are kept from one run to the next. */
+
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import * as z from 'zod';
+import { EXIT, systemCode, TuneError } from '../errors.ts';
+import { dataHome, shortHash } from '../io/folders.ts';
+import { namesIn } from '../io/read.ts';
+import { makePrivateFolder, writeAtomically } from '../io/write.ts';
+import type { Conditions, Measurement } from '../plan/measurement.ts';
+import type { Environment } from '../types.ts';
+import { GIB, MIB } from '../units.ts';
+
+/** No process of Open WebUI is as small or as large: such a figure was not measured. */
+const bytes = z
+  .int()
+  .min(MIB)
+  .max(1024 * GIB);
+const positive = z.number().positive();
+
+/** What `webui-tune measure --json` prints, and what is kept. Keys are added over time, none is taken away. */
+export const MeasurementSchema = z.object({
+  conditions: z.object({
+    openWebui: z.string().min(1),
+    python: z.string().min(1),
+    architecture: z.string().min(1),
+    preset: z.string().min(1),
+    level: z.enum(['full', 'lean', 'libraries', 'none', 'uvicorn']),
+    embedsLocally: z.boolean(),
+    settings: z.string().describe('digest of the settings that were measured with'),
+  }),
+  at: z.iso.datetime().describe('when it was made, UTC'),
+  seconds: positive.describe('how long it took'),
+  workers: z.int().positive().describe('how many were measured'),
+  base: bytes.describe('bytes of the preload process, with all that is shared'),
+  worker: bytes.describe('bytes of private memory of a worker after its first requests: the largest of them'),
+  workerIdle: bytes.describe('the same, before its first request'),
+  supervisor: bytes.describe('bytes of private memory of a supervisor'),
+  tree: bytes.describe('bytes of all of it together (Pss), after the first requests'),
+  firstBootSeconds: positive.describe('from the start until all workers served, on an empty database'),
+  bootSeconds: positive.describe('the same, on a database that is there'),
+  forkMs: positive.describe('milliseconds from a worker’s fork until it served: the slowest'),
+  cpuMs: positive.describe(
+    'milliseconds of a worker’s CPU for a call of the API (GET /api/v1/chats/?page=1)',
+  ),
+  connections: z
+    .number()
+    .nonnegative()
+    .nullable()
+    .describe('connections to PostgreSQL a worker, under the load of 12 clients; null: another database'),
+  notes: z.array(z.string()).describe('what differed from the installation itself'),
+});
+
+export type KeptMeasurement = z.infer<typeof MeasurementSchema>;
+
+export function measurementsFolder(env: Environment, home: string): string {
+  return join(dataHome(env, home), 'measurements');
+}
+
+/** One file for each set of conditions: a new measurement takes the place of the former one. */
+function fileFor(folder: string, conditions: Conditions): string {
+  const { openWebui, python } = conditions;
+  const name = `${openWebui}-python${python}`.replace(/[^\w.+-]/g, '_');
+  return join(folder, `${name}-${shortHash(JSON.stringify(Object.entries(conditions).sort()))}.json`);
+}
+
+/** Returns the file. Throws TuneError where it cannot be written. */
+export function keepMeasurement(folder: string, measurement: KeptMeasurement): string {
+  const path = fileFor(folder, measurement.conditions);
+  try {
+    makePrivateFolder(folder);
+    writeAtomically(path, `${JSON.stringify(MeasurementSchema.parse(measurement), undefined, 2)}\n`, 0o644);
+  } catch (error) {
+    const code = systemCode(error);
+    if (code === undefined) throw error;
+    throw new TuneError(`the measurement cannot be kept in ${path}: ${code}`, EXIT.output);
+  }
+  return path;
+}
+
+/** All that are kept; a file that is none is named in `problems` and left as it is. */
+export function readMeasurements(folder: string): { kept: Measurement[]; problems: string[] } {
+  const kept: Measurement[] = [];
+  const problems: string[] = [];
+  for (const name of measurementsIn(folder)) {
+    const path = join(folder, name);
+    try {
+      kept.push(MeasurementSchema.parse(JSON.parse(readFileSync(path, 'utf8'))));
+    } catch (error) {
+      const why = systemCode(error) ?? 'it is not what webui-tune measure writes';
+      problems.push(`${path} is not used: ${why}; webui-tune measure makes a new one`);
+    }
+  }
+  return { kept, problems };
+}
+
+function measurementsIn(folder: string): string[] {
+  return namesIn(folder).filter((name) => name.endsWith('.json') && !name.startsWith('.'));
+}

@@ -1,0 +1,80 @@
+/** The PostgreSQL with pgvector that `webui-tune up` brings, set up by the same code, without Open WebUI and PM2. */
+import { chmod, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { findAccount } from '../../src/embedded/account.ts';
+import { embeddedPostgres } from '../../src/embedded/apps.ts';
+import { postgresConfig } from '../../src/embedded/config.ts';
+import { placesIn } from '../../src/embedded/folder.ts';
+import type { Installed } from '../../src/embedded/installed.ts';
+import { type Programs, packagesFolder, programsIn, requirementsText } from '../../src/embedded/packages.ts';
+import { embeddedUrls, keepPasswords } from '../../src/embedded/passwords.ts';
+import { initPostgres, prepareDatabase } from '../../src/embedded/postgres.ts';
+import { pipInstallPackages } from '../../src/up/pip.ts';
+import { openWebuiEnvironment } from './environment.ts';
+import { freePort } from './ports.ts';
+import { type StartedProcess, startProcess, untilServing } from './processes.ts';
+import type { Scope } from './scope.ts';
+import { temporaryFolder } from './temp.ts';
+
+const START_TIMEOUT_MS = 30_000;
+
+export interface EmbeddedPostgres {
+  /** With the role of Open WebUI, which is no superuser. */
+  url: string;
+  password: string;
+  /** Folder of pg_dump and the others. */
+  tools: string;
+  process: StartedProcess;
+}
+
+export async function startEmbeddedPostgres(scope: Scope): Promise<EmbeddedPostgres> {
+  const services = await temporaryFolder(scope, 'embedded');
+  // Another account runs PostgreSQL where the tests are root: it has to get in.
+  await chmod(services, 0o755);
+  const programs = await installPackages(services);
+  const account = process.getuid?.() === 0 ? findAccount('nobody') : undefined;
+  const installed: Installed = {
+    ...(account && { account: { user: account.user, group: account.group } }),
+    postgresPort: await freePort(),
+    valkeyPort: await freePort(),
+  };
+  const places = placesIn(services);
+  const passwords = keepPasswords(places.passwords);
+  await writeFile(places.postgresConfig, postgresConfig(installed.postgresPort, 1, process.platform));
+  await initPostgres(services, programs, passwords, { account, env: process.env });
+  const { program, args } = embeddedPostgres(services, programs, installed);
+  const server = await startProcess(scope, program, [...args], {
+    log: join(services, 'log'),
+    cwd: services,
+    uid: account?.uid,
+    // Its "fast" shutdown; SIGTERM would wait for its clients.
+    endSignal: 'SIGINT',
+  });
+  await untilServing(
+    server,
+    async () => {
+      await prepareDatabase(installed, passwords);
+      return true;
+    },
+    {
+      what: 'the embedded PostgreSQL answers',
+      timeoutMs: START_TIMEOUT_MS,
+    },
+  );
+  const url = embeddedUrls(passwords, installed).DATABASE_URL;
+  return { url, password: passwords.openwebui, tools: programs.postgres, process: server };
+}
+
+/** Anew for each: what lies in a home of root's, such as a cache, another account cannot enter. */
+export async function installPackages(services: string): Promise<Programs> {
+  const folder = packagesFolder(services);
+  const list = join(services, 'requirements.txt');
+  await writeFile(list, requirementsText());
+  const args = ['--target', folder, '--no-deps', '--only-binary', ':all:', '--require-hashes', '-r', list];
+  await pipInstallPackages(openWebuiEnvironment().python, args, {
+    env: process.env,
+    log: join(services, 'pip.log'),
+    progress: () => {},
+  });
+  return programsIn(folder);
+}
