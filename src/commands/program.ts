@@ -10,6 +10,7 @@ import { parsePercent, parseSize } from '../units.ts';
 import { addCapacity } from './capacity.ts';
 import { addDoctorCommand } from './doctor-command.ts';
 import { type EcosystemOptions, printEcosystem } from './ecosystem.ts';
+import { addMeasureCommand } from './measure-command.ts';
 import { parsePort, wholeNumber } from './numbers.ts';
 import { addSetupCommands } from './setup-commands.ts';
 import { addUpgradeCommand } from './upgrade.ts';
@@ -93,6 +94,7 @@ export function makeProgram(terminal: Terminal, done: (code: ExitCode) => void):
   addSetupCommands(context);
   addDoctorCommand(context);
   addCapacity(context);
+  addMeasureCommand(context);
   addUpgradeCommand(context);
   return program;
 }

@@ -1,0 +1,84 @@
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import { EXIT, type ExitCode, TuneError } from '../errors.ts';
+import { holdLock } from '../io/lock.ts';
+import { startProgress } from '../io/progress.ts';
+import { Scope } from '../io/scope.ts';
+import type { Terminal } from '../io/terminal.ts';
+import { makePrivateFolder } from '../io/write.ts';
+import { measure, workersToMeasure } from '../measure/index.ts';
+import { type KeptMeasurement, keepMeasurement, measurementsFolder } from '../measure/kept.ts';
+import { renderMeasurement, renderSteps } from '../render/measurement.ts';
+import { type Tuned, type TuneOptions, tune } from '../tune.ts';
+import type { Environment } from '../types.ts';
+
+export interface MeasureOptions extends TuneOptions {
+  json?: boolean;
+  dryRun?: boolean;
+}
+
+/** What ends a measurement from outside; the shell wants to see that it did. */
+const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+
+/** Measures this installation on servers and data of its own, and keeps the result for the next plan. Throws TuneError. */
+export async function measureHere(options: MeasureOptions, terminal: Terminal): Promise<ExitCode> {
+  const { env = process.env } = options;
+  if (options.root !== undefined) {
+    throw new TuneError('--root is another machine: what is measured is this one', EXIT.usage);
+  }
+  const home = env.HOME || homedir();
+  const tuned = await tune(options);
+  if (tuned.plan.runtime !== 'preload') {
+    throw new TuneError(
+      'what is measured is the preload and its workers: not with --runtime uvicorn',
+      EXIT.usage,
+    );
+  }
+  const folder = measurementsFolder(env, home);
+  if (options.dryRun) {
+    terminal.out(renderSteps(tuned.plan, workersToMeasure(tuned.plan), folder));
+    return EXIT.ok;
+  }
+  makePrivateFolder(folder);
+  return holdLock(
+    join(folder, 'lock'),
+    'another webui-tune measure is at work: two would disturb each other',
+    async () => {
+      const measurement = await measureInScope(tuned, { env, home }, terminal);
+      const path = keepMeasurement(folder, measurement);
+      if (options.json) terminal.out(`${JSON.stringify(measurement, undefined, 2)}\n`);
+      else terminal.out(renderMeasurement(measurement));
+      terminal.err(`kept in ${path}; the next plan uses it: webui-tune\n`);
+      return EXIT.ok;
+    },
+  );
+}
+
+/** Measures, and ends all that was started for it: also where it fails, and when a signal asks for it. */
+async function measureInScope(
+  tuned: Tuned,
+  context: { env: Environment; home: string },
+  terminal: Terminal,
+): Promise<KeptMeasurement> {
+  const scope = new Scope();
+  const progress = startProgress(terminal);
+  let stop: NodeJS.Signals | undefined;
+  const onSignal = (signal: NodeJS.Signals) => {
+    if (stop) return; // it is being ended
+    stop = signal;
+    progress.tell('ending what was started', 1);
+    // What is waited for then fails at once: its processes are gone.
+    scope.close().catch(() => {});
+  };
+  for (const signal of SIGNALS) process.on(signal, onSignal);
+  try {
+    return await measure(scope, tuned, { ...context, progress: progress.tell });
+  } catch (error) {
+    if (stop) throw new TuneError(`stopped by ${stop}; nothing was kept`, EXIT.service);
+    throw error;
+  } finally {
+    await scope.close();
+    progress.end();
+    for (const signal of SIGNALS) process.off(signal, onSignal);
+  }
+}
