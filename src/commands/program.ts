@@ -14,6 +14,7 @@ import { addMeasureCommand } from './measure-command.ts';
 import { parsePort, wholeNumber } from './numbers.ts';
 import { addSetupCommands } from './setup-commands.ts';
 import { addUpgradeCommand } from './upgrade.ts';
+import { addWatchCommands } from './watch-commands.ts';
 
 /** More workers than this are a slip of the finger. */
 const MOST_WORKERS = 1024;
@@ -96,6 +97,7 @@ export function makeProgram(terminal: Terminal, done: (code: ExitCode) => void):
   addCapacity(context);
   addMeasureCommand(context);
   addUpgradeCommand(context);
+  addWatchCommands(context);
   return program;
 }
 
