@@ -4,28 +4,28 @@
  * misses what must hold.
  */
 import { cpus } from 'node:os';
-import autocannon from 'autocannon';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type Limit, load as loadAs } from '../src/bench/load.ts';
+import { summarize } from '../src/bench/statistics.ts';
+import { apiCalls, type RecordedRequest, readRecording } from '../src/bench/visits.ts';
+import { cpuMs } from '../src/machine/process-cpu.ts';
 import { type Cluster, startCluster } from '../test/kit/cluster.ts';
 import { MIB, readMemory } from '../test/kit/memory.ts';
 import { OpenWebui } from '../test/kit/openwebui.ts';
 import { Scope } from '../test/kit/scope.ts';
 import { startServices } from '../test/kit/services.ts';
 import { type Stock, seedDatabase, startStock } from '../test/kit/stock.ts';
-import { cpuMs } from './cpu.ts';
-import { summarize } from '../src/bench/statistics.ts';
+import { fillAccount, WARM_UP_REQUESTS } from './account.ts';
 import { type Figure, isMissed, renderTable } from './statistics.ts';
 import { startBrowser, visitLogin } from './visits/browser.ts';
 import { replay } from './visits/replay.ts';
-import { apiCalls, type RecordedRequest, readRecording } from './visits/requests.ts';
 
 const WORKERS = 2;
 const ROUNDS = Number(process.env.BENCH_ROUNDS ?? 5);
 const SECONDS = Number(process.env.BENCH_SECONDS ?? 6);
-const CONNECTIONS = 12;
-const CHATS = 30;
 
-/** Requests of a connection before the measurement, for what a worker does once. */
-const WARM_UP = 300;
+/** For how long workers are watched that nobody asks. */
+const IDLE_MS = 4_000;
 
 interface Server {
   name: 'ours' | 'uvicorn';
@@ -33,13 +33,6 @@ interface Server {
   ui: OpenWebui;
   userId: string;
   workers(): { pid: number }[];
-}
-
-interface Sample {
-  perSecond: number;
-  p99Ms: number;
-  /** Milliseconds of worker CPU a request. */
-  cpuMs: number;
 }
 
 const recording = readRecording();
@@ -52,36 +45,8 @@ function note(what: string, server: Server, value: number): void {
 
 const of = (name: Server['name'], what: string) => samples.get(`${name}: ${what}`) ?? [];
 
-/** Load by as many connections as two browsers open; every answer has to be one. */
-async function load(server: Server, requests: readonly RecordedRequest[], limit: object): Promise<Sample> {
-  const before = cpuMs(server.workers());
-  const result = await autocannon({
-    url: server.url,
-    connections: CONNECTIONS,
-    timeout: 30,
-    requests: requests.map(({ method, path, headers, authorized, body }) => ({
-      method: method as 'GET',
-      path,
-      headers: {
-        ...headers,
-        ...(headers.origin && { origin: server.url }),
-        ...(authorized && server.ui.headers),
-      },
-      ...(body !== undefined && { body }),
-    })),
-    ...limit,
-  });
-  const { errors, timeouts, non2xx } = result;
-  const failed = errors + timeouts + non2xx - (result.statusCodeStats?.['304']?.count ?? 0);
-  if (failed > 0)
-    throw new Error(`${server.name}: ${failed} failed: ${JSON.stringify(result.statusCodeStats)}`);
-  const answered = result.requests.total;
-  return {
-    perSecond: answered / result.duration,
-    p99Ms: result.latency.p99,
-    cpuMs: (cpuMs(server.workers()) - before) / answered,
-  };
-}
+const load = (server: Server, requests: readonly RecordedRequest[], limit: Limit) =>
+  loadAs(server, requests, server.ui.headers, limit);
 
 async function measure(server: Server, what: string, requests: readonly RecordedRequest[]): Promise<void> {
   const { perSecond, p99Ms, cpuMs: cpu } = await load(server, requests, { duration: SECONDS });
@@ -90,15 +55,18 @@ async function measure(server: Server, what: string, requests: readonly Recorded
   note(`${what}, worker CPU`, server, cpu);
 }
 
+/** Milliseconds of worker CPU a millisecond while nobody asks for anything: timers of the app, and ours. */
+async function idleShare(server: Server): Promise<number> {
+  const before = cpuMs(server.workers());
+  const begun = performance.now();
+  await sleep(IDLE_MS);
+  return (cpuMs(server.workers()) - before) / (performance.now() - begun);
+}
+
 async function prepare(name: Server['name'], running: Cluster | Stock, ui: OpenWebui): Promise<Server> {
-  const { id } = await ui.call<{ id: string }>('GET', '/api/v1/auths/');
-  for (let index = 0; index < CHATS; index++) {
-    await ui.call('POST', '/api/v1/chats/new', {
-      chat: { title: `Heron ${index}`, history: { messages: {} } },
-    });
-  }
+  const userId = await fillAccount(ui);
   const workers = () => ('pm2' in running ? running.pythonWorkers() : running.workers());
-  return { name, url: running.url, ui, userId: id, workers };
+  return { name, url: running.url, ui, userId, workers };
 }
 
 const scope = new Scope();
@@ -118,16 +86,20 @@ try {
   );
   for (const server of servers) {
     await replay(server.url, recording.first);
-    await load(server, calls.get(server) ?? [], { amount: WARM_UP * CONNECTIONS });
+    await load(server, calls.get(server) ?? [], { amount: WARM_UP_REQUESTS });
   }
   for (let round = 0; round < ROUNDS; round++) {
     for (const server of round % 2 ? servers : [...servers].reverse()) {
       await measure(server, 'visit', recording.first);
       await measure(server, 'API', calls.get(server) ?? []);
+      const timers = await idleShare(server);
       const context = await browser.newContext();
       const before = cpuMs(server.workers());
+      const begun = performance.now();
       note('Chromium until the login form', server, await visitLogin(context, server.url));
-      note('Chromium, worker CPU', server, cpuMs(server.workers()) - before);
+      const spent = cpuMs(server.workers()) - before;
+      note('Chromium, worker CPU', server, spent);
+      note('Chromium, worker CPU without timers', server, spent - timers * (performance.now() - begun));
       await context.close();
     }
     console.error(`round ${round + 1} of ${ROUNDS}`);
@@ -152,9 +124,14 @@ try {
         samples: each('Chromium until the login form'),
       },
       {
-        what: `${name}: worker CPU of a visit in Chromium`,
+        what: `${name}: worker CPU of the seconds of a visit in Chromium`,
         unit: 'ms',
         samples: each('Chromium, worker CPU'),
+      },
+      {
+        what: `${name}: worker CPU of a visit in Chromium, without what workers use when nobody asks`,
+        unit: 'ms',
+        samples: each('Chromium, worker CPU without timers'),
         ...(ours && { limit: 150 }),
       },
       { what: `${name}: API calls`, unit: '1/s', samples: each('API, a second') },

@@ -1,4 +1,5 @@
 /** The library: the same steps as the command line, one by one. */
+export { type BenchReport, BenchSchema } from './bench/schema.ts';
 export { CHECKS } from './doctor/checks/index.ts';
 export { type DoctorReport, DoctorSchema } from './doctor/schema.ts';
 export { EXIT, type ExitCode, TuneError } from './errors.ts';

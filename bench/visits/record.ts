@@ -1,14 +1,18 @@
 /**
  * `npx tsx bench/visits/record.ts`: starts Open WebUI with a worker, visits it in Chromium, and keeps what that asked
- * for in recording.json. For a new version of Open WebUI.
+ * for in src/bench/recording.json. For a new version of Open WebUI.
  */
 import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import type { BrowserContext, Request } from 'playwright-core';
 import { OPEN_WEBUI_VERSION } from '../../scripts/environments.mjs';
+import { isHashed, type RecordedRequest, type Recording } from '../../src/bench/visits.ts';
 import { startCluster } from '../../test/kit/cluster.ts';
+import { ROOT } from '../../test/kit/environment.ts';
 import { Scope } from '../../test/kit/scope.ts';
 import { signIn, startBrowser, untilQuiet, visitLogin } from './browser.ts';
-import { isHashed, RECORDING, type RecordedRequest, type Recording } from './requests.ts';
+
+const RECORDING = join(ROOT, 'src', 'bench', 'recording.json');
 
 /** Of this machine, this session or this connection. */
 const DROPPED = ['host', 'user-agent', 'cookie', 'authorization', 'referer', 'content-length', 'connection'];

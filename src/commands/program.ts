@@ -7,6 +7,7 @@ import { FORMATS } from '../render/formats.ts';
 import { PRELOAD_CHOICES } from '../runtime/contract.ts';
 import { RUNTIMES } from '../types.ts';
 import { parsePercent, parseSize } from '../units.ts';
+import { addBenchCommand } from './bench-command.ts';
 import { addCapacity } from './capacity.ts';
 import { addDoctorCommand } from './doctor-command.ts';
 import { type EcosystemOptions, printEcosystem } from './ecosystem.ts';
@@ -98,6 +99,7 @@ export function makeProgram(terminal: Terminal, done: (code: ExitCode) => void):
   addMeasureCommand(context);
   addUpgradeCommand(context);
   addWatchCommands(context);
+  addBenchCommand(context);
   return program;
 }
 

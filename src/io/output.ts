@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { EXIT, systemCode, TuneError } from '../errors.ts';
+import { BENCH_HEADER } from '../render/bench-header.ts';
 import { COMPOSE_HEADER } from '../render/compose/index.ts';
 import { HEADER } from '../render/ecosystem.ts';
 import { HELM_HEADER } from '../render/helm/index.ts';
@@ -13,7 +14,7 @@ import { writeAtomically } from './write.ts';
 const MODE = 0o644;
 
 /** By these we know a file of ours. */
-const FIRST_LINES = [HEADER, HELM_HEADER, COMPOSE_HEADER, SYSTEMD_HEADER];
+const FIRST_LINES = [HEADER, HELM_HEADER, COMPOSE_HEADER, SYSTEMD_HEADER, BENCH_HEADER];
 
 /** What people read instead of a system error's code. */
 const REASONS: Readonly<Record<string, string>> = {

@@ -1,7 +1,5 @@
-/** What a browser asks for, as data: recorded once (record.ts), replayed for figures (replay.ts). */
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { ROOT } from '../../test/kit/environment.ts';
+/** What a browser asks for, as data: recorded once (bench/visits/record.ts), replayed for figures. */
+import recording from './recording.json' with { type: 'json' };
 
 export interface RecordedRequest {
   method: string;
@@ -28,10 +26,9 @@ export interface Recording {
   chat: RecordedRequest[];
 }
 
-export const RECORDING = join(ROOT, 'bench', 'visits', 'recording.json');
-
 export function readRecording(): Recording {
-  return JSON.parse(readFileSync(RECORDING, 'utf8')) as Recording;
+  // Each request has headers of its own, which is more than the compiler's type of the file can say.
+  return recording as unknown as Recording;
 }
 
 /** Whether it is one of the files whose names hold their hash. */
@@ -46,5 +43,15 @@ export function apiCalls({ return: requests }: Recording, userId: string): Recor
     .map((request) => ({
       ...request,
       path: request.path.replace(/\/users\/[0-9a-f-]{36}\//, `/users/${userId}/`),
+    }));
+}
+
+/** The API calls around a question, the question itself aside; of the chat with that id. */
+export function chatCalls({ chat }: Recording, chatId: string): RecordedRequest[] {
+  return chat
+    .filter(({ method, path }) => method === 'GET' && path.startsWith('/api/'))
+    .map((request) => ({
+      ...request,
+      path: request.path.replace(/\/chats\/[0-9a-f-]{36}$/, `/chats/${chatId}`),
     }));
 }
