@@ -40,6 +40,7 @@ describe('a wrong command line', () => {
     [['--workers', '-1'], 'Expected auto or a number'],
     [['--port', '65536'], 'Expected a port'],
     [['--port', '8080x'], 'Expected a port'],
+    [['--metrics', 'on'], 'Expected off or a port'],
     [['--memory', 'lots'], 'Expected a size such as 4GiB'],
     [['--memory', '0'], 'Expected a size such as 4GiB'],
     [['--memory'], 'argument missing'],
@@ -68,6 +69,7 @@ describe('--help', () => {
       'env-file',
       'preset',
       'preload',
+      'metrics',
       'out',
       'force',
     ]) {
