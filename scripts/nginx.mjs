@@ -3,9 +3,10 @@
  * start at once, on port 80.
  */
 import { spawnSync } from 'node:child_process';
-import { accessSync, constants, mkdirSync, readdirSync, rmSync } from 'node:fs';
+import { mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { cacheFolder } from './environments.mjs';
+import { isExecutable } from './executable.mjs';
 
 const unpacked = () => join(cacheFolder(), 'nginx');
 
@@ -38,13 +39,4 @@ export function ensureNginx() {
   const installed = findNginx();
   if (installed) return installed;
   throw new Error('no nginx for the tests of the doctor behind a proxy: install one, and they are run');
-}
-
-function isExecutable(path) {
-  try {
-    accessSync(path, constants.X_OK);
-    return true;
-  } catch {
-    return false;
-  }
 }
