@@ -53,11 +53,7 @@ describe.concurrent('what cannot be mended by trying again stops the preload pro
     expect(pm2_env.restart_time).toBe(0);
     expect(pm2_env.exit_code).toBe(78);
     await cluster.pm2.kill();
-    // The command returns while the daemon is still on its way out.
-    await until(() => cluster.pm2.processes().length === 0, {
-      what: `nothing is left of ${cluster.pm2.home}`,
-      timeoutMs: 10_000,
-    });
+    expect(cluster.processes()).toEqual([]);
   }
 
   it('a port that is taken, and by whom', async () => {

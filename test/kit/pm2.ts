@@ -3,12 +3,13 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { ROOT } from './environment.ts';
-import { type ProcessInfo, processesWithEnvironment, processTree } from './proc.ts';
-import { killAll, onEmergency, signal } from './processes.ts';
+import { type ProcessInfo, processesWithEnvironment, processTree, readProcess } from './proc.ts';
+import { killAll, onEmergency, signal, untilGone } from './processes.ts';
 import type { Scope } from './scope.ts';
 
 const PROGRAM = join(ROOT, 'node_modules', 'pm2', 'bin', 'pm2');
 const COMMAND_TIMEOUT_MS = 300_000;
+const DAEMON_END_TIMEOUT_MS = 10_000;
 
 /** The fields of `pm2 jlist` that are used here. */
 export interface Pm2Process {
@@ -82,7 +83,13 @@ export class Pm2 {
   delete = (name: string) => this.run('delete', name);
   scale = (name: string, change: string) => this.run('scale', name, change);
   describe = (name: string) => this.run('describe', name);
-  kill = () => this.run('kill');
+
+  /** Ends the daemon, too: PM2's command returns while it is still on its way out. */
+  async kill(): Promise<void> {
+    const daemon = readProcess(this.daemonPid ?? 0);
+    await this.run('kill');
+    if (daemon) await untilGone([daemon], DAEMON_END_TIMEOUT_MS);
+  }
 
   async list(): Promise<Pm2Process[]> {
     const output = await this.run('jlist');
