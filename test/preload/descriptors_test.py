@@ -21,7 +21,8 @@ class DescriptorsTest(unittest.TestCase):
         accepted, _ = self.server.accept()
         self.addCleanup(accepted.close)
         # The server's end was opened since, too; in an import there is none.
-        found = inspect_descriptors(self.before | {accepted.fileno()})
+        before = self.before | {known for known in open_descriptors() if known[0] == accepted.fileno()}
+        found = inspect_descriptors(before)
         self.assertEqual(list(found.connections), [client.fileno()])
         self.assertEqual(found.unsafe, [])
         pid = os.fork()
@@ -46,6 +47,14 @@ class DescriptorsTest(unittest.TestCase):
             words = " ".join(inspect_descriptors(self.before).unsafe)
         for word in ("open for writing", "eventpoll", "AF_INET SOCK_STREAM"):
             self.assertIn(word, words)
+
+    def test_a_number_that_is_used_again_is_a_new_descriptor(self) -> None:
+        with tempfile.TemporaryFile() as former:
+            number = former.fileno()
+            before = open_descriptors()
+        with select.epoll() as loop:
+            self.assertEqual(loop.fileno(), number)
+            self.assertEqual(inspect_descriptors(before).unsafe, ["an event loop of a native library (eventpoll)"])
 
     def test_what_two_processes_may_share_is_no_obstacle(self) -> None:
         unconnected = socket.socket()

@@ -30,24 +30,28 @@ class Descriptors:
             ours.close()
 
 
-def open_descriptors() -> set[int]:
-    """Numbers of this process's open descriptors (Linux: /proc/self/fd, elsewhere /dev/fd)."""
+#: Number, device and inode of a descriptor: a number alone is used again once it is closed.
+Open = tuple[int, int, int]
+
+
+def open_descriptors() -> set[Open]:
+    """This process's open descriptors (Linux: /proc/self/fd, elsewhere /dev/fd)."""
     folder = "/proc/self/fd" if os.path.isdir("/proc/self/fd") else "/dev/fd"
-    numbers = set()
+    found = set()
     for name in os.listdir(folder):
         number = int(name)
         try:
-            os.fstat(number)
+            status = os.fstat(number)
         except OSError:
             continue  # the listing's own descriptor
-        numbers.add(number)
-    return numbers
+        found.add((number, status.st_dev, status.st_ino))
+    return found
 
 
-def inspect_descriptors(before: set[int]) -> Descriptors:
+def inspect_descriptors(before: set[Open]) -> Descriptors:
     """Sort what has been opened since ``before`` was taken."""
     found = Descriptors()
-    for number in sorted(open_descriptors() - before):
+    for number, _, _ in sorted(open_descriptors() - before):
         _inspect(number, found)
     return found
 
