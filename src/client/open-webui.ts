@@ -31,6 +31,19 @@ export interface ChatAnswer {
   firstMs: number;
 }
 
+export interface UploadedFile {
+  id: string;
+  name: string;
+  /** Its collection in the vector store. */
+  collection: string;
+}
+
+interface PostOptions {
+  agent?: Agent | undefined;
+  /** What the answer is to be looked for in. */
+  files?: readonly UploadedFile[] | undefined;
+}
+
 /** What the server has to know of a page that asks: the id of its socket. */
 interface Asking {
   socket: { id?: string | undefined };
@@ -52,13 +65,22 @@ export class OpenWebui {
     this.token = token;
   }
 
+  /** Makes the first account, which is the administrator's. */
+  static async signUp(url: string, credentials: { email: string; password: string }): Promise<OpenWebui> {
+    return OpenWebui.#enter(`${url}/api/v1/auths/signup`, url, { name: 'Administrator', ...credentials });
+  }
+
   static async signIn(url: string, credentials: { email: string; password: string }): Promise<OpenWebui> {
-    const answer = await request(`${url}/api/v1/auths/signin`, {
+    return OpenWebui.#enter(`${url}/api/v1/auths/signin`, url, credentials);
+  }
+
+  static async #enter(address: string, url: string, form: object): Promise<OpenWebui> {
+    const answer = await request(address, {
       method: 'POST',
       headers: { 'content-type': 'application/json' },
-      body: JSON.stringify(credentials),
+      body: JSON.stringify(form),
     });
-    if (answer.status !== 200) throw new Error(`sign-in: ${answer.status} ${answer.body}`);
+    if (answer.status !== 200) throw new Error(`${address}: ${answer.status} ${answer.body}`);
     const { token } = JSON.parse(answer.body) as { token: string };
     return new OpenWebui(url, token);
   }
@@ -115,11 +137,12 @@ export class OpenWebui {
   async post(
     page: Asking,
     prompt: string,
-    { messageId = randomUUID(), agent }: { messageId?: string; agent?: Agent | undefined } = {},
+    { messageId = randomUUID(), agent, files = [] }: PostOptions & { messageId?: string } = {},
   ): Promise<{ chatId: string; messageId: string }> {
     const body = {
       stream: true,
       model: CHAT_MODEL,
+      ...(files.length > 0 && { files: files.map(({ id, name }) => ({ type: 'file', id, name })) }),
       messages: [{ role: 'user', content: prompt }],
       params: {},
       features: {},
@@ -148,7 +171,7 @@ export class OpenWebui {
   async chat(
     page: PageSocket,
     prompt: string,
-    { agent, arrivalMs = Number.POSITIVE_INFINITY }: { agent?: Agent; arrivalMs?: number } = {},
+    { agent, files, arrivalMs = Number.POSITIVE_INFINITY }: PostOptions & { arrivalMs?: number } = {},
   ): Promise<ChatAnswer> {
     const messageId = randomUUID();
     const events: ChatEvent[] = [];
@@ -161,7 +184,7 @@ export class OpenWebui {
     };
     page.socket.on('events', collect);
     try {
-      const { chatId } = await this.post(page, prompt, { messageId, agent });
+      const { chatId } = await this.post(page, prompt, { messageId, agent, files });
       const isLost = Number.isFinite(arrivalMs) ? this.#longDone(chatId, arrivalMs) : () => false;
       const last = await until(async () => events.find(isLast) ?? ((await isLost()) && 'lost'), {
         what: `the answer to ${prompt} ends`,
@@ -207,7 +230,7 @@ export class OpenWebui {
   }
 
   /** Uploads a text file and waits until it can be searched. */
-  async upload(name: string, text: string, agent?: Agent): Promise<{ collection: string }> {
+  async upload(name: string, text: string, agent?: Agent): Promise<UploadedFile> {
     const form = new FormData();
     form.append('file', new Blob([text], { type: 'text/plain' }), name);
     // Encodes the form; it is never sent itself.
@@ -229,7 +252,7 @@ export class OpenWebui {
       { what: `${name} is processed`, timeoutMs: PROCESS_TIMEOUT_MS, intervalMs: 100 },
     );
     if (file.status !== 'completed') throw new Error(`processing ${name}: ${file.status} ${file.error}`);
-    return { collection: `file-${id}` };
+    return { id, name, collection: `file-${id}` };
   }
 
   /** The pieces of an uploaded file that are nearest to the query, the nearest first. */
