@@ -7,6 +7,8 @@
     generation            folder and lock of this start; never two versions on one database
     migration_lock        one start at a time migrates a database, wherever the others run
     levels, local_models  how much can be imported ahead of the forks, and what was; embedding and reranking models
+    models/               whether those models are on this machine, and how they get here; the only part that goes
+                          to the network, and that in a process of its own
     identities, descriptors, threads
                           what must not be shared by two processes: found here, renewed in the child
     capabilities          what systemd lends the preload process, and a worker gives up
