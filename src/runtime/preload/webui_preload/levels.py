@@ -17,6 +17,7 @@ from .descriptors import Descriptors, inspect_descriptors, open_descriptors
 from .identities import EntropyRecorder, Identities, find_identities
 from .local_models import NO_MODELS, LocalModels, share_models
 from .models.offline import start_without_network
+from .requirements import install_missing_alone
 from .shortcuts import take_shortcuts
 from .threads import unsafe_threads
 
@@ -113,6 +114,7 @@ def preload(
         if level in (APP, LEAN):
             main = importlib.import_module("open_webui.main")
             start_without_network(main)
+            install_missing_alone(main)
             if shortcuts:
                 take_shortcuts(main.app)
         if level == APP and (here := models()):

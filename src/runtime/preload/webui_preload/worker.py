@@ -27,6 +27,7 @@ from .loads import Load
 from .log import complain, set_role
 from .models.offline import start_without_network
 from .protocol import encode
+from .requirements import install_missing_alone
 from .services import wait_for_services
 from .settings import SettingsError
 from .shortcuts import take_shortcuts
@@ -103,6 +104,7 @@ def _serve(job: Job) -> int:
     tasks = importlib.import_module("open_webui.tasks")
     if not job.preload.has_app:
         start_without_network(main)
+        install_missing_alone(main)
         if job.shortcuts:
             take_shortcuts(main.app)
     app: App = main.app
