@@ -15,6 +15,7 @@ import webui_preload
 from child import in_child
 from fake_hub import FakeHub
 from model_fetch_test import FILES, REPOSITORY
+from webui_preload.generation import lock_installation
 from webui_preload.local_models import LocalModels
 from webui_preload.models.cache import find_model
 from webui_preload.models.supply import ModelSupply
@@ -224,6 +225,17 @@ class SupplyTest(unittest.TestCase):
             return f"{seen}"
 
         self.assertEqual(in_child(check), "[True, True, False]")
+
+    def test_the_program_that_fetches_does_not_keep_the_lock_of_the_installation(self) -> None:
+        with self.hub("silent") as hub:
+            supply = ModelSupply(
+                LocalModels(REPOSITORY), {**self.environ, "HF_ENDPOINT": hub.url}, self.folder, again=True
+            )
+            lock = lock_installation(self.folder)
+            supply.begin()
+            self.addCleanup(supply.leave)
+            os.close(lock)
+            os.close(lock_installation(self.folder))
 
     def due(self, supply: ModelSupply) -> None:
         supply._due = time.monotonic()
