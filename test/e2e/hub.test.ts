@@ -1,7 +1,7 @@
 /** Without Hugging Face: no worker waits for it, and once it is there, the model comes and nobody notices. */
 import { dirname } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
-import { APPS } from '../../src/runtime/contract.ts';
+import { APPS, ENV } from '../../src/runtime/contract.ts';
 import { missingModels, readModelsState } from '../../src/runtime/models-state.ts';
 import { type Cluster, planCluster } from '../kit/cluster.ts';
 import { MODEL, placeModel, startBlackHole, startHub } from '../kit/hub.ts';
@@ -12,6 +12,7 @@ import { untilGone } from '../kit/processes.ts';
 import { killWorker } from '../kit/recovery.ts';
 import { Scope } from '../kit/scope.ts';
 import { temporaryFolder } from '../kit/temp.ts';
+import { startUvicorn, untilUvicornServes } from '../kit/uvicorn.ts';
 import { until } from '../kit/wait.ts';
 
 const WORKERS = 2;
@@ -40,9 +41,9 @@ interface Started {
   tookMs: number;
 }
 
-async function start(endpoint: string, hfHome: string, args: string[] = []): Promise<Started> {
-  const cluster = await planCluster(scope, {
-    workers: WORKERS,
+function plan(endpoint: string, hfHome: string, args: string[], workers = WORKERS): Promise<Cluster> {
+  return planCluster(scope, {
+    workers,
     embeddings: 'local',
     args,
     settings: {
@@ -53,6 +54,10 @@ async function start(endpoint: string, hfHome: string, args: string[] = []): Pro
       HF_HOME: hfHome,
     },
   });
+}
+
+async function start(endpoint: string, hfHome: string, args: string[] = []): Promise<Started> {
+  const cluster = await plan(endpoint, hfHome, args);
   const started = performance.now();
   await cluster.pm2.start(cluster.ecosystemFile);
   await cluster.untilServing(WORKERS);
@@ -156,7 +161,8 @@ describe('with Hugging Face in a black hole', () => {
 });
 
 async function stateOf(cluster: Cluster) {
-  return readModelsState(dirname(await cluster.controlSocket()));
+  const [instance] = await cluster.instances();
+  return readModelsState(dirname(String(instance?.pm2_env[ENV.controlSocket])));
 }
 
 describe('a hub that is not there at first', () => {
@@ -219,6 +225,30 @@ describe('each way to run', () => {
         offline: false,
         models: [{ here: true }],
       });
+    },
+    TIMEOUT_MS,
+  );
+
+  it(
+    "Open WebUI's own workers: the same, and where the model is missing, that it is not asked for again",
+    async () => {
+      const hole = await startBlackHole(scope);
+      const home = await temporaryFolder(scope, 'hf');
+      const cluster = await plan(hole, home, ['--runtime', 'uvicorn'], 1);
+      const started = performance.now();
+      await startUvicorn(cluster, 1);
+      process.stderr.write(`uvicorn serves after ${((performance.now() - started) / 1000).toFixed(1)} s\n`);
+      expect(await stateOf(cluster)).toMatchObject({
+        offline: true,
+        nextAttemptAt: null,
+        models: [{ here: false, reason: expect.stringContaining('at the next start of Open WebUI only') }],
+      });
+      await placeModel(home);
+      await cluster.pm2.restart(APPS.cluster);
+      await untilUvicornServes(cluster, 1);
+      expect((await documentsOf(cluster)()).join('\n')).toContain('Mara Quill');
+      const logs = await cluster.pm2.run('logs', '--nostream', '--lines', '500');
+      expect(logs).not.toMatch(/Retrying in|MaxRetryError|ConnectTimeout/);
     },
     TIMEOUT_MS,
   );
