@@ -111,7 +111,7 @@ export const WITHOUT_MODEL = {
 
 /** How to mend it. */
 export const MODEL_MEND =
-  'Let this machine reach it, name a proxy (HTTPS_PROXY) or a mirror (HF_ENDPOINT) in the env file, or bring the model along: docs/offline.md';
+  'Let this machine reach Hugging Face, name a proxy (HTTPS_PROXY) or a mirror (HF_ENDPOINT) in the env file, or bring the model along: docs/offline.md';
 
 /** Name that a Python worker gives its process (preload/webui_preload/worker.py, _name_process). */
 export const WORKER_PROCESS = 'webui-worker';

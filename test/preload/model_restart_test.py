@@ -94,6 +94,7 @@ class RestartTest(unittest.TestCase):
             process = self.start(hub.url)
             self.until(lambda: "preloaded app" in self.text())
             self.assertIn("is still sending it", self.text())
+            self.assertEqual(self.state(), (False, [False]))
             [child] = self.children(process.pid)
             process.send_signal(signal.SIGTERM)
             self.assertEqual(process.wait(TIMEOUT), 0)

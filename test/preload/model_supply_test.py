@@ -32,7 +32,8 @@ from pathlib import Path
 from webui_preload.local_models import LocalModels
 from webui_preload.models.supply import ModelSupply
 began = time.monotonic()
-supply = ModelSupply(LocalModels("acme/tiny"), os.environ, Path(os.environ["RUN"]), again=True)
+models = LocalModels(os.environ.get("MODEL", "acme/tiny"))
+supply = ModelSupply(models, os.environ, Path(os.environ["RUN"]), again=True)
 supply.begin()
 here = supply.settle()
 took = time.monotonic() - began
@@ -149,7 +150,8 @@ class SupplyTest(unittest.TestCase):
     def test_a_hub_that_stalls_in_the_middle_of_a_file_holds_no_start(self) -> None:
         with self.hub("stall") as hub:
             outcome, _ = self.start(HF_ENDPOINT=hub.url)
-        self.assertEqual((outcome["here"], outcome["offline"]), (False, "1"))
+        # The hub is there: what else workers take from it goes on.
+        self.assertEqual((outcome["here"], outcome["offline"]), (False, None))
         self.assertLess(float(str(outcome["took"])), START_LIMIT + SLACK)
         self.assertIn("is still sending it", self.reason())
 
@@ -157,7 +159,8 @@ class SupplyTest(unittest.TestCase):
         for ill, words in {"html": "text/html", "404": "HTTP 404", "500": "HTTP 500"}.items():
             with self.hub(ill) as hub:
                 outcome, log = self.start(HF_ENDPOINT=hub.url)
-            self.assertEqual((outcome["here"], outcome["offline"]), (False, "1"), ill)
+            is_cut_off = "1" if ill != "404" else None
+            self.assertEqual((outcome["here"], outcome["offline"]), (False, is_cut_off), ill)
             self.assertIn(words, log)
             self.assertIsNotNone(self.state()["nextAttemptAt"])
 
@@ -171,6 +174,19 @@ class SupplyTest(unittest.TestCase):
         self.assertEqual(hub.requests, [])
         outcome, _ = self.start(HF_ENDPOINT="http://127.0.0.1:1", HF_HUB_OFFLINE="0")
         self.assertEqual((outcome["offline"], self.state()["offline"]), ("0", False))
+
+    def test_a_start_at_another_level_does_not_ask_again(self) -> None:
+        for asked, offline in (("cut off", "1"), ("reached", None)):
+            outcome, _ = self.start(HF_ENDPOINT="http://127.0.0.1:1", WEBUI_TUNE_HUB_ASKED=asked)
+            self.assertLess(float(str(outcome["took"])), 1)
+            self.assertEqual((outcome["here"], outcome["offline"]), (False, offline))
+            self.assertIn("has not given it yet", self.reason())
+
+    def test_a_folder_that_is_not_there_is_nothing_to_go_offline_for(self) -> None:
+        with self.hub() as hub:
+            outcome, log = self.start(HF_ENDPOINT=hub.url, MODEL="/no/such/folder")
+        self.assertEqual((outcome["here"], outcome["offline"], hub.requests), (False, None, []))
+        self.assertIn("it is neither a folder nor the name of a model", log)
 
     def test_in_the_background_it_is_tried_again_and_the_process_is_told_to_start_anew(self) -> None:
         def check() -> str:

@@ -26,7 +26,7 @@ from .key_digest import keep_key_digest
 from .local_models import NO_MODELS
 from .log import complain, say
 from .migration_lock import MigrationLock
-from .models.supply import ModelSupply, supplied
+from .models.supply import ModelSupply
 from .run_folder import make_run_folder
 from .server import ForkServer
 from .services import Engines, ask_engines, count_neighbours, wait_for_services
@@ -178,10 +178,11 @@ def _import(
         what = f"{level} with its local models" if obstacle.models else level
         complain(f"level {what} cannot be forked: {obstacle}. Going on with {following}.")
         environment[FALLBACK] = f"{following} {what} is not safe to fork here: {obstacle}"
+        following_environment = supply.supplied(environment)
         supply.leave()
         generation.leave()
         # An import cannot be undone: the same process starts over, at the next level.
-        _start_anew(host, supplied(environment))
+        _start_anew(host, following_environment)
     except BaseException as error:
         generation.leave()
         if not isinstance(error, (Exception, SystemExit)):

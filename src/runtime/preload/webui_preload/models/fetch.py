@@ -41,6 +41,10 @@ class CannotFetch(Exception):
     """Why a model cannot be had, in words for a person."""
 
 
+class NotGiven(CannotFetch):
+    """The hub was reached, and has no such model for us."""
+
+
 @dataclass(frozen=True)
 class Snapshot:
     """What the hub says that a repository is at present."""
@@ -154,7 +158,7 @@ class Hub:
     def _check(self, answer: Any, repository: str) -> None:
         status = answer.status_code
         if status in (401, 403, 404):
-            raise CannotFetch(
+            raise NotGiven(
                 f"{self.endpoint} does not give us {repository} (HTTP {status}): it is not there, or needs a token "
                 "(HF_TOKEN)"
             )
@@ -202,12 +206,15 @@ def fetch_models(models: list[str], hub: Hub, tell: Callable[[dict[str, Any]], N
     """Bring ``models`` up to date, one after the other; ``tell`` hears how it goes."""
     reasons = dict.fromkeys(models, "")
     found: dict[str, Snapshot] = {}
+    is_reached = False
     for model in models:
         try:
             found[model] = hub.look_up(repository_of(model))
+            is_reached = True
         except CannotFetch as error:
             reasons[model] = str(error)
-    if found:
+            is_reached |= isinstance(error, NotGiven)
+    if is_reached:
         tell({"type": "reached"})
     for model, snapshot in found.items():
         try:

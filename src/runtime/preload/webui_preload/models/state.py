@@ -16,8 +16,8 @@ WITHOUT_MODEL = {
 
 #: How to mend it (contract.ts, MODEL_MEND).
 MODEL_MEND = (
-    "Let this machine reach it, name a proxy (HTTPS_PROXY) or a mirror (HF_ENDPOINT) in the env file, or bring the "
-    "model along: docs/offline.md"
+    "Let this machine reach Hugging Face, name a proxy (HTTPS_PROXY) or a mirror (HF_ENDPOINT) in the env file, or "
+    "bring the model along: docs/offline.md"
 )
 
 

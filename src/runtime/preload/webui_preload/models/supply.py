@@ -30,8 +30,9 @@ FIRST_PAUSE, LAST_PAUSE = 15.0, 900.0
 #: Seconds after the start at which a newer version of a model that is here is asked for.
 UPDATE_AFTER = 60.0
 
-#: Set for the program that replaces this one after an import that cannot be forked: the hub has been asked.
-ASKED = "WEBUI_TUNE_HUB_ASKED"
+#: Set for the program that replaces this one after an import that cannot be forked: the hub has been asked, in vain
+#: where this says so.
+ASKED, _CUT_OFF = "WEBUI_TUNE_HUB_ASKED", "cut off"
 
 #: Whether Open WebUI itself would ask for newer versions at each start (open_webui/config.py, 0.12.4).
 _UPDATES = {"embedding": "RAG_EMBEDDING_MODEL_AUTO_UPDATE", "reranker": "RAG_RERANKING_MODEL_AUTO_UPDATE"}
@@ -49,7 +50,10 @@ class ModelSupply:
         self._live = environ
         self._run_folder = run_folder
         self._again = again
-        self._has_asked = bool(environ.pop(ASKED, ""))
+        asked = environ.pop(ASKED, "")
+        self._has_asked = bool(asked)
+        #: Whether the hub cannot be reached, as far as is known.
+        self._is_cut_off = asked == _CUT_OFF
         self._endpoint = endpoint_of(environ)
         self._user_offline = offline_setting(environ)
         self._reasons: dict[str, str] = {}
@@ -76,14 +80,14 @@ class ModelSupply:
         wanted = [name for name in missing if name not in self._reasons]
         if wanted and not self._has_asked:
             say(f"{', '.join(wanted)}: not on this machine; asking {self._endpoint}")
-            self._attempt = Attempt(wanted, self._environ, START_SECONDS)
+            self._start(wanted, START_SECONDS)
 
     def settle(self) -> LocalModels:
         """The models that are here; says what is missing, and takes the workers off Hugging Face where that is so."""
         if not self._is_settled:
             self._is_settled = True
             self._wait()
-            if self._missing():
+            if self._is_cut_off and self._missing():
                 go_offline()
             self._plan()
             self._tell()
@@ -99,7 +103,8 @@ class ModelSupply:
         if not is_over and not self._again and attempt.has_reached:
             # Nobody would restart the workers later, and it ends by itself where nothing comes any more.
             is_over = attempt.wait(None)
-        if is_over or not attempt.has_reached:
+        self._is_cut_off = not attempt.has_reached
+        if is_over or self._is_cut_off:
             self._reasons |= attempt.reasons(None)
             attempt.kill()
             self._attempt = None
@@ -136,10 +141,7 @@ class ModelSupply:
         wanted = wanted or self._with_updates()
         if not wanted:
             return
-        try:
-            self._attempt = Attempt(wanted, self._environ, BACKGROUND_REACH_SECONDS)
-        except OSError as error:
-            complain(f"cannot start the program that fetches models: {error.strerror}")
+        if not self._start(wanted, BACKGROUND_REACH_SECONDS):
             self._postpone()
 
     def exited(self, pid: int, status: int) -> bool:
@@ -159,6 +161,19 @@ class ModelSupply:
         if self._missing() and not self.has_news:
             self._postpone()
         return True
+
+    def _start(self, wanted: list[str], reach_seconds: int) -> bool:
+        try:
+            self._attempt = Attempt(wanted, self._environ, reach_seconds)
+        except OSError as error:
+            self._reasons |= dict.fromkeys(wanted, f"the program that fetches it cannot be started: {error.strerror}")
+            return False
+        return True
+
+    def supplied(self, environ: Mapping[str, str]) -> dict[str, str]:
+        """``environ`` for the program that replaces this one because of its level: the hub has been asked."""
+        is_cut_off = not self._attempt.has_reached if self._attempt else self._is_cut_off
+        return {**environ, ASKED: _CUT_OFF if is_cut_off else "reached"}
 
     def leave(self) -> None:
         """For the end of the process."""
@@ -241,8 +256,3 @@ class ModelSupply:
             state.write(self._run_folder, time.time())
         except OSError as error:
             complain(f"cannot write what is known of the models: {error.strerror}")
-
-
-def supplied(environ: Mapping[str, str]) -> dict[str, str]:
-    """``environ`` for the program that replaces this one: the hub has been asked."""
-    return {**environ, ASKED: "true"}
