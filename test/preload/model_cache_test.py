@@ -3,18 +3,43 @@
 import json
 import os
 import shutil
+import subprocess
+import sys
 import tempfile
 import types
 import unittest
 from pathlib import Path
 from unittest import mock
 
+import webui_preload
+from local_models_test import local_model
 from model_fetch_test import FILES, REPOSITORY
 from webui_preload.models.cache import find_model, models_folder, repository_of
 from webui_preload.models.files import RemoteFile, files_to_fetch
 from webui_preload.models.offline import go_offline, start_without_network
 
 REVISION = "a" * 40
+#: As get_ef of Open WebUI (0.12.4), with its defaults; what was looked up or connected to meanwhile.
+LOAD = """
+import socket, sys, types
+asked = []
+socket.getaddrinfo = lambda host, *rest, **more: asked.append(host) or (_ for _ in ()).throw(OSError("no network"))
+socket.socket.connect = lambda self, address: asked.append(address) or (_ for _ in ()).throw(OSError("no network"))
+
+def get_ef(engine, model, auto_update=True):
+    import os
+    from huggingface_hub import snapshot_download
+    from sentence_transformers import SentenceTransformer
+    path = model if os.path.exists(model) else snapshot_download(repo_id=model, local_files_only=not auto_update)
+    return SentenceTransformer(path, device="cpu", trust_remote_code=True)
+
+from webui_preload.models.offline import start_without_network
+main = types.SimpleNamespace(get_ef=get_ef, get_rf=None)
+start_without_network(main)
+vector = main.get_ef("", sys.argv[1]).encode("A sentence.")
+print(f"{len(vector)} numbers, asked: {asked}")
+"""
+
 LOADED = ("config.json", "modules.json", "1_Pooling/config.json", "tokenizer.json", "model.safetensors")
 
 
@@ -114,6 +139,18 @@ class CacheTest(unittest.TestCase):
             main.get_rf("external", "elsewhere", "http://reranker", "", "")
         self.assertEqual(loads[2:], [("text-embedding-3-small", online), ("elsewhere", online)])
         self.assertEqual(constants.HF_HUB_OFFLINE, online)
+
+    def test_a_real_model_is_loaded_without_a_single_question(self) -> None:
+        snapshot = self.place()
+        shutil.rmtree(snapshot)
+        shutil.copytree(local_model(), snapshot, ignore=shutil.ignore_patterns("README.md", "data_config.json"))
+        environ = {
+            **self.environ,
+            "PATH": os.environ["PATH"],
+            "PYTHONPATH": str(Path(webui_preload.__file__).parent.parent),
+        }
+        answer = subprocess.check_output([sys.executable, "-c", LOAD, REPOSITORY], env=environ, text=True)
+        self.assertEqual(answer.splitlines()[-1], "384 numbers, asked: []")
 
     def test_offline_is_never_set_against_the_user(self) -> None:
         for given, expected in (({}, "1"), ({"HF_HUB_OFFLINE": "0"}, "0"), ({"TRANSFORMERS_OFFLINE": "0"}, None)):
