@@ -1,3 +1,4 @@
+import { dirname } from 'node:path';
 import { SERVICE_APPS } from '../embedded/apps.ts';
 import { EXIT, type ExitCode } from '../errors.ts';
 import { addressOf, isReady } from '../io/address.ts';
@@ -5,6 +6,7 @@ import type { Terminal } from '../io/terminal.ts';
 import type { Pm2Process } from '../pm2/client.ts';
 import { alignReport } from '../render/report.ts';
 import { APPS } from '../runtime/contract.ts';
+import { missingModels, readModelsState } from '../runtime/models-state.ts';
 import { formatBytes } from '../units.ts';
 import { Setup } from '../up/setup.ts';
 
@@ -39,6 +41,8 @@ export async function showStatus(_: object, { out, err, colors }: Terminal): Pro
     const lines = alignReport(block.map((cells) => ({ kind: 'row', cells })));
     out(`${lines.map((line) => line.trim()).join('\n')}\n`);
   }
+  const models = readModelsState(dirname(plan.places.controlSocket));
+  for (const line of models ? missingModels(models) : []) out(`${colors.yellow('missing:')} ${line}\n`);
   if (!serves) err(`${colors.yellow('it does not serve:')} webui-tune up\n`);
   return serves ? EXIT.ok : EXIT.service;
 }

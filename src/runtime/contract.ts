@@ -79,6 +79,40 @@ export const ECHO = { path: '/api/webui-tune/echo', header: 'x-webui-tune-echo' 
  */
 export const KEY_DIGEST = '.webui-tune.key';
 
+/**
+ * File of the run folder in which the preload process says which models are here: at each start, and after each attempt
+ * to fetch one (preload/webui_preload/models/state.py).
+ */
+export const MODELS_STATE = 'models.json';
+
+export interface ModelsState {
+  /** Address of the hub: HF_ENDPOINT, or Hugging Face's own. */
+  endpoint: string;
+  /** Whether workers run with Hugging Face offline: by the user's setting, or because a model is missing. */
+  offline: boolean;
+  models: {
+    kind: 'embedding' | 'reranker';
+    name: string;
+    here: boolean;
+    /** Why it is not here; empty where it is. */
+    reason: string;
+  }[];
+  /** ISO 8601, UTC; so is the next. */
+  checkedAt: string;
+  /** null: it is not tried again while this runs. */
+  nextAttemptAt: string | null;
+}
+
+/** What does not work without a model of the kind. */
+export const WITHOUT_MODEL = {
+  embedding: 'documents cannot be read or searched',
+  reranker: 'search results are not ranked',
+} as const;
+
+/** How to mend it. */
+export const MODEL_MEND =
+  'Let this machine reach Hugging Face, name a proxy (HTTPS_PROXY) or a mirror (HF_ENDPOINT) in the env file, or bring the model along: docs/offline.md';
+
 /** Name that a Python worker gives its process (preload/webui_preload/worker.py, _name_process). */
 export const WORKER_PROCESS = 'webui-worker';
 

@@ -14,6 +14,8 @@ from webui_preload.descriptors import Descriptors
 from webui_preload.generation import Generation
 from webui_preload.identities import Identities
 from webui_preload.levels import Preload
+from webui_preload.local_models import NO_MODELS
+from webui_preload.models.supply import ModelSupply
 from webui_preload.pm2 import Pm2Channel
 from webui_preload.protocol import Frame
 from webui_preload.run_folder import make_run_folder
@@ -64,7 +66,10 @@ class ControlServer:
             lock = os.open(os.devnull, os.O_RDONLY)
             generation = Generation(self.run_folder, "test", "0.0.0")
             pm2 = Pm2Channel({})
-            server.ForkServer(settings, generation, preload, None, listener, None, pm2, lock, lambda: None).run()
+            supply = ModelSupply(NO_MODELS, {}, self.run_folder, again=True)
+            server.ForkServer(
+                settings, generation, preload, None, listener, None, pm2, lock, supply, lambda: None
+            ).run()
             code = 0
         except BaseException as error:
             print(f"the server ended: {error!r}", file=sys.stderr)

@@ -57,7 +57,7 @@ class PreloadTest(unittest.TestCase):
         def check() -> str:
             with mock.patch.object(levels, "share_models", leave_a_thread):
                 try:
-                    levels.preload(levels.APP, "a test", "0.12.4", models=LocalModels("a model"))
+                    levels.preload(levels.APP, "a test", "0.12.4", models=lambda: LocalModels("a model"))
                 except levels.Unsafe as obstacle:
                     return f"{obstacle}, models {obstacle.models}"
             return "safe"

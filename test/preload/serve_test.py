@@ -80,6 +80,8 @@ class ServeTest(unittest.TestCase):
             "WEBUI_TUNE_PORT": str(free_port()),
             "WEBUI_TUNE_CONTROL_SOCKET": str(self.folder / "run" / "control.sock"),
             "WEBUI_SECRET_KEY": "key",
+            # Nothing here asks the network.
+            "OFFLINE_MODE": "true",
             "WEBUI_TUNE_UVICORN_WORKERS": "3",
             **environment,
         }

@@ -7,16 +7,23 @@ uvicorn spawns runs this file too, under the name that multiprocessing gives it.
 
 import os
 import shutil
+import signal
 import sys
+from importlib import import_module
 from typing import NoReturn
 
 from webui_preload.log import complain, say, set_role
+from webui_preload.models.offline import start_without_network
+from webui_preload.models.supply import ModelSupply
 from webui_preload.run_folder import make_run_folder
-from webui_preload.services import wait_for_services
+from webui_preload.services import ask_engines, wait_for_services
 from webui_preload.settings import EXIT_CANNOT_BOOT, SettingsError, apply_environment, read_settings
 
 #: Workers that uvicorn starts; UVICORN_WORKERS itself may be the user's wish, which the tuner has weighed already.
 WORKERS = "WEBUI_TUNE_UVICORN_WORKERS"
+
+#: What the program that fetches models is limited by. Windows has none: the app looks for its models itself there.
+HAS_SIGNALS = hasattr(signal, "alarm")
 
 
 def main() -> NoReturn:
@@ -32,6 +39,10 @@ def main() -> NoReturn:
         apply_environment(settings, os.environ)
         make_run_folder(settings.run_folder)
         wait_for_services(os.environ)
+        if HAS_SIGNALS:
+            supply = ModelSupply(ask_engines(os.environ).models, os.environ, settings.run_folder, again=False)
+            supply.begin()
+            supply.settle()
     except (SettingsError, PermissionError) as error:
         complain(str(error))
         sys.exit(EXIT_CANNOT_BOOT)
@@ -48,6 +59,9 @@ def main() -> NoReturn:
     say(f"starting open-webui serve with {workers} worker(s) on {settings.host} port {settings.port}")
     from open_webui import app
 
+    if workers == "1" and HAS_SIGNALS:
+        # The one worker is this process; uvicorn would import it now.
+        start_without_network(import_module("open_webui.main"))
     app(["serve", "--host", settings.host, "--port", str(settings.port)], prog_name="open-webui")
     sys.exit(0)
 
@@ -55,6 +69,6 @@ def main() -> NoReturn:
 if __name__ == "__main__":
     main()
 elif __name__ == "__mp_main__":
-    from webui_preload.uvicorn_workers import leave_with_parent
+    from webui_preload.uvicorn_workers import prepare_worker
 
-    leave_with_parent()
+    prepare_worker()

@@ -7,6 +7,8 @@
     generation            folder and lock of this start; never two versions on one database
     migration_lock        one start at a time migrates a database, wherever the others run
     levels, local_models  how much can be imported ahead of the forks, and what was; embedding and reranking models
+    models/               whether those models are on this machine, and how they get here; the only part that goes
+                          to the network, and that in a process of its own
     identities, descriptors, threads
                           what must not be shared by two processes: found here, renewed in the child
     capabilities          what systemd lends the preload process, and a worker gives up
@@ -25,6 +27,7 @@
     shortcuts, round_trips, psycopg_wait, route_index
                           what a worker spares the app: pings, transactions around reads, tasks, patterns of routes
     echo                  tells the doctor how a request arrives
+    requirements          a worker's start-up installs only those packages of functions that are missing
     key_digest            notices another WEBUI_SECRET_KEY than that of the last start
     ask                   asks the app itself
     watch, outage         notice in a worker that Redis or the database is lost or back; one line each

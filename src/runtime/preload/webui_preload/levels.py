@@ -7,7 +7,7 @@ import importlib
 import importlib.util
 import sys
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.machinery import ModuleSpec
 from pathlib import Path
@@ -16,6 +16,8 @@ from types import ModuleType
 from .descriptors import Descriptors, inspect_descriptors, open_descriptors
 from .identities import EntropyRecorder, Identities, find_identities
 from .local_models import NO_MODELS, LocalModels, share_models
+from .models.offline import start_without_network
+from .requirements import install_missing_alone
 from .shortcuts import take_shortcuts
 from .threads import unsafe_threads
 
@@ -84,11 +86,17 @@ class Preload:
 
 
 def preload(
-    level: str, reason: str, version: str, *, models: LocalModels = NO_MODELS, shortcuts: bool = False
+    level: str,
+    reason: str,
+    version: str,
+    *,
+    models: Callable[[], LocalModels] = lambda: NO_MODELS,
+    shortcuts: bool = False,
 ) -> Preload:
     """Import what ``level`` says; raises Unsafe, or whatever the import raises.
 
-    Where that is the app, it is given its shortcuts, and where it is the whole app, the local ``models``.
+    Where that is the app, it is given its shortcuts, and where it is the whole app, the local ``models``: those that
+    are on this machine once the app is imported.
 
     The heap is frozen afterwards: a collection in a child would otherwise write to every object, and with it
     un-share nearly every page (gunicorn's preload grows from 1,181 to 1,837 MiB that way).
@@ -103,11 +111,15 @@ def preload(
         elif level == LIBRARIES:
             _import_libraries(third_party_modules(open_webui_folder()))
         _import_where_found(_SERVER_PARTS + (_APP_PARTS if level in (APP, LEAN) else ()))
-        if shortcuts and level in (APP, LEAN):
-            take_shortcuts(importlib.import_module("open_webui.main").app)
-        if models and level == APP:
+        if level in (APP, LEAN):
+            main = importlib.import_module("open_webui.main")
+            start_without_network(main)
+            install_missing_alone(main)
+            if shortcuts:
+                take_shortcuts(main.app)
+        if level == APP and (here := models()):
             threads = unsafe_threads()
-            share_models(models)
+            share_models(here)
             if unsafe_threads() != threads:
                 raise Unsafe(_in_words(unsafe_threads()), models=True)
     descriptors = inspect_descriptors(before)

@@ -1,17 +1,12 @@
 """Loads the local embedding and reranking models once, ahead of the forks, so that workers share them."""
 
-import os
-import sys
-import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
 from .log import complain, say
-
-#: Models of this name are no cross-encoder: Open WebUI has a class of its own for them (get_rf, 0.12.4).
-_COLBERT = "jinaai/jina-colbert-v2"
+from .models.offline import COLBERT
 
 
 @dataclass(frozen=True)
@@ -29,19 +24,15 @@ NO_MODELS = LocalModels()
 
 
 def share_models(models: LocalModels) -> list[str]:
-    """Load ``models``, and let the start-up of the imported app find them; those that it will find.
+    """Load ``models``, which are on this machine, and let the start-up of the imported app find them.
 
-    No thread may be left behind: torch computes with one alone until a worker takes a model, and what asks the
-    network whether there is a newer one does so in a process of its own.
+    Returns the shared ones. Nothing asks the network, and no thread may be left behind: torch computes with one alone
+    until a worker takes a model.
     """
     environment = import_module("open_webui.env")
     if getattr(environment, "DEVICE_TYPE", "") != "cpu":
         return []  # CUDA does not survive a fork
-    config = import_module("open_webui.config")
-    here = LocalModels(
-        _have(models.embedding, config.RAG_EMBEDDING_MODEL_AUTO_UPDATE),
-        _have("" if _COLBERT in models.reranker else models.reranker, config.RAG_RERANKING_MODEL_AUTO_UPDATE),
-    )
+    here = LocalModels(models.embedding, "" if COLBERT in models.reranker else models.reranker)
     if not here:
         return []
     torch = import_module("torch")
@@ -107,37 +98,3 @@ def _load(what: str, model: str, load: Callable[[], Any]) -> Any:
     if loaded is not None:
         say(f"loaded the {what} {model} for all workers")
     return loaded
-
-
-def _have(model: str, may_update: bool) -> str:
-    """``model``, brought up to date where that is wanted; empty where it is not on this machine."""
-    if model and may_update and not os.path.exists(model):
-        _update(model)
-    return model if model and _is_here(model) else ""
-
-
-def _update(model: str) -> None:
-    """Fetch what is new of ``model`` in a child: the download has threads and connections of its own."""
-    pid = os.fork()
-    if pid:
-        os.waitpid(pid, 0)
-        return
-    try:
-        import_module("open_webui.retrieval.utils").get_model_path(model, True)
-    except BaseException:
-        traceback.print_exc()
-    finally:
-        sys.stderr.flush()
-        os._exit(0)
-
-
-def _is_here(model: str) -> bool:
-    """Whether all of ``model`` is on this machine. Where it is not, the app would fetch it while it is loaded."""
-    if os.path.exists(model):
-        return True
-    try:
-        path = import_module("open_webui.retrieval.utils").get_model_path(model, False)
-    except Exception as error:
-        complain(f"the model {model} is not here: {error}")
-        return False
-    return os.path.exists(path)

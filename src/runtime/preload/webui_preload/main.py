@@ -5,6 +5,7 @@ import signal
 import socket
 import sys
 import traceback
+from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 from types import FrameType
@@ -22,12 +23,13 @@ from .generation import (
 from .host import Host, find_host
 from .installed import open_webui_version
 from .key_digest import keep_key_digest
-from .local_models import NO_MODELS, LocalModels
+from .local_models import NO_MODELS
 from .log import complain, say
 from .migration_lock import MigrationLock
+from .models.supply import ModelSupply
 from .run_folder import make_run_folder
 from .server import ForkServer
-from .services import ask_engines, count_neighbours, wait_for_services
+from .services import Engines, ask_engines, count_neighbours, wait_for_services
 from .settings import (
     EXIT_CANNOT_BOOT,
     Settings,
@@ -78,11 +80,17 @@ def main() -> NoReturn:
         _warn_of_neighbours(settings)
         migration = MigrationLock()
         migration.acquire(os.environ)
-        level, reason, models = _choose_level(settings, fallback)
+        engines = ask_engines(os.environ)
+        level, reason = _choose_level(settings, fallback, engines)
+        supply = ModelSupply(engines.models, os.environ, settings.run_folder, again=True)
+        supply.begin()
         packing = StaticPacking(settings.static_cache, os.environ, computed)
         generation = Generation(settings.run_folder, os.urandom(4).hex(), version)
         os.environ.setdefault("STATIC_DIR", str(generation.static_folder()))
-        preload = _import(settings, level, reason, models, generation, host, environment)
+        # What cannot be forked with its models is said so by the fallback.
+        shares = settings.shortcuts and not fallback
+        preload = _import(Start(settings, level, reason, shares), supply, generation, host, environment)
+        supply.settle()
     except SettingsError as error:
         _give_up(str(error), settings)
     say(
@@ -94,13 +102,17 @@ def main() -> NoReturn:
     static = packing.finish()
     if changed := keep_key_digest(os.environ):
         complain(changed)
+    server = ForkServer(
+        settings, generation, preload, static, control_socket, listener, host, lock, supply, migration.release
+    )
     try:
-        ForkServer(
-            settings, generation, preload, static, control_socket, listener, host, lock, migration.release
-        ).run()
+        server.run()
     finally:
+        supply.leave()
         settings.control_socket.unlink(missing_ok=True)
         generation.leave()
+    if server.starts_anew:
+        _start_anew(host, environment)
     os._exit(0)  # not sys.exit: the exit handlers of what was imported belong to the workers
 
 
@@ -131,33 +143,34 @@ def _warn_of_neighbours(settings: Settings) -> None:
         )
 
 
-def _choose_level(settings: Settings, fallback: str) -> tuple[str, str, LocalModels]:
-    """The level, why, and the models that are to be loaded with it."""
+def _choose_level(settings: Settings, fallback: str, engines: Engines) -> tuple[str, str]:
+    """The level, and why."""
     if fallback:
         level, _, reason = fallback.partition(" ")
-        return level, reason, NO_MODELS
-    if settings.choice not in ("auto", levels.APP):
-        return settings.choice, f"--preload {settings.choice}", NO_MODELS
-    engines = ask_engines(os.environ)
-    models = engines.models if settings.shortcuts else NO_MODELS
-    if settings.choice == levels.APP:
-        return levels.APP, f"--preload {levels.APP}", models
-    return (levels.APP if engines.local else levels.LEAN), engines.reason, models
+        return level, reason
+    if settings.choice != "auto":
+        return settings.choice, f"--preload {settings.choice}"
+    return (levels.APP if engines.local else levels.LEAN), engines.reason
+
+
+@dataclass(frozen=True)
+class Start:
+    """What is to be imported, and why; ``shares``: with the local models."""
+
+    settings: Settings
+    level: str
+    reason: str
+    shares: bool
 
 
 def _import(
-    settings: Settings,
-    level: str,
-    reason: str,
-    models: LocalModels,
-    generation: Generation,
-    host: Host,
-    environment: dict[str, str],
+    start: Start, supply: ModelSupply, generation: Generation, host: Host, environment: dict[str, str]
 ) -> levels.Preload:
-    version = generation.version
-    say(f"importing Open WebUI {version}, level {level}: {reason}")
+    settings, level, version = start.settings, start.level, generation.version
+    say(f"importing Open WebUI {version}, level {level}: {start.reason}")
+    models = supply.settle if start.shares else lambda: NO_MODELS
     try:
-        return levels.preload(level, reason, version, models=models, shortcuts=settings.shortcuts)
+        return levels.preload(level, start.reason, version, models=models, shortcuts=settings.shortcuts)
     except levels.Unsafe as obstacle:
         following = level if obstacle.models else levels.NEXT_LEVEL.get(level)
         if following is None:
@@ -165,10 +178,11 @@ def _import(
         what = f"{level} with its local models" if obstacle.models else level
         complain(f"level {what} cannot be forked: {obstacle}. Going on with {following}.")
         environment[FALLBACK] = f"{following} {what} is not safe to fork here: {obstacle}"
+        following_environment = supply.supplied(environment)
+        supply.leave()
         generation.leave()
         # An import cannot be undone: the same process starts over, at the next level.
-        host.keep_over_exec(environment)
-        os.execve(sys.executable, [sys.executable, *sys.argv], environment)
+        _start_anew(host, following_environment)
     except BaseException as error:
         generation.leave()
         if not isinstance(error, (Exception, SystemExit)):
@@ -177,6 +191,12 @@ def _import(
         if _is_passing(error):
             _give_up(f"Open WebUI could not be imported, for now: {_first_line(error)}", settings, EXIT_TRY_AGAIN)
         _give_up(f"Open WebUI {version} could not be imported: {_first_line(error)}", settings)
+
+
+def _start_anew(host: Host, environment: dict[str, str]) -> NoReturn:
+    """This process becomes one that has imported nothing yet."""
+    host.keep_over_exec(environment)
+    os.execve(sys.executable, [sys.executable, *sys.argv], environment)
 
 
 def _is_passing(error: BaseException) -> bool:

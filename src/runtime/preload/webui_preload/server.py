@@ -17,6 +17,7 @@ from .host import Host
 from .levels import Preload
 from .loads import Load, Loads
 from .log import complain, say
+from .models.supply import ModelSupply
 from .protocol import Frame, ProtocolError, number, text
 from .roster import Request, Roster
 from .settings import Settings
@@ -46,6 +47,7 @@ class ForkServer:
         listener: socket.socket | None,
         host: Host,
         lock: int,
+        supply: ModelSupply,
         on_serving: Callable[[], None],
     ) -> None:
         self._settings = settings
@@ -55,6 +57,9 @@ class ForkServer:
         self._listener = listener
         self._host = host
         self._lock = lock
+        self._supply = supply
+        #: Whether the process is to start anew: there are models that its workers do not have.
+        self.starts_anew = False
         self._on_serving = on_serving
         self._selector = selectors.DefaultSelector()
         self._acceptor = Acceptor(control, self._selector, self._take)
@@ -81,17 +86,21 @@ class ForkServer:
         if self._host.is_open:
             self._watch(self._host, self._read_host)
         self._host.send_ready()
-        while not self._stopping:
+        self._reap()  # what ended during the import
+        while not self._stopping and not self.starts_anew:
             for key, _ in self._selector.select(self._patience()):
                 callback: Callable[[], None] = key.data
                 callback()
             self._acceptor.resume()
             self._fork_what_may()
             self._let_go_of_abandoned_port()
+            self._supply.work()
+            # A worker that fills an empty database is not to be disturbed.
+            self.starts_anew = self._supply.has_news and (self._roster.has_been_ready or not self._workers)
 
     def _patience(self) -> float | None:
         """Seconds until something is to be done though nothing happens."""
-        waits = [self._acceptor.wait()]
+        waits = [self._acceptor.wait(), self._supply.wait()]
         if self._listener is None and self._requests:
             waits.append(BIND_INTERVAL)
         if self._abandoned_at is not None:
@@ -118,6 +127,9 @@ class ForkServer:
 
     def _drain_wakeups(self, wake: socket.socket) -> None:
         wake.recv(4096)
+        self._reap()
+
+    def _reap(self) -> None:
         while True:
             try:
                 pid, status = os.waitpid(-1, os.WNOHANG)
@@ -134,6 +146,8 @@ class ForkServer:
             self._stopping = True
 
     def _on_exit(self, pid: int, status: int) -> None:
+        if self._supply.exited(pid, status):
+            return
         worker, connection, load = self._workers.pop(pid, ("", None, None))
         if not worker:
             return  # a program that an import started
@@ -310,6 +324,7 @@ class ForkServer:
             for end in self._wakeup:
                 end.close()
             self._host.close()
+            self._supply.forget()
             os.close(self._lock)
             code = run_worker(job)
         finally:

@@ -20,6 +20,8 @@ from socket import socket
 from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors import multiprocess
 
+from .models.offline import start_without_network
+
 
 class StaticFolders:
     """One folder for each living worker; that of one which ended goes to its successor."""
@@ -80,12 +82,14 @@ def _is_alive(process: SpawnProcess) -> Callable[[], bool]:
     return lambda: process.exitcode is None
 
 
-def leave_with_parent() -> None:
-    """In a worker, before uvicorn runs it: end as on a stop when the parent is gone."""
+def prepare_worker() -> None:
+    """In a worker, before uvicorn runs it: end as on a stop when the parent is gone; ask no network at the start."""
     run_it = multiprocess.Process.target
 
     def target(self: multiprocess.Process, sockets: list[socket] | None = None) -> None:
         threading.Thread(target=_follow_parent, name="follow-parent", daemon=True).start()
+        if hasattr(signal, "alarm"):  # as in serve.py
+            start_without_network(import_module("open_webui.main"))
         run_it(self, sockets)
 
     multiprocess.Process.target = target  # type: ignore[method-assign]

@@ -25,7 +25,9 @@ from .generation import Generation
 from .levels import Preload
 from .loads import Load
 from .log import complain, set_role
+from .models.offline import start_without_network
 from .protocol import encode
+from .requirements import install_missing_alone
 from .services import wait_for_services
 from .settings import SettingsError
 from .shortcuts import take_shortcuts
@@ -100,8 +102,11 @@ def _serve(job: Job) -> int:
     main = importlib.import_module("open_webui.main")
     environment = importlib.import_module("open_webui.env")
     tasks = importlib.import_module("open_webui.tasks")
-    if job.shortcuts and not job.preload.has_app:
-        take_shortcuts(main.app)
+    if not job.preload.has_app:
+        start_without_network(main)
+        install_missing_alone(main)
+        if job.shortcuts:
+            take_shortcuts(main.app)
     app: App = main.app
     if job.static:
         app = StaticFiles(app, job.static.pack, compresses=job.static.compresses)
