@@ -11,9 +11,10 @@ import {
 import { join } from 'node:path';
 import { MODEL_PACKAGE, requirementsText } from '../embedded/packages.ts';
 import { EXIT, TuneError } from '../errors.ts';
-import { packageRoot } from '../io/package.ts';
+import { packageRoot, shippedFile } from '../io/package.ts';
 import { runProgram, tailOf } from '../io/run.ts';
 import { writeAtomically } from '../io/write.ts';
+import type { Environment } from '../types.ts';
 import { OWN_VERSION, uvInstall } from './own-python.ts';
 import { type PipOptions, pipInstallPackages, runPip } from './pip.ts';
 import { makeNew, OPEN_WEBUI, PIP, torchWishes } from './python.ts';
@@ -40,7 +41,7 @@ export interface Fetched {
   without: readonly string[];
 }
 
-/** argv: folder. Removes wheels of which an interrupted run left a part: their list of contents is at the end. */
+/** argv: folder. A wheel's list of contents is at its end. */
 const DROP_PARTS = `
 import sys, zipfile
 from pathlib import Path
@@ -61,7 +62,7 @@ export async function fillFolder(
   await makeNew(venv, setup, progress);
   const python = join(venv, 'bin', 'python');
   const options: PipOptions = { ...setup.pip('fetch', progress), log: join(work, 'pip.log') };
-  await ask(python, ['-c', DROP_PARTS, folder], setup);
+  await dropParts(python, folder, setup.env);
   await pipInstallPackages(python, ['--upgrade', PIP, 'uv'], options);
 
   const pip = { ...options, tellsProgress: true };
@@ -82,11 +83,13 @@ export async function fillFolder(
   // The same build again: its own index is not asked this time, but the folder is.
   await download('--find-links', folder, requirement, OPEN_WEBUI);
   await buildWheels(python, folder, pip);
+  const more = await neededElsewhere(python, folder, setup.env);
+  if (more.length > 0) await download(...more);
 
   const without: string[] = [];
   await fetchPython(join(venv, 'bin', 'uv'), { folder, work }, setup, without);
   const registry = await fetchNpm({ folder, work }, setup, progress, without);
-  const version = await ask(python, ['-c', 'import sys; print("%d.%d" % sys.version_info[:2])'], setup);
+  const version = await ask(python, ['-c', 'import sys; print("%d.%d" % sys.version_info[:2])'], setup.env);
   const files = sizesIn(folder);
   const torchFile = Object.keys(files).findLast((name) => name.startsWith('torch-')) ?? '';
   const manifest: Manifest = {
@@ -106,6 +109,17 @@ export async function fillFolder(
     bytes: sizes.reduce((sum, bytes) => sum + bytes, 0),
     without,
   };
+}
+
+/** Removes wheels of which an interrupted run left a part. */
+export async function dropParts(python: string, folder: string, env: Environment): Promise<void> {
+  await ask(python, ['-c', DROP_PARTS, folder], env);
+}
+
+/** Requirements of the wheels on other patch versions of this Python. */
+export async function neededElsewhere(python: string, folder: string, env: Environment): Promise<string[]> {
+  const script = shippedFile('other_patches.py', join('up', 'other_patches.py'));
+  return (await ask(python, [script, folder], env)).split('\n').filter(Boolean);
 }
 
 /** Of a package that its index has no wheel of: a machine without a network could not build it. */
@@ -189,7 +203,7 @@ function sizesIn(folder: string): Record<string, number> {
   );
 }
 
-async function ask(python: string, words: readonly string[], { env }: Setup): Promise<string> {
+async function ask(python: string, words: readonly string[], env: Environment): Promise<string> {
   const { code, output, stdout } = await runProgram(python, words, { env });
   if (code !== 0) throw new TuneError(`${python} failed:\n${tailOf(output)}`, EXIT.service);
   return stdout.trim();

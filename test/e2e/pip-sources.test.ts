@@ -1,10 +1,11 @@
 /** Where the real pip takes packages from, and what is said of an index that serves bad ones. */
-import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { dropParts, neededElsewhere } from '../../src/up/fetch.ts';
 import { pipInstallPackages } from '../../src/up/pip.ts';
 import { chooseTorch } from '../../src/up/torch.ts';
 import { offlinePip } from '../../src/up/wheels.ts';
@@ -131,6 +132,32 @@ it('takes all from a folder, and asks no index', async () => {
     wheels: stick,
   });
   expect(isWhole()).toBe(true);
+});
+
+describe('a folder that fetch fills', () => {
+  it('does for other patch versions of the same Python', async () => {
+    const wheels = join(folder, 'patches');
+    mkdirSync(wheels);
+    const version = 'import sys; print(f"{sys.version_info[0]}.{sys.version_info[1]}")';
+    const minor = (await execa(python, ['-c', version])).stdout;
+    await packWheel(wheels, 'tiny', '1.0', [
+      `older>=1; python_full_version < '${minor}.1'`,
+      `newer; python_full_version > '${minor}.90'`,
+      `never; python_full_version < '3.0'`,
+      `optional; python_full_version < '${minor}.1' and extra == 'x'`,
+      'always',
+    ]);
+    expect(await neededElsewhere(python, wheels, env)).toEqual(['newer', 'older>=1']);
+  });
+
+  it('keeps the wheels that are whole, and no part of one', async () => {
+    const wheels = join(folder, 'parts');
+    mkdirSync(wheels);
+    const whole = await packWheel(wheels, 'tiny', '1.0');
+    writeFileSync(join(wheels, 'half-1.0-py3-none-any.whl'), readFileSync(whole).subarray(0, 300));
+    await dropParts(python, wheels, env);
+    expect(readdirSync(wheels)).toEqual(['tiny-1.0-py3-none-any.whl']);
+  });
 });
 
 describe('torch, of the real pip', () => {
