@@ -4,7 +4,17 @@
  * packages come from there too.
  */
 import { spawn, spawnSync } from 'node:child_process';
-import { existsSync, readFileSync, statSync } from 'node:fs';
+import {
+  accessSync,
+  constants,
+  cpSync,
+  existsSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -12,6 +22,9 @@ const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
 /** Of src/up/wheels.ts: npm's cache in the folder, and what says of which registry it is. */
 const NPM_FOLDER = 'npm';
 const MANIFEST = 'webui-tune-wheels.json';
+
+/** Of src/errors.ts: something could not be installed. */
+const EXIT_SERVICE = 7;
 
 const modifiedAt = (path) => statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0;
 
@@ -51,12 +64,36 @@ function npm(words) {
   if (status !== 0) throw new Error(`npm ${words.join(' ')}: ${signal ?? `exit code ${status}`}`);
 }
 
+/** npm finds nothing in a cache that it cannot write: of one on a read-only disk it gets a copy. */
+export function withWritable(wheels, install) {
+  const cache = join(wheels, NPM_FOLDER);
+  if (!existsSync(cache) || isWritable(cache)) return install(wheels);
+  const copy = mkdtempSync(join(tmpdir(), 'wt-npm-'));
+  try {
+    cpSync(cache, join(copy, NPM_FOLDER), { recursive: true });
+    if (existsSync(join(wheels, MANIFEST))) cpSync(join(wheels, MANIFEST), join(copy, MANIFEST));
+    return install(copy);
+  } finally {
+    rmSync(copy, { recursive: true, force: true });
+  }
+}
+
+function isWritable(path) {
+  try {
+    accessSync(path, constants.W_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 function prepare(wheels) {
   // npm writes this file at the end of an install.
   const installed = modifiedAt(join(ROOT, 'node_modules', '.package-lock.json'));
   if (installed < modifiedAt(join(ROOT, 'package-lock.json'))) {
     process.stderr.write('start: npm ci\n');
-    npm(npmWords(wheels));
+    if (wheels === undefined) npm(npmWords(wheels));
+    else withWritable(wheels, (folder) => npm(npmWords(folder)));
   }
   npm(['run', '--silent', 'build']);
 }
@@ -82,6 +119,6 @@ if (process.argv[1] !== undefined && resolve(process.argv[1]) === fileURLToPath(
     run(words);
   } catch (error) {
     process.stderr.write(`error: ${error.message}\n`);
-    process.exitCode = 1;
+    process.exitCode = EXIT_SERVICE;
   }
 }

@@ -12,7 +12,7 @@ const NETWORK =
 const NO_ROOM = /No space left on device|Errno 28/i;
 const NO_PACKAGE = /No matching distribution found for (\S+)/;
 const WRONG_HASH = /DO NOT MATCH THE HASHES/;
-const BROKEN_WHEEL = /Wheel '([^']+)' located at \S+ is invalid|has an invalid wheel|BadZipFile/;
+const BROKEN_WHEEL = /Wheel '([^']+)' located at .+ is invalid|has an invalid wheel|BadZipFile/;
 const REFUSED_FILE = /HTTP error (\d{3}) while getting (\S+)/;
 const PROXY_PASSWORD = /407 Proxy Authentication Required|\b407 Client Error/;
 const UNTRUSTED = /CERTIFICATE_VERIFY_FAILED|problem confirming the ssl certificate/i;
@@ -21,6 +21,9 @@ const CONFLICT = /ResolutionImpossible/;
 const NOT_FETCHED = /Could not fetch URL (\S+): (?:connection error: )?(.+?)(?: - skipping)?$/gm;
 
 const AGAIN = 'then run it again: what was downloaded is kept';
+
+/** Nothing that pip may ask offers the package. */
+export class NoSuchPackage extends TuneError {}
 
 /** Whether pip got a file that is not the one that the index has: its cache may be what is wrong. */
 export function isBrokenFile(output: string): boolean {
@@ -107,16 +110,14 @@ export function explainPip({ output, log, inquiry = '', wheels }: PipFailure): T
       'a constraint of pip’s may forbid it (pip config list)',
     );
   }
-  return explainMissing(said, fail, wheels) ?? fail(`pip failed:\n${tailOf(withoutProgress(output))}`);
+  return explainMissing(said, log, wheels) ?? fail(`pip failed:\n${tailOf(withoutProgress(output))}`);
 }
 
-function explainMissing(
-  said: string,
-  fail: (message: string, ...mend: string[]) => TuneError,
-  wheels: string | undefined,
-): TuneError | undefined {
+function explainMissing(said: string, log: string, wheels: string | undefined): TuneError | undefined {
   const missing = NO_PACKAGE.exec(said)?.[1];
   if (missing === undefined) return undefined;
+  const fail = (message: string, mend: string) =>
+    new NoSuchPackage(message, EXIT.service, [mend, `its log: ${log}`]);
   const forThis = `for this system (${process.platform}, ${process.arch}) and Python`;
   if (wheels !== undefined) {
     return fail(

@@ -9,8 +9,9 @@ import { probe } from '../openwebui/probe.ts';
 import type { Environment } from '../types.ts';
 import { GIB } from '../units.ts';
 import { findBasePythons, noPython } from './base-python.ts';
+import { NoSuchPackage } from './explain-pip.ts';
 import { bringPython } from './own-python.ts';
-import { pipInstallPackages, pipTook } from './pip.ts';
+import { type PipOptions, pipInstallPackages, pipTook } from './pip.ts';
 import type { Setup } from './setup.ts';
 import type { Step } from './step.ts';
 import { chooseTorch, type Torch, type TorchWishes } from './torch.ts';
@@ -102,8 +103,8 @@ async function findEnvironment(setup: Setup): Promise<string | undefined> {
   return undefined;
 }
 
-/** Returns the build of torch, and the milliseconds that were pip's own. */
-async function makeEnvironment(
+/** Resumes what an earlier run has left. Returns the build of torch, and the milliseconds that were pip's own. Throws TuneError. */
+export async function makeEnvironment(
   setup: Setup,
   progress: (text: string) => void,
 ): Promise<{ torch: string; took: number }> {
@@ -112,8 +113,8 @@ async function makeEnvironment(
   const options = setup.pip('pip', progress);
   requireRoom(folder, ROOM, 'Open WebUI');
   if (!(await isUsable(own.python, setup))) await makeNew(own.folder, setup, progress);
-  // From 25.1 on, pip resumes a download that broke off.
-  let took = await pipInstallPackages(own.python, ['--upgrade', PIP], options);
+  const pip = await newerPip(own.python, options);
+  let { took } = pip;
   progress('which torch there is');
   const torch = await chooseTorch({ python: own.python, ...options }, torchWishes(setup));
   if (torch.large) requireLargeRoom(folder, torch);
@@ -121,12 +122,12 @@ async function makeEnvironment(
   const prefix = torch.large ? `${torch.text}: ` : '';
   const newPip = {
     ...options,
-    tellsProgress: true,
+    tellsProgress: pip.tellsProgress,
     progress: (text: string) => progress(`${prefix}${text}`),
   };
   const [requirement, ...index] = torch.args;
   if (requirement !== undefined) {
-    newPip.progress(torch.text);
+    progress(torch.text);
     took += await pipInstallPackages(own.python, [requirement, ...index], newPip);
   }
   // Named again, so that pip does not take another build in its place.
@@ -138,6 +139,22 @@ async function makeEnvironment(
   };
   writeAtomically(join(own.folder, MARKER), `${JSON.stringify(marker)}\n`, 0o644);
   return { torch: marker.torch, took };
+}
+
+/**
+ * From 25.1 on, pip resumes a download that broke off. An older one does where pip's sources have no newer: then a download is not
+ * resumed, and nothing tells how far it is.
+ */
+async function newerPip(
+  python: string,
+  options: PipOptions,
+): Promise<{ took: number; tellsProgress: boolean }> {
+  try {
+    return { took: await pipInstallPackages(python, ['--upgrade', PIP], options), tellsProgress: true };
+  } catch (error) {
+    if (!(error instanceof NoSuchPackage)) throw error;
+    return { took: 0, tellsProgress: false };
+  }
 }
 
 /** What `up` says of an environment that it made. */
