@@ -13,6 +13,8 @@ export interface FetchOptions {
   torchIndex?: string;
 }
 
+const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+
 /** Two that write the same files would spoil them. */
 const LOCK = '.webui-tune-fetch.lock';
 
@@ -26,6 +28,13 @@ export async function fetchWheels(
   makeFolder(folder);
   const work = mkdtempSync(join(tmpdir(), 'wt-fetch-'));
   const progress = makeProgress(terminal);
+  const clean = () => rmSync(work, { recursive: true, force: true });
+  for (const signal of SIGNALS) {
+    process.once(signal, () => {
+      clean();
+      process.kill(process.pid, signal);
+    });
+  }
   try {
     const setup = new Setup(options);
     const found = await holdLock(join(folder, LOCK), `another webui-tune fetches into ${folder}`, () =>
@@ -42,7 +51,8 @@ export async function fetchWheels(
     return EXIT.ok;
   } finally {
     terminal.err(progress.end());
-    rmSync(work, { recursive: true, force: true });
+    clean();
+    for (const signal of SIGNALS) process.removeAllListeners(signal);
   }
 }
 

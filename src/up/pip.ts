@@ -18,6 +18,9 @@ import { explainPip, isBrokenFile, unseenPackage } from './explain-pip.ts';
 /** How often pip goes on where a download broke off. A variable, because a pip before 25.1 would refuse the option. */
 const RESUME = { PIP_RESUME_RETRIES: '5' };
 
+/** Settings that would have it refuse a folder of ours: what is installed has its place. */
+const PLACE = { PIP_USER: '0', PIP_REQUIRE_VIRTUALENV: '0' };
+
 /** What pip makes is for everybody to read: another account may run it. */
 const UMASK = 0o022;
 
@@ -75,7 +78,7 @@ async function attempt(
 ): Promise<RunResult> {
   let at = '';
   return runProgram(python, [...program, ...words], {
-    env: { ...RESUME, ...env },
+    env: { ...RESUME, ...env, ...PLACE },
     umask: UMASK,
     onLine: (line) => {
       const share = shareOf(line);

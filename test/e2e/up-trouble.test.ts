@@ -45,6 +45,20 @@ describe.sequential('without what it needs', () => {
     expect(existsSync(join(installation.folder, 'venv'))).toBe(false);
   });
 
+  it('says what a Python lacks that cannot make environments', async () => {
+    const PATH = join(installation.home, '..', 'without-venv');
+    mkdirSync(PATH);
+    // As Debian's without python3-venv and python3-pip.
+    const script = `case "$*" in *venv*) echo 'ensurepip is not available'; exit 1;; *pip*) exit 1;; esac; echo 3.11.2`;
+    writeFileSync(join(PATH, 'python3'), `#!/bin/sh\n${script}\n`, { mode: 0o755 });
+    const { code, stderr } = await installation.runWith({ PATH }, 'up', '--yes');
+    expect(stderr).toContain(
+      `${join(PATH, 'python3')} has no ensurepip (Debian, Ubuntu: apt install python3-venv)`,
+    );
+    expect(stderr).toContain('it has no pip, and venv fails: ensurepip is not available');
+    expect(code).toBe(EXIT.openWebui);
+  });
+
   it('says what a folder of wheels lacks, before anything is done', async () => {
     const stick = join(installation.home, '..', 'stick');
     mkdirSync(stick, { recursive: true });
