@@ -1,5 +1,7 @@
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { GIB } from '../src/units.ts';
+import { requireLargeRoom } from '../src/up/python.ts';
 import { bringsCuda, chooseTorch, cpuBuildsOf, type TorchWishes, versionsIn } from '../src/up/torch.ts';
 import { temporaryFolder } from './temporary.ts';
 
@@ -127,6 +129,18 @@ describe('the build of torch', () => {
     const pip = { python: join(folder, 'python'), env: {}, log: '/pip.log' };
     await expect(chooseTorch(pip, wishes)).rejects.toThrow('there is no torch for this system');
   });
+});
+
+it('needs room for the large build, or it is not begun', () => {
+  const torch = {
+    args: ['torch==9.9'],
+    text: 'torch 9.9 with CUDA',
+    large: { packages: 29, bytes: 3 * GIB },
+  };
+  expect(() => requireLargeRoom('/', torch, 10 * GIB)).toThrow('torch 9.9 with CUDA needs 11 GiB of disk');
+  expect(() => requireLargeRoom('/', torch, 12 * GIB)).not.toThrow();
+  const unknown = { ...torch, large: { packages: 29, bytes: undefined } };
+  expect(() => requireLargeRoom('/', unknown, 10 * GIB)).toThrow('needs 11 GiB');
 });
 
 describe('pip’s list of versions', () => {
