@@ -67,3 +67,4 @@ cpSync('src/runtime/preload', 'dist/runtime/preload', {
   filter: (path) => !path.includes('__pycache__'),
 });
 cpSync('src/openwebui/probe.py', 'dist/probe.py');
+for (const name of ['pip_sizes.py', 'other_patches.py']) cpSync(`src/up/${name}`, `dist/${name}`);

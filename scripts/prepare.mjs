@@ -85,10 +85,6 @@ function preparePackage() {
 }
 
 function main([option, key]) {
-  if (option === '--package') {
-    preparePackage();
-    return;
-  }
   const { python, ...all } = environments();
   if (option === '--create') {
     createEnvironment(all[key], python);

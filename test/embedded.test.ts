@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { findAccount } from '../src/embedded/account.ts';
@@ -9,13 +9,14 @@ import { embeddedInUse, readInstalled, writeInstalled } from '../src/embedded/in
 import { withConnections } from '../src/embedded/memory.ts';
 import { areInstalled, PACKAGES, programsIn, requirementsText } from '../src/embedded/packages.ts';
 import { embeddedUrls, keepPasswords } from '../src/embedded/passwords.ts';
-import { hasPostgresData } from '../src/embedded/postgres.ts';
+import { hasPostgresData, initdbEnvironment } from '../src/embedded/postgres.ts';
 import { makePlan } from '../src/plan/index.ts';
 import { faultsOf } from '../src/pm2/schema.ts';
 import { appsOf } from '../src/render/apps.ts';
 import { renderEcosystem } from '../src/render/ecosystem.ts';
 import { parseDatabaseUrl } from '../src/services/urls.ts';
 import { GIB, MIB } from '../src/units.ts';
+import { letOthersRead } from '../src/up/pip.ts';
 import { inputOf, machineOf, SERVICES } from './inputs.ts';
 import { settingsOf } from './settings-of.ts';
 import { temporaryFolder } from './temporary.ts';
@@ -48,6 +49,29 @@ describe('the packages', () => {
       writeFileSync(path, '');
     }
     expect(areInstalled(programsIn(folder))).toBe(true);
+  });
+});
+
+describe('what another account runs', () => {
+  it('may be read and entered by it, whatever the umask was', () => {
+    const folder = temporaryFolder({ 'a/text': '', 'x a/program': '' });
+    for (const [path, mode] of [
+      ['a/text', 0o640],
+      ['a/program', 0o750],
+      ['a', 0o750],
+      ['.', 0o700],
+    ] as const) {
+      chmodSync(join(folder, path), mode);
+    }
+    letOthersRead(folder);
+    const modes = ['a/text', 'a/program', 'a', '.'].map((path) => statSync(join(folder, path)).mode & 0o777);
+    expect(modes).toEqual([0o644, 0o755, 0o755, 0o755]);
+  });
+
+  it('gets nothing of root’s environment but where programs are', () => {
+    const env = { PATH: '/bin', TZ: 'Asia/Tokyo', OPENAI_API_KEY: 'secret', HOME: '/root', LD_PRELOAD: 'x' };
+    expect(initdbEnvironment(env)).toEqual({ PATH: '/bin', TZ: 'Asia/Tokyo', LC_ALL: 'C' });
+    expect(initdbEnvironment({})).toEqual({ LC_ALL: 'C' });
   });
 });
 

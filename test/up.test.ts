@@ -10,9 +10,9 @@ import { pm2Environment } from '../src/pm2/client.ts';
 import { GIB } from '../src/units.ts';
 import { checkEmail } from '../src/up/admin.ts';
 import { explainStartup } from '../src/up/boot.ts';
-import { explainPip, progressOf } from '../src/up/pip.ts';
+import { explainPip } from '../src/up/explain-pip.ts';
+import { progressOf } from '../src/up/pip.ts';
 import { fingerprintOf } from '../src/up/plan-step.ts';
-import { torchArguments } from '../src/up/python.ts';
 import { mergeOptions, readRemembered, writeRemembered } from '../src/up/remembered.ts';
 import { previewSteps, runSteps, type Step } from '../src/up/step.ts';
 import { hasSqliteData, requireAnswers, wantedServices } from '../src/up/wanted.ts';
@@ -203,7 +203,7 @@ describe('pip', () => {
     ],
     ['anything else', 'one\nERROR: two', 'pip failed:\none\nERROR: two', EXIT.service],
   ])('explains %s', (_, output, message, code) => {
-    const error = explainPip(output, LOG);
+    const error = explainPip({ output, log: LOG });
     expect(error.message).toContain(message);
     expect(error.exitCode).toBe(code);
     expect(error.mend.join('\n')).toContain(LOG);
@@ -216,18 +216,6 @@ describe('pip', () => {
     expect(progressOf('Installing collected packages: a, b, c')).toBe('installing 3 packages');
     expect(progressOf('  Downloading a-1.whl.metadata (3 kB)')).toBeUndefined();
     expect(progressOf('Collecting torch')).toBeUndefined();
-  });
-
-  it('takes the build of torch that the machine can use', () => {
-    expect(torchArguments(undefined, false, 'linux')).toEqual([
-      ['torch', '--index-url', 'https://download.pytorch.org/whl/cpu'],
-    ]);
-    expect(torchArguments(undefined, true, 'linux')).toEqual([]);
-    expect(torchArguments(undefined, false, 'darwin')).toEqual([]);
-    expect(torchArguments('default', false, 'linux')).toEqual([]);
-    expect(torchArguments('https://m/cpu', true, 'linux')).toEqual([
-      ['torch', '--index-url', 'https://m/cpu'],
-    ]);
   });
 });
 

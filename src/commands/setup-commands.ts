@@ -1,4 +1,5 @@
 import type { CommandContext } from './context.ts';
+import type { FetchOptions } from './fetch.ts';
 import type { UpOptions } from './up.ts';
 
 /**
@@ -25,13 +26,24 @@ export function addSetupCommands({ program, addPlanOptions, terminal, done }: Co
     )
     .option(
       '--torch-index <url>',
-      'pip index of torch; default: pip’s own (default: PyTorch’s CPU builds, without a GPU)',
+      'pip index of torch; default: pip’s own (default: a CPU build, without a GPU: PyTorch’s index, else pip’s)',
     )
+    .option('--wheels <dir>', 'install from this folder alone, which webui-tune fetch has filled')
     .option('--startup', 'bring it back when the machine boots (pm2 startup, pm2 save)')
     .addHelpText('after', UP_HELP)
     .action(async (options: UpOptions) => {
       const { bringUp } = await import('./up.ts');
       done(await bringUp(options, terminal));
+    });
+  program
+    .command('fetch')
+    .argument('<dir>', 'a folder; what is in it already is kept')
+    .option('--python <path>', 'fetch for this Python 3.11 or 3.12 (default: the one that up would use)')
+    .option('--torch-index <url>', 'as for up')
+    .description('fetch all that up --wheels needs, for machines like this one that have no network')
+    .action(async (folder: string, options: FetchOptions) => {
+      const { fetchWheels } = await import('./fetch.ts');
+      done(await fetchWheels(folder, options, terminal));
     });
   program
     .command('down')

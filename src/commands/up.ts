@@ -104,7 +104,7 @@ function lineOf({ name, state, text, took }: StepReport, { colors }: Terminal): 
 }
 
 /** One line that is written over on a terminal; elsewhere a line now and then. */
-function makeProgress({ err, colors }: Terminal): { tell(text: string): void; end(): string } {
+export function makeProgress({ err, colors }: Terminal): { tell(text: string): void; end(): string } {
   const live = process.stderr.isTTY === true;
   let last = 0;
   return {

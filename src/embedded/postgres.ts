@@ -66,7 +66,7 @@ export async function initPostgres(
       ...['--encoding=UTF8', '--locale-provider=builtin', '--locale=C.UTF-8'],
     ];
     const { code, output } = await runProgram(join(postgres, 'initdb'), args, {
-      env: { ...env, LC_ALL: 'C' },
+      env: initdbEnvironment(env),
       cwd: services,
       account,
     });
@@ -87,6 +87,11 @@ export async function initPostgres(
     rmSync(passwordFile, { force: true });
     rmSync(unfinished, { recursive: true, force: true });
   }
+}
+
+/** Another account runs it: that one gets none of our settings and secrets. */
+export function initdbEnvironment({ PATH, TZ }: Environment): Environment {
+  return { ...(PATH !== undefined && { PATH }), ...(TZ !== undefined && { TZ }), LC_ALL: 'C' };
 }
 
 /** Whether Open WebUI's role gets in and finds pgvector. */

@@ -1,10 +1,12 @@
-import { spawn } from 'node:child_process';
+import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import type { Environment } from '../types.ts';
 
 export interface RunResult {
   code: number | null;
   /** Its stdout and stderr, as they came. */
   output: string;
+  /** Its stdout alone. */
+  stdout: string;
 }
 
 export interface RunOptions {
@@ -14,6 +16,8 @@ export interface RunOptions {
   input?: string;
   /** As root: runs it as this user, without root's groups. */
   account?: { uid: number; gid: number } | undefined;
+  /** Its file creation mask; default: ours. */
+  umask?: number;
   /** Gets each line as it comes. */
   onLine?: (line: string) => void;
   /** Ends it early. */
@@ -24,17 +28,23 @@ export interface RunOptions {
 export function runProgram(
   command: string,
   args: readonly string[],
-  { env, cwd, input, account, onLine, signal }: RunOptions,
+  { env, cwd, input, account, umask, onLine, signal }: RunOptions,
 ): Promise<RunResult> {
   return new Promise((resolve, reject) => {
-    const child = spawn(command, args, {
-      env,
-      stdio: 'pipe',
-      ...(cwd !== undefined && { cwd }),
-      ...(account && { uid: account.uid, gid: account.gid }),
-      ...(signal && { signal }),
-    });
+    const child = withUmask(umask, () =>
+      spawn(command, args, {
+        env,
+        stdio: 'pipe',
+        ...(cwd !== undefined && { cwd }),
+        ...(account && { uid: account.uid, gid: account.gid }),
+        ...(signal && { signal }),
+      }),
+    );
     let output = '';
+    let stdout = '';
+    child.stdout.on('data', (text: string) => {
+      stdout += text;
+    });
     for (const stream of [child.stdout, child.stderr]) {
       let rest = '';
       stream.setEncoding('utf8').on('data', (text: string) => {
@@ -48,8 +58,22 @@ export function runProgram(
     child.stdin.on('error', () => {});
     child.stdin.end(input);
     child.on('error', reject);
-    child.on('close', (code) => resolve({ code, output }));
+    child.on('close', (code) => resolve({ code, output, stdout }));
   });
+}
+
+/** A child inherits the mask of the moment when it is forked, and spawn() forks before it returns. */
+function withUmask(
+  umask: number | undefined,
+  start: () => ChildProcessWithoutNullStreams,
+): ChildProcessWithoutNullStreams {
+  if (umask === undefined) return start();
+  const before = process.umask(umask);
+  try {
+    return start();
+  } finally {
+    process.umask(before);
+  }
 }
 
 /** The last lines that say something. */

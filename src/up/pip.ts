@@ -1,65 +1,115 @@
-import { appendFileSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  chmodSync,
+  mkdirSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
 import { requirementsText } from '../embedded/packages.ts';
 import { EXIT, TuneError } from '../errors.ts';
-import { runProgram, tailOf } from '../io/run.ts';
+import { type RunResult, runProgram } from '../io/run.ts';
 import type { Environment } from '../types.ts';
-
-/**
- * What pip says when it does not reach its index; it ends with "No matching distribution" then, or, from 25.1 on, with
- * "incomplete-download" when it has gone on often enough.
- */
-const NETWORK =
-  /Temporary failure in name resolution|Name or service not known|NewConnectionError|ConnectionResetError|Connection (?:refused|broken|aborted)|Read timed out|ConnectTimeout|IncompleteRead|Network is unreachable|ProxyError|getaddrinfo|incomplete-download/i;
-const NO_ROOM = /No space left on device|Errno 28/i;
-const NO_PACKAGE = /No matching distribution found for (\S+)/;
-const WRONG_HASH = /DO NOT MATCH THE HASHES/;
+import { explainPip, isBrokenFile, unseenPackage } from './explain-pip.ts';
 
 /** How often pip goes on where a download broke off. A variable, because a pip before 25.1 would refuse the option. */
 const RESUME = { PIP_RESUME_RETRIES: '5' };
 
+/** Settings that would have it refuse a folder of ours: what is installed has its place. */
+const PLACE = { PIP_USER: '0', PIP_REQUIRE_VIRTUALENV: '0' };
+
+/** What pip makes is for everybody to read: another account may run it. */
+const UMASK = 0o022;
+
+/** Milliseconds of the question why an index has nothing. */
+const INQUIRY = 30_000;
+
 /**
  * Runs `python -m pip install`, telling what it downloads. Its whole output goes to `log`. What was downloaded stays in
- * pip's cache, so that the next attempt goes on from there. Returns the milliseconds that it took. Throws TuneError.
+ * pip's cache, so that the next attempt resumes there. Returns the milliseconds that it took. Throws TuneError.
  */
-export async function pipInstallPackages(
+export function pipInstallPackages(
   python: string,
   args: readonly string[],
-  { env, log, progress, tellsProgress = false }: PipOptions,
+  options: PipOptions,
+): Promise<number> {
+  return runPip(python, ['install', ...args], options);
+}
+
+/** The same for `install`, `download` or `wheel` with their arguments. */
+export async function runPip(
+  python: string,
+  [command = '', ...args]: readonly string[],
+  options: PipOptions,
 ): Promise<number> {
   const started = performance.now();
+  const { env, log, tellsProgress = false } = options;
   mkdirSync(dirname(log), { recursive: true });
   writeFileSync(log, '', { mode: 0o600 });
   const bar = tellsProgress ? 'raw' : 'off';
-  let at = '';
-  const { code, output } = await runProgram(
-    python,
-    ['-m', 'pip', 'install', '--no-input', '--disable-pip-version-check', '--progress-bar', bar, ...args],
-    {
-      env: { ...RESUME, ...env },
-      onLine: (line) => {
-        const share = shareOf(line);
-        if (share !== undefined) {
-          progress(`${at}, ${share} %`);
-          return;
-        }
-        appendFileSync(log, `${line}\n`);
-        const told = progressOf(line);
-        if (told === undefined) return;
-        at = told;
-        progress(told);
-      },
-    },
-  );
+  const words = [command, '--no-input', '--disable-pip-version-check', '--progress-bar', bar, ...args];
+  let { code, output } = await attempt(python, words, options);
+  if (code !== 0 && isBrokenFile(output) && /^\s*Using cached /m.test(output)) {
+    // The broken file may be the cache's: the index itself is asked before it is blamed.
+    const fresh = { ...options, env: { ...env, PIP_NO_CACHE_DIR: '1' } };
+    ({ code, output } = await attempt(python, words, fresh));
+  }
   if (code === null) {
     throw new TuneError('pip was ended before it was done', EXIT.service, [
-      'run webui-tune up again: what was downloaded is kept',
+      'run it again: what was downloaded is kept',
       `its log: ${log}`,
     ]);
   }
-  if (code !== 0) throw explainPip(output, log);
+  if (code !== 0) {
+    const unseen = unseenPackage(output);
+    const inquiry = unseen === undefined ? undefined : await inquire(python, unseen, options);
+    throw explainPip({ output, log, inquiry, wheels: options.wheels });
+  }
   return performance.now() - started;
 }
+
+async function attempt(
+  python: string,
+  words: readonly string[],
+  { env, log, progress, program = PIP }: PipOptions,
+): Promise<RunResult> {
+  let at = '';
+  return runProgram(python, [...program, ...words], {
+    env: { ...RESUME, ...env, ...PLACE },
+    umask: UMASK,
+    onLine: (line) => {
+      const share = shareOf(line);
+      if (share !== undefined) {
+        progress(`${at}, ${share} %`);
+        return;
+      }
+      appendFileSync(log, `${line}\n`);
+      const told = progressOf(line);
+      if (told === undefined) return;
+      at = told;
+      progress(told);
+    },
+  });
+}
+
+/** Why no index has a package: only a verbose pip says how each of them answered. */
+async function inquire(
+  python: string,
+  name: string,
+  { env, log, program = PIP }: PipOptions,
+): Promise<string> {
+  const plainName = /^[\w.-]+/.exec(name)?.[0] ?? name;
+  const words = ['index', 'versions', '-vv', '--retries', '0', '--timeout', '5', plainName];
+  const signal = AbortSignal.timeout(INQUIRY);
+  const result = await runProgram(python, [...program, ...words], { env, signal }).catch(() => undefined);
+  if (result) appendFileSync(log, result.output);
+  return result?.output ?? '';
+}
+
+const PIP = ['-m', 'pip'];
 
 export interface PipOptions {
   env: Environment;
@@ -68,6 +118,10 @@ export interface PipOptions {
   progress: (text: string) => void;
   /** Whether it is a pip of 24.1 or newer, which says how far a download is. */
   tellsProgress?: boolean;
+  /** What Python runs; default: its own pip. */
+  program?: readonly string[];
+  /** For people: the folder that all wheels come from. */
+  wheels?: string | undefined;
 }
 
 /** For people: how much of a step's time was pip's own. */
@@ -86,8 +140,22 @@ export async function installServices(folder: string, python: string, options: P
   writeFileSync(list, requirementsText());
   const only = ['--no-deps', '--only-binary', ':all:', '--require-hashes'];
   const took = await pipInstallPackages(python, ['--target', unfinished, ...only, '-r', list], options);
+  letOthersRead(unfinished);
   renameSync(unfinished, folder);
   return took;
+}
+
+/** Lets every account read a folder and all that is in it, and run what its owner may run (chmod -R a+rX). */
+export function letOthersRead(folder: string): void {
+  const entries = readdirSync(folder, { recursive: true, withFileTypes: true });
+  const paths = entries
+    .filter((entry) => !entry.isSymbolicLink())
+    .map(({ parentPath, name }) => join(parentPath, name));
+  for (const path of [folder, ...paths]) {
+    const { mode } = statSync(path);
+    const wanted = mode | 0o444 | (mode & 0o100 ? 0o111 : 0);
+    if (wanted !== mode) chmodSync(path, wanted);
+  }
 }
 
 /** What is worth telling of a line of pip's; undefined: nothing. */
@@ -107,45 +175,4 @@ export function progressOf(line: string): string | undefined {
 export function shareOf(line: string): number | undefined {
   const [, done, all] = /^Progress (\d+) of (\d+)$/.exec(line) ?? [];
   return all === undefined || Number(all) === 0 ? undefined : Math.floor((100 * Number(done)) / Number(all));
-}
-
-/** What went wrong, and what to do. */
-export function explainPip(output: string, log: string): TuneError {
-  const again = 'then run webui-tune up again: what was downloaded is kept';
-  if (NO_ROOM.test(output)) {
-    return new TuneError('pip found no room on the disk', EXIT.output, [
-      `make room (also in the folder for temporary files, TMPDIR); ${again}`,
-      `its log: ${log}`,
-    ]);
-  }
-  if (NETWORK.test(output)) {
-    return new TuneError('pip did not reach its package index, or lost it on the way', EXIT.service, [
-      `look at the network, the proxy (HTTPS_PROXY) or pip’s index (pip config list); ${again}`,
-      ...(output.includes('download.pytorch.org')
-        ? [
-            'torch comes from download.pytorch.org: --torch-index URL names a mirror of it, --torch-index default pip’s own index',
-          ]
-        : []),
-      `its log: ${log}`,
-    ]);
-  }
-  if (WRONG_HASH.test(output)) {
-    return new TuneError(
-      'pip got a package that is not the one that was tested: its hash differs',
-      EXIT.service,
-      [
-        `look at where pip’s packages come from (pip config list); nothing of it was installed; its log: ${log}`,
-      ],
-    );
-  }
-  const missing = NO_PACKAGE.exec(output)?.[1];
-  if (missing !== undefined) {
-    return new TuneError(
-      `there is no ${missing} for this system (${process.platform}, ${process.arch}) and Python`,
-      EXIT.service,
-      [`its log: ${log}`],
-    );
-  }
-  const telling = output.replaceAll(/^Progress \d+ of \d+\n/gm, '');
-  return new TuneError(`pip failed:\n${tailOf(telling)}`, EXIT.service, [`its log: ${log}`]);
 }

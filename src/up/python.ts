@@ -5,26 +5,28 @@ import { requireRoom } from '../io/room.ts';
 import { runProgram, tailOf } from '../io/run.ts';
 import { makePrivateFolder, writeAtomically } from '../io/write.ts';
 import { findCandidates, namedPython } from '../openwebui/candidates.ts';
-import { findOnPath } from '../openwebui/path.ts';
 import { probe } from '../openwebui/probe.ts';
-import { isSupportedPython } from '../openwebui/versions.ts';
 import type { Environment } from '../types.ts';
 import { GIB } from '../units.ts';
-import { pipInstallPackages, pipTook } from './pip.ts';
+import { findBasePythons, noPython } from './base-python.ts';
+import { NoSuchPackage } from './explain-pip.ts';
+import { bringPython } from './own-python.ts';
+import { type PipOptions, pipInstallPackages, pipTook } from './pip.ts';
 import type { Setup } from './setup.ts';
 import type { Step } from './step.ts';
+import { chooseTorch, type Torch, type TorchWishes } from './torch.ts';
 
 /** What is installed: the versions that this one was tested with. */
-const OPEN_WEBUI = 'open-webui[postgres]>=0.12.4,<0.13';
+export const OPEN_WEBUI = 'open-webui[postgres]>=0.12.4,<0.13';
 
 /** Bytes: 3.0 GB when installed, and as much again while pip unpacks (measured: 2.9 GB, its largest wheel 0.2). */
 const ROOM = 5 * GIB;
 
-/** PyTorch's own index of builds without CUDA; PyPI's builds for Linux bring 19 packages and several GB of it. */
-const CPU_TORCH = 'https://download.pytorch.org/whl/cpu';
+/** Bytes to download of the build with CUDA, where the index does not say: torch 2.14.1's 29 packages have 3.0 GB. */
+const LARGE = 3 * GIB;
 
-/** Commands that may be a Python to make an environment with, the best first. */
-const PYTHONS = ['python3.11', 'python3.12', 'python3', 'python'];
+/** The first that resumes a broken download. */
+export const PIP = 'pip>=25.1';
 
 /** In our environment; written last, so that one without it is half an install. */
 const MARKER = 'webui-tune.json';
@@ -50,6 +52,8 @@ export function pythonStep(setup: Setup): Step {
   return {
     name: 'Open WebUI',
     check: async () => {
+      // A folder that lacks something is told of before anything is done.
+      setup.wheels?.folder;
       const found = await findEnvironment(setup);
       if (found === undefined) return undefined;
       useEnvironment(setup, found);
@@ -59,12 +63,12 @@ export function pythonStep(setup: Setup): Step {
     describe: () =>
       existsSync(own.folder)
         ? `go on installing ${OPEN_WEBUI} into ${own.folder}`
-        : `make a Python environment in ${own.folder} and install ${OPEN_WEBUI} (3 GB, from PyPI)`,
+        : `make a Python environment in ${own.folder} and install ${OPEN_WEBUI} (3 GB, from ${setup.given.wheels ?? 'PyPI'})`,
     run: async (progress) => {
-      const took = await makeEnvironment(setup, progress);
+      const { torch, took } = await makeEnvironment(setup, progress);
       useEnvironment(setup, own.python);
       const { plan } = await setup.tuned();
-      return `${plan.openWebui.version}, Python ${plan.openWebui.python}: ${own.python}; ${pipTook(took)}`;
+      return `${plan.openWebui.version}, Python ${plan.openWebui.python}, torch ${torch}: ${own.python}; ${pipTook(took)}`;
     },
   };
 }
@@ -99,36 +103,84 @@ async function findEnvironment(setup: Setup): Promise<string | undefined> {
   return undefined;
 }
 
-/** Returns the milliseconds that were pip's own. */
-async function makeEnvironment(setup: Setup, progress: (text: string) => void): Promise<number> {
-  const { env, folder } = setup;
+/** Resumes what an earlier run has left. Returns the build of torch, and the milliseconds that were pip's own. Throws TuneError. */
+export async function makeEnvironment(
+  setup: Setup,
+  progress: (text: string) => void,
+): Promise<{ torch: string; took: number }> {
+  const { folder } = setup;
   const own = ownEnvironment(folder);
-  const base = await findBasePython(setup);
-  makePrivateFolder(folder);
+  const options = setup.pip('pip', progress);
   requireRoom(folder, ROOM, 'Open WebUI');
-  if (!(await runs(own.python, env))) {
-    progress(`a new environment with ${base}`);
-    // Ours, and nothing in it runs: what pip has downloaded is in its cache, not here.
-    rmSync(own.folder, { recursive: true, force: true });
-    await makeVenv(base, own.folder, env);
+  if (!(await isUsable(own.python, setup))) await makeNew(own.folder, setup, progress);
+  const pip = await newerPip(own.python, options);
+  let { took } = pip;
+  progress('which torch there is');
+  const torch = await chooseTorch({ python: own.python, ...options }, torchWishes(setup));
+  if (torch.large) requireLargeRoom(folder, torch);
+  // Said with each line: it is what takes the time and the room.
+  const prefix = torch.large ? `${torch.text}: ` : '';
+  const newPip = {
+    ...options,
+    tellsProgress: pip.tellsProgress,
+    progress: (text: string) => progress(`${prefix}${text}`),
+  };
+  const [requirement, ...index] = torch.args;
+  if (requirement !== undefined) {
+    progress(torch.text);
+    took += await pipInstallPackages(own.python, [requirement, ...index], newPip);
   }
-  const pip = { env, progress, log: setup.log('pip') };
-  // From 25.1 on, pip goes on where a download broke off.
-  let took = await pipInstallPackages(own.python, ['--upgrade', 'pip>=25.1'], pip);
-  const newPip = { ...pip, tellsProgress: true };
-  for (const args of torchArguments(setup.given.torchIndex, hasGpu(), process.platform)) {
-    took += await pipInstallPackages(own.python, args, newPip);
-  }
-  took += await pipInstallPackages(own.python, [OPEN_WEBUI], newPip);
-  writeAtomically(join(own.folder, MARKER), `${JSON.stringify({ installed: OPEN_WEBUI })}\n`, 0o644);
-  return took;
+  // Named again, so that pip does not take another build in its place.
+  const pinned = requirement?.includes('==') ? [requirement] : [];
+  took += await pipInstallPackages(own.python, [...pinned, OPEN_WEBUI], newPip);
+  const marker: EnvironmentMarker = {
+    installed: OPEN_WEBUI,
+    torch: await installedTorch(own.python, options.env),
+  };
+  writeAtomically(join(own.folder, MARKER), `${JSON.stringify(marker)}\n`, 0o644);
+  return { torch: marker.torch, took };
 }
 
-/** The first step of pip’s, for the build of torch that this machine can use; the second one then leaves it alone. */
-export function torchArguments(index: string | undefined, gpu: boolean, platform: string): string[][] {
-  if (index === 'default') return [];
-  if (index !== undefined) return [['torch', '--index-url', index]];
-  return platform === 'linux' && !gpu ? [['torch', '--index-url', CPU_TORCH]] : [];
+/**
+ * From 25.1 on, pip resumes a download that broke off. An older one does where pip's sources have no newer: then a download is not
+ * resumed, and nothing tells how far it is.
+ */
+async function newerPip(
+  python: string,
+  options: PipOptions,
+): Promise<{ took: number; tellsProgress: boolean }> {
+  try {
+    return { took: await pipInstallPackages(python, ['--upgrade', PIP], options), tellsProgress: true };
+  } catch (error) {
+    if (!(error instanceof NoSuchPackage)) throw error;
+    return { took: 0, tellsProgress: false };
+  }
+}
+
+/** What `up` says of an environment that it made. */
+export interface EnvironmentMarker {
+  /** pip's requirement. */
+  installed: string;
+  /** The installed build, such as 2.13.0+cpu. */
+  torch: string;
+}
+
+/** Throws TuneError where the large build does not fit. */
+export function requireLargeRoom(folder: string, { text, large }: Torch, free?: number): void {
+  const bytes = large?.bytes ?? LARGE;
+  // In pip's cache and its temporary folder, then unpacked. Measured with 3.0 GB: 8.1 GB in the end, the cache included.
+  requireRoom(folder, ROOM + 2 * bytes, text, free);
+}
+
+export function torchWishes(setup: Setup): TorchWishes {
+  const { torchIndex, wheels } = setup.given;
+  return {
+    // With --wheels there is one source.
+    index: wheels === undefined ? torchIndex : undefined,
+    gpu: hasGpu(),
+    platform: process.platform,
+    offline: wheels !== undefined,
+  };
 }
 
 /** NVIDIA’s driver, or AMD’s. */
@@ -136,49 +188,53 @@ function hasGpu(): boolean {
   return existsSync('/proc/driver/nvidia/version') || existsSync('/dev/kfd');
 }
 
-/** A Python that Open WebUI runs on and that can make environments. Throws TuneError that lists what there is. */
-async function findBasePython({ remembered, surroundings, env }: Setup): Promise<string> {
-  const named = remembered.options.python;
-  const commands = named === undefined ? PYTHONS : [namedPython(named, surroundings).python];
-  const seen: string[] = [];
-  for (const command of commands) {
-    const path = command.includes('/') ? command : findOnPath(command, env.PATH);
-    if (path === undefined) continue;
-    const version = await versionOf(path, env);
-    if (version === undefined) seen.push(`${path} does not run`);
-    else if (isSupportedPython(version)) return path;
-    else seen.push(`${path} is ${version}`);
+/** A new environment, with the first Python that can make one. Throws TuneError that lists what there is and was tried. */
+export async function makeNew(folder: string, setup: Setup, progress: (text: string) => void): Promise<void> {
+  const { env, wheels } = setup;
+  const { fit, unfit } = await findBasePythons(setup, wheels?.pythons);
+  const problems = [...unfit];
+  const tried: string[] = [];
+  for (const { path } of fit) {
+    progress(`a new environment with ${path}`);
+    makePrivateFolder(setup.folder);
+    const problem = await makeVenv(path, folder, env);
+    if (problem === undefined) return;
+    problems.push(problem);
   }
-  const there = seen.length > 0 ? seen.join(', ') : 'no Python on PATH';
-  throw new TuneError(`Open WebUI needs Python 3.11 or 3.12: ${there}`, EXIT.openWebui, [
-    'Debian, Ubuntu: apt install python3 python3-venv (where that is 3.11 or 3.12); macOS: brew install python@3.12',
-    'anywhere, without root: https://docs.astral.sh/uv has "uv python install 3.12"',
-    'then run webui-tune up again, with --python /path/to/python3.12 if it is not on PATH',
-  ]);
+  // A named one is used, or none.
+  if (setup.remembered.options.python !== undefined) throw noPython(problems, tried);
+  const pip = setup.pip('pip-uv', progress);
+  const version = wheels?.pythons.at(-1);
+  const options = { folder: setup.folder, env, pip, progress, wheels, version };
+  const path = await bringPython(options, tried);
+  if (path === undefined) throw noPython(problems, tried);
+  const problem = await makeVenv(path, folder, env);
+  if (problem !== undefined) throw noPython(problems, [...tried, problem]);
 }
 
-async function versionOf(python: string, env: Environment): Promise<string | undefined> {
-  const script = 'import sys; print(".".join(map(str, sys.version_info[:3])))';
-  try {
-    const { code, output } = await runProgram(python, ['-c', script], { env });
-    return code === 0 ? output.trim().split('\n').at(-1) : undefined;
-  } catch {
-    return undefined;
-  }
-}
-
-async function runs(python: string, env: Environment): Promise<boolean> {
+/** Whether an environment of an earlier run works, and suits the wheels at hand. */
+async function isUsable(python: string, { env, wheels }: Setup): Promise<boolean> {
   if (!existsSync(python)) return false;
-  const result = await runProgram(python, ['-m', 'pip', '--version'], { env }).catch(() => undefined);
-  return result?.code === 0;
+  const script = 'import sys, pip; print("%d.%d" % sys.version_info[:2])';
+  const result = await runProgram(python, ['-c', script], { env }).catch(() => undefined);
+  if (result?.code !== 0) return false;
+  return wheels === undefined || wheels.pythons.includes(result.stdout.trim());
 }
 
-async function makeVenv(base: string, folder: string, env: Environment): Promise<void> {
-  const { code, output } = await runProgram(base, ['-m', 'venv', folder], { env });
-  if (code === 0) return;
+/** Makes an environment in place of what is there: nothing in it runs, and pip's downloads are elsewhere. Returns a problem. */
+export async function makeVenv(base: string, folder: string, env: Environment): Promise<string | undefined> {
   rmSync(folder, { recursive: true, force: true });
-  const mend = /ensurepip|No module named venv/.test(output)
-    ? ['Debian, Ubuntu: apt install python3-venv; then run webui-tune up again']
-    : [];
-  throw new TuneError(`${base} -m venv ${folder} failed:\n${tailOf(output)}`, EXIT.openWebui, mend);
+  const { code, output } = await runProgram(base, ['-m', 'venv', folder], { env, umask: 0o022 });
+  if (code === 0) return undefined;
+  rmSync(folder, { recursive: true, force: true });
+  return /ensurepip|No module named venv/.test(output)
+    ? `${base} has no ensurepip (Debian, Ubuntu: apt install python3-venv)`
+    : `${base} -m venv ${folder} failed:\n${tailOf(output)}`;
+}
+
+async function installedTorch(python: string, env: Environment): Promise<string> {
+  const script = 'from importlib.metadata import version; print(version("torch"))';
+  const { code, stdout, output } = await runProgram(python, ['-c', script], { env });
+  if (code !== 0) throw new TuneError(`torch was not installed:\n${tailOf(output)}`, EXIT.openWebui);
+  return stdout.trim();
 }

