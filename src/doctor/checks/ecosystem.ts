@@ -122,7 +122,7 @@ export const ecosystemChecks = [
     needs: ['ecosystem', 'plan'],
     run: ({ ecosystem, plan }) => {
       const differing = differences(ecosystem, appsOf(plan));
-      if (differing.length === 0) return ok('it is');
+      if (differing.length === 0) return ok('it is, apart from numbers that follow free memory');
       return note(`it differs in ${differing.join(', ')}`, REWRITE);
     },
   }),
@@ -133,7 +133,9 @@ export const ecosystemChecks = [
     source: 'pm2/lib/Common.js, sink.resolveInterpreter',
     needs: ['ecosystem'],
     run: ({ ecosystem: { missing } }) =>
-      missing.length === 0 ? ok('they are') : error(`there is no ${missing.join(', no ')}`, REWRITE),
+      missing.length === 0
+        ? ok('scripts and interpreters are')
+        : error(`there is no ${missing.join(', no ')}`, REWRITE),
   }),
 ];
 
