@@ -66,4 +66,4 @@ cpSync('src/runtime/preload', 'dist/runtime/preload', {
   recursive: true,
   filter: (path) => !path.includes('__pycache__'),
 });
-cpSync('src/openwebui/probe.py', 'dist/probe.py');
+for (const script of ['probe.py', 'models.py']) cpSync(`src/openwebui/${script}`, `dist/${script}`);
