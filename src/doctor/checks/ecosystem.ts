@@ -132,10 +132,11 @@ export const ecosystemChecks = [
     why: 'a virtual environment or a cache that was removed: the next restart fails, maybe weeks later',
     source: 'pm2/lib/Common.js, sink.resolveInterpreter',
     needs: ['ecosystem'],
-    run: ({ ecosystem: { missing } }) =>
+    uses: ['isOfUp'],
+    run: ({ ecosystem: { missing }, isOfUp }) =>
       missing.length === 0
         ? ok('scripts and interpreters are')
-        : error(`there is no ${missing.join(', no ')}`, REWRITE),
+        : error(`there is no ${missing.join(', no ')}`, isOfUp ? 'webui-tune up installs it again' : REWRITE),
   }),
 ];
 
