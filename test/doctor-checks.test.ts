@@ -46,6 +46,7 @@ const modelsOf = ({ here }: { here: boolean }): ModelsFacts => ({
   cache: '/cache',
   absent: [],
   isStored: false,
+  isBypassed: false,
   answers: [],
 });
 
@@ -215,6 +216,11 @@ describe.each<[string, Partly<Facts>, Partly<Facts>]>([
     'vectors.hub',
     { models: modelsOf({ here: true }), isOfUp: false },
     { models: { ...modelsOf({ here: false }), offlineBy: 'HF_HUB_OFFLINE' }, isOfUp: false },
+  ],
+  [
+    'vectors.hub',
+    { models: { ...modelsOf({ here: false }), isBypassed: true }, isOfUp: false },
+    { models: modelsOf({ here: false }), isOfUp: false },
   ],
   [
     'vectors.model',

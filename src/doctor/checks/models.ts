@@ -1,7 +1,9 @@
 import { APPS } from '../../runtime/contract.ts';
-import { check, error, type Finding, ok, warning } from '../check.ts';
+import { check, error, type Finding, note, ok, warning } from '../check.ts';
 import { DEFAULT_MODEL, type ModelsFacts } from '../facts/models.ts';
 import type { LocalModel } from '../facts/models-state.ts';
+
+const UNUSED = 'documents are not embedded (BYPASS_EMBEDDING_AND_RETRIEVAL)';
 
 const RESTART = `pm2 restart ${APPS.preload}`;
 
@@ -34,6 +36,7 @@ export const modelChecks = [
       return missing.map((model): Finding => {
         const next = nextAttemptAt ? `; the next attempt is at ${nextAttemptAt}` : '';
         const found = `the ${model.kind} model ${model.name} is missing: ${model.reason}${when}${next}`;
+        if (facts.isBypassed) return note(`${found}; ${UNUSED}`);
         return canBeHad(model, facts)
           ? warning(`${found}; it can be fetched`, `${RESTART}: it fetches the model, once, for all workers`)
           : error(found, ...modelMends(model, facts, isOfUp));
@@ -57,6 +60,7 @@ export const modelChecks = [
             : 'not needed: no model has to be fetched from there',
         );
       }
+      if (facts.isBypassed) return ok(`not needed: ${UNUSED}`);
       const [first] = missing;
       if (offlineBy !== undefined && first) {
         return error(

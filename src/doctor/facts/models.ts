@@ -17,6 +17,8 @@ export interface ModelsFacts {
   lookedBy: 'preload' | 'doctor';
   checkedAt?: string;
   nextAttemptAt?: string;
+  /** Documents are handed to the language model whole: nobody misses an embedding model. */
+  isBypassed: boolean;
   /** Address of Hugging Face, or of a mirror. */
   endpoint: string;
   /** The setting of the user that forbids to ask there; undefined: none does. */
@@ -77,6 +79,7 @@ export async function readModels({ runFolder, ...about }: ModelsQuestion): Promi
   const facts = {
     endpoint,
     cache: cacheOf(env),
+    isBypassed: isOn(inForce('BYPASS_EMBEDDING_AND_RETRIEVAL', effective, database)),
     isStored: 'rag.embedding_engine' in storedSettings(effective, database),
     ...(offlineBy !== undefined && { offlineBy }),
     ...lookedAt(state),
