@@ -66,5 +66,5 @@ cpSync('src/runtime/preload', 'dist/runtime/preload', {
   recursive: true,
   filter: (path) => !path.includes('__pycache__'),
 });
-cpSync('src/openwebui/probe.py', 'dist/probe.py');
 for (const name of ['pip_sizes.py', 'other_patches.py']) cpSync(`src/up/${name}`, `dist/${name}`);
+for (const script of ['probe.py', 'models.py']) cpSync(`src/openwebui/${script}`, `dist/${script}`);

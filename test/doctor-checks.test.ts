@@ -1,6 +1,11 @@
 /** Rules of checks for what differs by machine or version; all of them meet the real thing broken, end to end. */
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { CHECKS } from '../src/doctor/checks/index.ts';
+import { DEFAULT_MODEL, type ModelsFacts, neededModels, readModels } from '../src/doctor/facts/models.ts';
+import type { Embedded, TrialFacts } from '../src/doctor/facts/trials.ts';
 import type { Facts } from '../src/doctor/facts.ts';
 import { makePlan } from '../src/plan/index.ts';
 import { GIB, MIB } from '../src/units.ts';
@@ -25,6 +30,25 @@ const instance = (pm_id: number, identity: string) => ({
   pm2_env: { axm_monitor: { Identity: { value: identity } } },
 });
 const plan = makePlan(inputOf());
+const trialsOf = (...answers: Partial<Embedded>[]): TrialFacts => ({
+  workers: answers.map((answer, index) => ({
+    pid: index,
+    embedded: { engine: '', ms: 1, late: false, model: 'm', bypassed: false, dimensions: 0, ...answer },
+    read: { engine: '', ms: 1, late: false, untried: false },
+  })),
+  unreached: [],
+  opened: 4,
+});
+const modelsOf = ({ here }: { here: boolean }): ModelsFacts => ({
+  models: [{ kind: 'embedding', name: DEFAULT_MODEL, here, reason: 'r' }],
+  lookedBy: 'preload',
+  endpoint: 'https://huggingface.co',
+  cache: '/cache',
+  absent: [],
+  isStored: false,
+  isBypassed: false,
+  answers: [],
+});
 
 describe.each<[string, Partly<Facts>, Partly<Facts>]>([
   ['files.room', { files: { dataDir } }, { files: { dataDir: { ...dataDir, freeBytes: GIB } } }],
@@ -168,6 +192,63 @@ describe.each<[string, Partly<Facts>, Partly<Facts>]>([
     { broker: { info: { redis_version: '7', dragonfly_version: 'df-v1', cache_mode: 'cache' } } },
   ],
   [
+    'cluster.embeds',
+    { trials: trialsOf({ dimensions: 384 }, { dimensions: 384 }) },
+    // Each embeds, and yet not alike.
+    { trials: trialsOf({ dimensions: 384 }, { dimensions: 768 }) },
+  ],
+  [
+    'cluster.embeds',
+    { trials: trialsOf({ bypassed: true, error: 'No embedding model is loaded' }) },
+    { trials: trialsOf({ error: 'nothing came within 20 s', late: true }) },
+  ],
+  [
+    'cluster.embeds',
+    { trials: trialsOf({ dimensions: 384 }) },
+    { trials: { ...trialsOf({ dimensions: 384 }), unreached: [9] } },
+  ],
+  [
+    'cluster.reads',
+    { trials: trialsOf({}) },
+    { trials: { workers: [{ pid: 1, embedded: undefined, read: undefined }], unreached: [], opened: 4 } },
+  ],
+  [
+    'vectors.hub',
+    { models: modelsOf({ here: true }), isOfUp: false },
+    { models: { ...modelsOf({ here: false }), offlineBy: 'HF_HUB_OFFLINE' }, isOfUp: false },
+  ],
+  [
+    'vectors.hub',
+    { models: { ...modelsOf({ here: false }), isBypassed: true }, isOfUp: false },
+    { models: modelsOf({ here: false }), isOfUp: false },
+  ],
+  [
+    'vectors.model',
+    { models: modelsOf({ here: true }), isOfUp: true, interpreter: { python: 'p' } },
+    { models: modelsOf({ here: false }), isOfUp: true, interpreter: { python: 'p' } },
+  ],
+  [
+    'pm2.logs',
+    { pm2: { home: '/h', logBytes: 0, rotation: { by: 'open-webui-logrotate', schedule: '*/5 * * * *' } } },
+    { pm2: { home: '/h', logBytes: 0, rotation: { by: 'pm2-logrotate', problem: 'it is errored' } } },
+  ],
+  // What was not looked at is not called fine.
+  ['files.stale', { files: { stale: [] } }, { files: {} }],
+  ['database.stuck-files', { schema: { documents: { stuck: 0, engines: [] } } }, { schema: {} }],
+  [
+    'cluster.documents',
+    { schema: { documents: { stuck: 0, engines: [], changedAt: 1 } }, cluster: { workers: [] } },
+    { schema: {}, cluster: { workers: [] } },
+  ],
+  [
+    'database.overruled',
+    { database: { kind: 'sqlite', stored: {} }, installation: { settings: settingsOf({}) } },
+    {
+      database: { kind: 'sqlite', stored: { 'rag.embedding_engine': 'ollama' } },
+      installation: { settings: settingsOf({ RAG_EMBEDDING_ENGINE: 'openai' }) },
+    },
+  ],
+  [
     'cluster.serves',
     { cluster: { isReady: true, workers: [], address: { host: 'h', port: 1 } } },
     { cluster: { isReady: false, workers: [], address: { host: 'h', port: 1 } } },
@@ -175,4 +256,74 @@ describe.each<[string, Partly<Facts>, Partly<Facts>]>([
 ])('%s', (id, right, wrong) => {
   it('is well', () => expect(verdictsOf(id, right)).toEqual(['ok']));
   it('is not', () => expect(verdictsOf(id, wrong)).not.toContain('ok'));
+});
+
+describe('the models that are needed', () => {
+  const names = (settings: Record<string, string>, stored: Record<string, string> = {}) =>
+    neededModels(new Map(Object.entries(settings)), { kind: 'sqlite', stored }).map(({ name }) => name);
+
+  it.each<[string, Record<string, string>, Record<string, string>, string[]]>([
+    ['the default', {}, {}, [DEFAULT_MODEL]],
+    ['none with an engine elsewhere', { RAG_EMBEDDING_ENGINE: 'ollama' }, {}, []],
+    [
+      'what the database says',
+      { RAG_EMBEDDING_ENGINE: 'ollama' },
+      { 'rag.embedding_engine': '' },
+      [DEFAULT_MODEL],
+    ],
+    [
+      'not what the database says where it does not count',
+      { RAG_EMBEDDING_ENGINE: 'ollama', ENABLE_PERSISTENT_CONFIG: 'False' },
+      { 'rag.embedding_engine': '' },
+      [],
+    ],
+    [
+      'a reranker, with a hybrid search only',
+      { RAG_EMBEDDING_ENGINE: 'openai', RAG_RERANKING_MODEL: 'a/r', ENABLE_RAG_HYBRID_SEARCH: 'true' },
+      {},
+      ['a/r'],
+    ],
+    ['no reranker without', { RAG_EMBEDDING_ENGINE: 'openai', RAG_RERANKING_MODEL: 'a/r' }, {}, []],
+    ['none in the slim image', { USE_SLIM_DOCKER: 'true' }, {}, []],
+  ])('are %s', (_, settings, stored, expected) => expect(names(settings, stored)).toEqual(expected));
+
+  it('are those that the preload process names, while it runs', async () => {
+    const runFolder = mkdtempSync(join(tmpdir(), 'webui-tune-models-'));
+    const state = {
+      endpoint: 'https://mirror.example',
+      offline: false,
+      models: [{ kind: 'embedding', name: 'a/b', here: true, reason: '' }],
+      checkedAt: '2026-01-01T00:00:00Z',
+      nextAttemptAt: null,
+    };
+    writeFileSync(join(runFolder, 'models.json'), JSON.stringify(state));
+    const python = join(runFolder, 'python');
+    const found = { models: [], absent: ['torch'] };
+    writeFileSync(
+      python,
+      `#!/bin/sh\ncat > ${runFolder}/asked; echo '${JSON.stringify(found)}'; echo '[]'\n`,
+      {
+        mode: 0o755,
+      },
+    );
+    const effective = new Map();
+    const database = { kind: 'sqlite' } as const;
+    const question = { python, env: { PATH: process.env.PATH }, cwd: '/', effective, database };
+    const asked = () => JSON.parse(readFileSync(join(runFolder, 'asked'), 'utf8'));
+    expect(await readModels({ ...question, runFolder })).toMatchObject({
+      lookedBy: 'preload',
+      endpoint: 'https://mirror.example',
+      models: [{ name: 'a/b', here: true }],
+      absent: ['torch'],
+    });
+    expect(asked()).toMatchObject({ look: [], missing: [] });
+    // Cut off while it is written, it is as good as none.
+    writeFileSync(join(runFolder, 'models.json'), JSON.stringify(state).slice(0, 50));
+    expect(await readModels({ ...question, runFolder })).toMatchObject({ lookedBy: 'doctor' });
+    expect(asked()).toMatchObject({ look: [DEFAULT_MODEL] });
+    await expect(readModels({ ...question, runFolder, python: '/nowhere' })).rejects.toThrow(
+      '/nowhere cannot look for models',
+    );
+    rmSync(runFolder, { recursive: true });
+  });
 });

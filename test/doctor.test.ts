@@ -48,7 +48,8 @@ describe('the checks', () => {
       'database',
       'redis',
     ];
-    for (const name of [...throwing, 'broker', 'plan', 'pm2', 'crossing']) expect(told, name).toContain(name);
+    for (const name of [...throwing, 'broker', 'plan', 'pm2', 'crossing', 'trials', 'models'])
+      expect(told, name).toContain(name);
     for (const name of told) expect(needed).toContain(name);
   });
 

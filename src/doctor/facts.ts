@@ -8,11 +8,13 @@ import type { AskedEngine } from './facts/documents.ts';
 import type { EcosystemFile } from './facts/ecosystem.ts';
 import type { Expected } from './facts/expected.ts';
 import type { FileFacts } from './facts/files.ts';
+import type { ModelsFacts } from './facts/models.ts';
 import type { Pm2Facts } from './facts/pm2.ts';
 import type { ProxyFacts } from './facts/proxy.ts';
 import type { BrokerFacts } from './facts/redis.ts';
 import type { Requirement } from './facts/requirements.ts';
 import type { SchemaFacts } from './facts/schema.ts';
+import type { TrialFacts } from './facts/trials.ts';
 
 /** Everything that checks decide by. Each is read once, before the first check runs. */
 export interface Facts {
@@ -20,6 +22,8 @@ export interface Facts {
   ecosystem: EcosystemFile;
   /** From where we look. */
   viewpoint: Viewpoint;
+  /** Whether `webui-tune up` has made this installation. */
+  isOfUp: boolean;
   interpreter: FoundOpenWebui;
   /** What the installed Open WebUI expects of its database. */
   expected: Expected;
@@ -47,6 +51,10 @@ export interface Facts {
   cluster: ClusterFacts;
   /** What came of messages that were sent through the broker. */
   crossing: CrossingFacts;
+  /** What came of embedding a sentence and reading a page in each worker. */
+  trials: TrialFacts;
+  /** Models that Open WebUI runs itself, and whether they are here or can be fetched. */
+  models: ModelsFacts;
   /** What tools and functions ask for, and whether the interpreter has it. */
   requirements: readonly Requirement[];
   /** Programs elsewhere that documents go through. */

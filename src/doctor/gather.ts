@@ -1,5 +1,5 @@
 import { homedir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { TuneError } from '../errors.ts';
 import { findInterpreter, readInstallation, viewpointOf } from '../installation.ts';
 import { controlSocket, dataHome } from '../io/folders.ts';
@@ -19,12 +19,14 @@ import { askEngines } from './facts/documents.ts';
 import { findEcosystemFile, loadEcosystem, optionsOf } from './facts/ecosystem.ts';
 import { readExpected } from './facts/expected.ts';
 import { readFiles } from './facts/files.ts';
+import { readModels } from './facts/models.ts';
 import { readPm2 } from './facts/pm2.ts';
 import { readProxy } from './facts/proxy.ts';
 import { publicUrl } from './facts/public-url.ts';
 import { readBroker } from './facts/redis.ts';
 import { readRequirements } from './facts/requirements.ts';
 import { readSchema } from './facts/schema.ts';
+import { tryWorkers } from './facts/trials.ts';
 import { absent, type Facts, known, type Outcome, type Outcomes } from './facts.ts';
 import { NAMES } from './run.ts';
 
@@ -44,7 +46,8 @@ export async function gather(given: DoctorOptions): Promise<Outcomes> {
   const shell = options.env ?? process.env;
   const cwd = options.cwd ?? process.cwd();
   const home = shell.HOME || homedir();
-  const path = findEcosystemFile(file, cwd, join(dataHome(shell, home), USUAL_NAMES.js));
+  const ofUp = join(dataHome(shell, home), USUAL_NAMES.js);
+  const path = findEcosystemFile(file, cwd, ofUp);
   const ecosystem: Outcome<Facts['ecosystem']> =
     path === undefined
       ? absent('there is no ecosystem file here yet: webui-tune up, or webui-tune --out ecosystem.config.js')
@@ -54,7 +57,13 @@ export async function gather(given: DoctorOptions): Promise<Outcomes> {
   const machine = await attempt(() => readMachine());
   const pm2 = await attempt(() => readPm2(shell, home));
   const viewpoint = await attempt(() => viewpointOf(asked));
-  const interpreter = await when({ viewpoint }, ({ viewpoint }) => findInterpreter(asked.python, viewpoint));
+  const interpreter = await when({ viewpoint }, ({ viewpoint }) =>
+    findInterpreter(asked.python, viewpoint).catch((error: unknown) => {
+      // Where there is no file yet, or one of its own, `up` installs what is missing.
+      if (!(error instanceof TuneError) || (path !== undefined && path !== ofUp)) throw error;
+      throw new TuneError(error.message, error.exitCode, ['webui-tune up installs it', ...error.mend]);
+    }),
+  );
   const expected = await when({ interpreter }, ({ interpreter }) =>
     readExpected(interpreter.probe.package.folder),
   );
@@ -62,7 +71,10 @@ export async function gather(given: DoctorOptions): Promise<Outcomes> {
     readInstallation(viewpoint, interpreter),
   );
   const [database, redis, chroma] = await Promise.all([
-    when({ installation }, ({ installation }) => askDatabase(installation.settings)),
+    when({ installation }, async ({ installation: { settings, sqliteConfig } }) => {
+      const asked = await askDatabase(settings);
+      return asked.kind === 'sqlite' && sqliteConfig ? { ...asked, stored: sqliteConfig } : asked;
+    }),
     when({ installation }, ({ installation }) => askRedis(installation.settings)),
     unlessUndefined(
       when({ installation }, ({ installation }) => askChroma(installation.settings)),
@@ -119,6 +131,10 @@ export async function gather(given: DoctorOptions): Promise<Outcomes> {
     if (cluster.workers.length === 0) return absent('no worker runs');
     return cluster.isReady ? sendAcross(installation.settings, cluster) : absent('the workers do not serve');
   });
+  const trials = await when({ installation, cluster }, ({ installation, cluster }) => {
+    if (cluster.workers.length === 0) return absent('no worker runs');
+    return cluster.isReady ? tryWorkers(installation.settings, cluster) : absent('the workers do not serve');
+  });
   const effective = await when({ installation }, ({ installation }) => {
     const isUsers = ecosystem.state === 'known';
     const settings = [...installation.settings].filter(([, { source }]) => !(isUsers && source === 'preset'));
@@ -127,6 +143,19 @@ export async function gather(given: DoctorOptions): Promise<Outcomes> {
       ...settings.map(([name, { value }]) => [name, value] as const),
     ]);
   });
+  const models = await when(
+    { viewpoint, interpreter, installation, effective, database, place },
+    ({ viewpoint, interpreter, installation, effective, database, place }) =>
+      readModels({
+        python: interpreter.python,
+        env: { ...viewpoint.env, ...installation.envFile, ...Object.fromEntries(effective) },
+        cwd: viewpoint.cwd,
+        effective,
+        database,
+        // What it wrote in an earlier life may have been mended since.
+        runFolder: cluster.state === 'known' && cluster.value.preload ? dirname(place.socket) : undefined,
+      }),
+  );
   const requirements = await when({ schema, interpreter, viewpoint }, ({ schema, interpreter, viewpoint }) =>
     readRequirements(schema.plugins, interpreter.python, viewpoint),
   );
@@ -149,6 +178,7 @@ export async function gather(given: DoctorOptions): Promise<Outcomes> {
   return {
     ecosystem,
     viewpoint,
+    isOfUp: known(path === ofUp),
     interpreter,
     expected,
     installation,
@@ -167,6 +197,8 @@ export async function gather(given: DoctorOptions): Promise<Outcomes> {
     pm2,
     cluster,
     crossing,
+    trials,
+    models,
     requirements,
     engines,
     proxy,

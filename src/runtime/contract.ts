@@ -74,6 +74,16 @@ export const READY_SECONDS = 300;
 export const ECHO = { path: '/api/webui-tune/echo', header: 'x-webui-tune-echo' } as const;
 
 /**
+ * What a worker tries at such a request (preload/webui_preload/trial.py), signed with `embed SECONDS` and `read SECONDS`:
+ * to embed a sentence, and to read a page, with Open WebUI's own code and settings. `seconds`: until it gives up.
+ */
+export const TRIALS = {
+  embed: '/api/webui-tune/embed',
+  read: '/api/webui-tune/read',
+  seconds: 20,
+} as const;
+
+/**
  * File in DATA_DIR with a digest of the WEBUI_SECRET_KEY that the last start had (preload/webui_preload/key_digest.py):
  * JSON, `salt` and `scrypt` in hexadecimal, 64 bytes with N 16384, r 8, p 1.
  */

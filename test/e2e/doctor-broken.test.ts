@@ -1,15 +1,16 @@
 /** A doctor looks at an installation that does not run yet, with real services, one thing after the other broken. */
-import { chmod, mkdir, rm, stat, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, rm, stat, symlink, writeFile } from 'node:fs/promises';
+import { createServer as createHttpServer } from 'node:http';
 import { createRequire } from 'node:module';
 import { connect, createServer, type Server } from 'node:net';
 import { dirname, join } from 'node:path';
 import { Client } from 'pg';
 import { createClient } from 'redis';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { APPS, ENV } from '../../src/runtime/contract.ts';
+import { APPS, ENV, RUNTIME_FILES } from '../../src/runtime/contract.ts';
 import { startRedis } from '../../src/scratch/redis.ts';
 import { type Cluster, planCluster, writeSettings } from '../kit/cluster.ts';
-import { examine, expectAllSeen, expectVerdicts } from '../kit/doctor.ts';
+import { examine, expectAllSeen, expectVerdicts, placeModel } from '../kit/doctor.ts';
 import { installPackages } from '../kit/embedded-postgres.ts';
 import { openWebuiEnvironment, ROOT } from '../kit/environment.ts';
 import { freePort } from '../kit/ports.ts';
@@ -225,6 +226,99 @@ describe('SQLite', () => {
   });
 });
 
+describe('a model of Hugging Face that is not here', () => {
+  const MODEL = 'sentence-transformers/all-MiniLM-L6-v2';
+  /** Settings of an installation that embeds by itself; nothing forbids to fetch the model. */
+  const local = async (further: Record<string, string>) => {
+    const { RAG_EMBEDDING_ENGINE: _, RAG_EMBEDDING_MODEL: __, HF_HUB_OFFLINE: ___, ...others } = settings;
+    const cache = await temporaryFolder(scope, 'hf');
+    await writeSettings(cluster, { ...others, OFFLINE_MODE: 'false', HF_HOME: cache, ...further });
+    return join(cache, 'hub');
+  };
+
+  it.each([
+    ['refused', { HF_ENDPOINT: 'http://127.0.0.1:9' }, 'Connection refused'],
+    ['not resolved', { HF_ENDPOINT: 'http://hub.invalid' }, /not known|resolution/],
+    // A name server that answers nobody is not asked by a proxy's client.
+    ['behind a proxy', { HF_ENDPOINT: 'https://hub.invalid', HTTPS_PROXY: 'http://127.0.0.1:9' }, 'refused'],
+    ['no Hugging Face', { HF_ENDPOINT: 'SERVICES' }, 'it answers with 404'],
+  ])('and whose address is %s', async (_, { HF_ENDPOINT, ...further }, reason) => {
+    // The language model's upstream knows other questions only.
+    const endpoint = HF_ENDPOINT === 'SERVICES' ? new URL(cluster.services.upstream.url).origin : HF_ENDPOINT;
+    const cache = await local({ HF_ENDPOINT: endpoint, ...further });
+    const examination = await examine(cluster);
+    expectVerdicts(examination, { 'vectors.model': 'error', 'vectors.hub': 'error' });
+    expect(examination.of('vectors.model')[0]?.found).toBe(
+      `the embedding model ${MODEL} is missing: it is not in the cache ${cache}`,
+    );
+    const [hub] = examination.of('vectors.hub');
+    expect(hub?.found).toContain(`${MODEL} cannot be had from ${endpoint}: `);
+    expect(hub?.found).toMatch(reason);
+    expect(hub?.mend.join()).toContain(`copy its folder of ~/.cache/huggingface/hub to ${cache}`);
+  });
+
+  it('and that a proxy refuses to fetch without a password', async () => {
+    const proxy = createHttpServer().on('connect', (_, socket) => {
+      socket.end('HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n');
+    });
+    await listen(proxy, 0);
+    const address = `http://me:word-of-proxy@127.0.0.1:${portOf(proxy)}`;
+    await local({ HF_ENDPOINT: 'https://hub.invalid', HTTPS_PROXY: address });
+    const { of, report } = await examine(cluster);
+    proxy.close();
+    expect(of('vectors.hub')[0]).toMatchObject({ verdict: 'error', found: expect.stringContaining('407') });
+    expect(JSON.stringify(report)).not.toContain('word-of-proxy');
+  });
+
+  it('and that a mirror has is fetched by the next start', async () => {
+    const asked: (string | undefined)[] = [];
+    const mirror = createHttpServer((request, response) => {
+      asked.push(request.url);
+      response.setHeader('content-type', 'application/json');
+      response.end(JSON.stringify({ id: MODEL, modelId: MODEL, sha: 'a', siblings: [], tags: [] }));
+    });
+    await listen(mirror, 0);
+    await local({ HF_ENDPOINT: `http://127.0.0.1:${portOf(mirror)}` });
+    const { of } = await examine(cluster);
+    mirror.close();
+    expect(of('vectors.model')[0]).toMatchObject({
+      verdict: 'warning',
+      found: expect.stringContaining('it can be fetched'),
+      mend: [expect.stringContaining(`pm2 restart ${APPS.preload}`)],
+    });
+    expect(of('vectors.hub')[0]?.verdict).toBe('ok');
+    expect(asked).toEqual([`/api/models/${MODEL}`]);
+  });
+
+  it('and that a setting forbids to fetch', async () => {
+    await local({ HF_HUB_OFFLINE: '1', HF_ENDPOINT: 'http://127.0.0.1:9' });
+    expect((await examine(cluster)).of('vectors.hub')[0]).toMatchObject({
+      verdict: 'error',
+      found: `${MODEL} is missing, and HF_HUB_OFFLINE forbids to fetch it`,
+    });
+  });
+
+  it('or of which a download has left a part; whole, it is here and nobody is asked', async () => {
+    const cache = await local({ HF_ENDPOINT: 'http://127.0.0.1:9' });
+    const { embeddingModel } = openWebuiEnvironment();
+    const snapshot = await placeModel(cache, MODEL);
+    await symlink(join(embeddingModel, 'config.json'), join(snapshot, 'config.json'));
+    await symlink(join(cache, 'nowhere'), join(snapshot, 'model.safetensors'));
+    expect((await examine(cluster)).of('vectors.model')[0]?.found).toContain('it is not whole in the cache');
+    await rm(join(snapshot, 'model.safetensors'));
+    await symlink(join(embeddingModel, 'model.safetensors'), join(snapshot, 'model.safetensors'));
+    const { of } = await examine(cluster);
+    expect(of('vectors.model')[0]).toMatchObject({
+      verdict: 'ok',
+      found: `${MODEL} in the cache ${cache}`,
+    });
+    expect(of('vectors.hub')[0]).toMatchObject({
+      verdict: 'ok',
+      found: expect.stringContaining('not needed'),
+    });
+  });
+});
+
 describe('settings', () => {
   it('that do not go with several workers, or are dangerous', async () => {
     await writeSettings(cluster, {
@@ -344,6 +438,18 @@ describe('the ecosystem file', () => {
   });
 });
 
+describe('no installation at all', () => {
+  it('is what `up` makes', async () => {
+    const home = await temporaryFolder(scope, 'empty');
+    const nowhere = { ...cluster, ecosystemFile: '', folder: home, pm2: { home: join(home, 'pm2') } };
+    const { of } = await examine(nowhere as Cluster, [], { PATH: '/nowhere', HOME: home });
+    expect(of('python.openwebui')[0]).toMatchObject({
+      verdict: 'error',
+      mend: expect.arrayContaining(['webui-tune up installs it']),
+    });
+  });
+});
+
 describe('files', () => {
   it('that others can read are closed by --fix, and what a crash left is removed', async () => {
     const secrets = join(cluster.folder, 'data', '.webui-tune.env');
@@ -419,6 +525,25 @@ describe('PM2', () => {
       'pm2.saved': 'note',
       'pm2.logs': 'note',
     });
+    // With the rotation of `up` in the file, PM2 has to run it; between two runs it is stopped.
+    const rotating = `module.exports = ${JSON.stringify({ apps: [...apps, ROTATION] })};`;
+    await writeFile(cluster.ecosystemFile, rotating);
+    const unrotated = await examine(cluster);
+    expectVerdicts(unrotated, { 'pm2.logs': 'warning' });
+    const start = `pm2 start ${cluster.ecosystemFile} --only ${APPS.logrotate}`;
+    expect(unrotated.of('pm2.logs')[0]?.mend).toEqual([start]);
+    await cluster.pm2.run(...start.split(' ').slice(1));
+    const rotated = async () => (await examine(cluster)).of('pm2.logs')[0];
+    expect(await rotated()).toMatchObject({
+      verdict: 'ok',
+      found: expect.stringContaining(`${APPS.logrotate} shortens them (${ROTATION.cron_restart})`),
+    });
+    await until(
+      async () =>
+        (await cluster.pm2.list()).find(({ name }) => name === APPS.logrotate)?.pm2_env.status === 'stopped',
+      { what: 'it has done its work', timeoutMs: 60_000 },
+    );
+    expect((await rotated())?.verdict).toBe('ok');
     await writeFile(join(cluster.pm2.home, 'pm2.log'), 'PM2 version          : 6.0.14\n', { flag: 'a' });
     expectVerdicts(await examine(cluster), { 'pm2.version': 'error' });
   });
@@ -467,6 +592,16 @@ describe.skipIf(!isRoot)('what root alone can break, in a namespace of its own',
     expectVerdicts(examination, { 'python.migrations': 'error' });
   });
 
+  it('no packages that run local models', async () => {
+    await writeSettings(cluster, { ...settings, RAG_EMBEDDING_ENGINE: '', RAG_EMBEDDING_MODEL: 'a/b' });
+    const { of } = await after(`${layer()}; rm -r torch sentence_transformers`);
+    expect(of('vectors.model')[0]).toMatchObject({
+      verdict: 'error',
+      found: expect.stringContaining('sentence-transformers, torch is not installed for'),
+      mend: [expect.stringContaining('-m pip install sentence-transformers torch')],
+    });
+  });
+
   it('an SQLite file on a disk of another machine', async () => {
     const { DATABASE_URL: _, ...others } = settings;
     const elsewhere = await temporaryFolder(scope, 'elsewhere');
@@ -499,6 +634,22 @@ describe.skipIf(!isRoot)('what root alone can break, in a namespace of its own',
     const edited = `mkdir -p ${unit}.d
       printf '[Unit]\\nAfter=postgresql.service redis-server.service\\n' > ${unit}.d/override.conf`;
     expect((await after(`${startup}; ${edited}`)).of('pm2.boot')[0]?.verdict).toBe('ok');
+  });
+
+  it.each([
+    ['to Hugging Face', 'http://203.0.113.7', /timed out|no answer within 5 s/],
+    ['to the name server', 'http://hub.example', 'no answer within 5 s'],
+  ])('a network in which what goes %s vanishes', async (_, endpoint, reason) => {
+    const { RAG_EMBEDDING_ENGINE: __, RAG_EMBEDDING_MODEL: ___, HF_HUB_OFFLINE: ____, ...others } = settings;
+    const further = { OFFLINE_MODE: 'false', HF_HOME: cluster.folder, HF_ENDPOINT: endpoint };
+    await writeSettings(cluster, { ...others, ...further });
+    const servers = join(await temporaryFolder(scope, 'servers'), 'resolv.conf');
+    await writeFile(servers, 'nameserver 203.0.113.53\n');
+    const vanish = `mount --bind ${servers} /etc/resolv.conf; ip link set lo up; ip route add 203.0.113.0/24 dev lo`;
+    const through = ['/usr/bin/unshare', '--net', '--mount', '/bin/sh', '-ec', `${vanish}; exec "$@"`, 'sh'];
+    const examination = await examine(cluster, [], {}, through);
+    expectVerdicts(examination, { 'vectors.hub': 'error' });
+    expect(examination.of('vectors.hub')[0]?.found).toMatch(reason);
   });
 
   it('few files that may be open', async () => {
@@ -538,7 +689,9 @@ describe('Sentinel', () => {
       await writeSettings(cluster, { ...settings, ...sentinel.settings });
       return examine(cluster);
     };
-    expect((await found()).of('redis.sentinel')).toMatchObject([{ verdict: 'ok', found: 'they would' }]);
+    expect((await found()).of('redis.sentinel')).toMatchObject([
+      { verdict: 'ok', found: expect.stringContaining('3 sentinels answer, 2 must agree') },
+    ]);
     const [gone] = sentinel.sentinels.slice(-1);
     await killAll(gone ? [gone] : []);
     const withoutOne = await found();
@@ -559,6 +712,22 @@ describe('every check of what does not run', () => {
   it('has found something broken here', () => expectAllSeen(false, isRoot ? [] : OF_ROOT));
 });
 
+/** How `up` has PM2 shorten logs (render/apps.ts, embeddedApp). */
+const ROTATION = {
+  name: APPS.logrotate,
+  script: join(ROOT, 'dist', 'runtime', RUNTIME_FILES.logrotate),
+  exec_mode: 'fork',
+  autorestart: false,
+  cron_restart: '*/5 * * * *',
+  pmx: false,
+  vizion: false,
+};
+
+function portOf(server: Server): number {
+  const address = server.address();
+  return typeof address === 'object' && address ? address.port : 0;
+}
+
 /** A port behind which everything takes 5 ms. */
 async function slowly(target: number): Promise<number> {
   const server = createServer((client) => {
@@ -571,8 +740,7 @@ async function slowly(target: number): Promise<number> {
   });
   await listen(server, 0);
   scope.defer('the slow port', () => void server.close());
-  const address = server.address();
-  return typeof address === 'object' && address ? address.port : 0;
+  return portOf(server);
 }
 
 function listen(server: Server, port: number): Promise<Server> {

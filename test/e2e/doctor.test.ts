@@ -1,6 +1,6 @@
 /** A doctor looks at a real cluster while it serves, and while one thing after the other is broken. */
 import { once } from 'node:events';
-import { mkdir, utimes, writeFile } from 'node:fs/promises';
+import { cp, mkdir, utimes, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
@@ -13,12 +13,13 @@ import { listenersOn } from '../../src/machine/listeners.ts';
 import { APPS } from '../../src/runtime/contract.ts';
 import { type Cluster, planCluster, startCluster, workerOf } from '../kit/cluster.ts';
 import { connectTo, ownerOf } from '../kit/connections.ts';
-import { examine, expectAllSeen, expectVerdicts } from '../kit/doctor.ts';
+import { examine, expectAllSeen, expectVerdicts, placeModel } from '../kit/doctor.ts';
 import { openWebuiEnvironment } from '../kit/environment.ts';
 import { startNginx } from '../kit/nginx.ts';
 import { OpenWebui } from '../kit/openwebui.ts';
 import { killAll } from '../kit/processes.ts';
 import { Scope } from '../kit/scope.ts';
+import { temporaryFolder } from '../kit/temp.ts';
 import { until } from '../kit/wait.ts';
 
 const RECOVERY_MS = 60_000;
@@ -29,8 +30,10 @@ const HOOK_MS = 180_000;
 const WORKERS = 2;
 const scope = new Scope();
 let cluster: Cluster;
-/** Another installation: its workers draw the same ids. */
+/** Another installation: its workers draw the same ids, and embed with a model that is not there. */
 let other: Cluster;
+let hubCache: string;
+const MODEL = 'sentence-transformers/all-MiniLM-L6-v2';
 let redis: ReturnType<typeof createClient>;
 
 /** What replaces Python's ids: it counts on by itself, from a state that each worker has from the preload process. */
@@ -40,7 +43,20 @@ uuid.uuid4 = lambda: uuid.UUID(int=drawn.getrandbits(128), version=4)
 `;
 
 async function startOther(): Promise<Cluster> {
-  const planned = await planCluster(scope, { workers: WORKERS });
+  const cache = await temporaryFolder(scope, 'hf');
+  const planned = await planCluster(scope, {
+    workers: WORKERS,
+    settings: {
+      RAG_EMBEDDING_ENGINE: '',
+      RAG_EMBEDDING_MODEL: MODEL,
+      // Nobody is there, and there is no model in the cache.
+      HF_ENDPOINT: 'http://127.0.0.1:9',
+      HF_HOME: cache,
+      HF_HUB_OFFLINE: '0',
+      OFFLINE_MODE: 'false',
+    },
+  });
+  hubCache = join(cache, 'hub');
   const python = join(planned.folder, 'python');
   await mkdir(python);
   await writeFile(join(python, 'sitecustomize.py'), COUNTED_IDS);
@@ -141,11 +157,20 @@ describe('a cluster that serves', () => {
       'connections',
       'identities',
       'events',
+      'embeds',
+      'reads',
     ])
       expect(of(`cluster.${check}`), check).toMatchObject([{ verdict: 'ok' }]);
     expect(of('cluster.identities')[0]?.found).toBe('2 workers, 4 ids');
     expect(of('cluster.events')[0]?.found).toMatch(/^to a browser at each of 2 workers and back/);
-    expect(of('redis.alone')[0]?.found).toBe('2 listen, ours');
+    expect(of('cluster.embeds')[0]?.found).toMatch(
+      /^each of 2 workers embedded one by openai: 256 dimensions, within \d+ ms$/,
+    );
+    expect(of('cluster.reads')[0]?.found).toMatch(
+      /^each of 2 workers read a page of HTML by itself, within \d+ ms$/,
+    );
+    expect(of('vectors.model')[0]?.found).toBe('none is needed: the settings name no local model');
+    expect(of('redis.alone')[0]?.found).toBe('2 listen, and 2 workers of ours run');
     expect(of('redis.answers')[0]?.found).toMatch(/^Redis \d+\.\d+\.\d+ at 127\.0\.0\.1:/);
   });
 });
@@ -340,8 +365,8 @@ describe('a cluster with', () => {
       const { of } = await examine(cluster);
       return ids.map((id) => of(id).map(({ verdict }) => verdict));
     };
-    const checks = ['vectors.engines', 'cluster.documents', 'database.stuck-files'];
-    expect(await find(...checks)).toEqual([['ok'], ['ok'], ['ok']]);
+    const checks = ['vectors.engines', 'cluster.documents', 'database.stuck-files', 'cluster.reads'];
+    expect(await find(...checks)).toEqual([['ok'], ['ok'], ['ok'], ['ok']]);
     const [tika, embedding] = ['http://127.0.0.1:9', 'http://127.0.0.1:9/v1'].map((url) =>
       JSON.stringify(url),
     );
@@ -355,13 +380,14 @@ describe('a cluster with', () => {
       'vectors.engines': 'error',
       'cluster.documents': 'warning',
       'database.stuck-files': 'note',
+      'cluster.reads': 'error',
     });
-    expect(await find(...checks)).toEqual([['error', 'error'], ['warning'], ['note']]);
+    expect(await find(...checks)).toEqual([['error', 'error'], ['warning'], ['note'], ['error']]);
     await database.query(`UPDATE config SET value = '""' WHERE key = 'rag.content_extraction_engine';
       UPDATE config SET value = '${JSON.stringify(cluster.services.upstream.url)}' WHERE key = 'rag.openai.api_base_url';
       UPDATE config SET updated_at = 0 WHERE key = 'rag.embedding_model';
       DELETE FROM file WHERE id = 'stuck'`);
-    expect(await find(...checks)).toEqual([['ok'], ['ok'], ['ok']]);
+    expect(await find(...checks)).toEqual([['ok'], ['ok'], ['ok'], ['ok']]);
     await database.end();
   });
 
@@ -474,6 +500,49 @@ else:
     expect(finding).toMatchObject({ verdict: 'note', found: expect.stringContaining(`worker ${worker}`) });
     await cluster.untilServing(WORKERS);
   });
+
+  it(
+    'a local model that is missing, and no Hugging Face, embeds nothing until the model is put there',
+    async () => {
+      const broken = await examine(other);
+      expectVerdicts(broken, { 'cluster.embeds': 'error' });
+      const workers = other.pythonWorkers().map(({ pid }) => pid);
+      const [embeds] = broken.of('cluster.embeds');
+      for (const pid of workers) expect(embeds?.found).toContain(`worker ${pid}`);
+      expect(embeds?.found).toContain('cannot embed a sentence: No embedding model is loaded');
+      const [model, hub] = ['vectors.model', 'vectors.hub'].map((id) => broken.of(id)[0]);
+      expect(model).toMatchObject({
+        verdict: 'error',
+        found: expect.stringContaining(`${MODEL} is missing`),
+      });
+      expect(hub).toMatchObject({ verdict: 'error', found: expect.stringContaining('http://127.0.0.1:9: ') });
+      // The page is read all the same.
+      expect(broken.of('cluster.reads')[0]?.verdict).toBe('ok');
+      for (const finding of [embeds, model, hub]) {
+        const mend = finding?.mend.find((line) => line.includes(`hf download ${MODEL}`));
+        expect(mend).toContain(hubCache);
+        expect(mend).toContain(`pm2 restart ${APPS.preload}`);
+      }
+      // That mend, with the model's files from PyPI.
+      await cp(openWebuiEnvironment().embeddingModel, await placeModel(hubCache, MODEL), { recursive: true });
+      await other.pm2.restart(APPS.preload);
+      const mended = await until(
+        async () => {
+          const now = await examine(other);
+          return now.of('cluster.embeds')[0]?.verdict === 'ok' ? now : undefined;
+        },
+        { what: 'the new workers embed', timeoutMs: START_MS },
+      );
+      expect(mended.of('cluster.embeds')[0]?.found).toContain(`embedded one with ${MODEL}: 384 dimensions`);
+      expect(mended.of('vectors.model')[0]?.verdict).toBe('ok');
+      expect(mended.of('vectors.hub')[0]).toMatchObject({
+        verdict: 'ok',
+        found: expect.stringContaining('not needed'),
+      });
+      await other.untilServing(WORKERS);
+    },
+    3 * START_MS,
+  );
 
   it('ids that are the same in all workers', async () => {
     const examination = await examine(other);

@@ -179,7 +179,12 @@ describe.skipIf(!isRoot).sequential('as root, without an account for the service
     // Nobody is at the address that OFFLINE has for it.
     expect(found.filter(({ verdict }) => verdict === 'error').map(({ check }) => check)).toEqual([
       'vectors.engines',
+      'cluster.embeds',
     ]);
+    expect(found.find(({ check }) => check === 'pm2.logs')).toMatchObject({
+      verdict: 'ok',
+      found: expect.stringContaining(`${APPS.logrotate} shortens them`),
+    });
     // PM2 runs the services itself: there is nothing for its unit to wait for.
     expect(found.find(({ check }) => check === 'pm2.boot')?.verdict).toBe('ok');
   });

@@ -1,4 +1,6 @@
 /** Runs `webui-tune doctor` on an installation, as its user would, and keeps a list of what it has found ill. */
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { execa } from 'execa';
 import { expect } from 'vitest';
 import { CHECKS } from '../../src/doctor/checks/index.ts';
@@ -44,6 +46,15 @@ export function expectAllSeen(runs: boolean, butFor: readonly string[] = []): vo
   expect(missing.map(({ id }) => id)).toEqual([]);
 }
 
+/** Makes an empty snapshot of a model in a cache of Hugging Face, as a download would; its folder. */
+export async function placeModel(cache: string, name: string): Promise<string> {
+  const folder = join(cache, `models--${name.replace('/', '--')}`);
+  const snapshot = join(folder, 'snapshots', 'of-the-test');
+  await Promise.all([mkdir(snapshot, { recursive: true }), mkdir(join(folder, 'refs'), { recursive: true })]);
+  await writeFile(join(folder, 'refs', 'main'), 'of-the-test');
+  return snapshot;
+}
+
 export interface Examination {
   exitCode: number;
   report: DoctorReport;
@@ -53,7 +64,7 @@ export interface Examination {
   wrong: string[];
 }
 
-/** `env`: added to that of the user. `through`: the words before the command. */
+/** Without an `ecosystemFile`, none is named. `env`: added to that of the user. `through`: the words before the command. */
 export async function examine(
   { ecosystemFile, folder, pm2 }: Pick<Cluster, 'ecosystemFile' | 'folder' | 'pm2'>,
   args: string[] = [],
@@ -63,7 +74,7 @@ export async function examine(
   const [program = '', ...words] = [...through, process.execPath, CLI];
   const { stdout, stderr, exitCode } = await execa(
     program,
-    [...words, 'doctor', ecosystemFile, '--json', ...args],
+    [...words, 'doctor', ...(ecosystemFile ? [ecosystemFile] : []), '--json', ...args],
     {
       cwd: folder,
       env: {

@@ -9,7 +9,8 @@ from unittest import mock
 from webui_preload import echo
 from webui_preload.ask import Answer, ask
 from webui_preload.drain import Message, Receive, Scope, Send
-from webui_preload.echo import HEADER, PATH, Echo
+from webui_preload.echo import FOLDER, HEADER, PATH, Echo
+from webui_preload.trial import Trials
 
 KEY = "a key that nobody guesses"
 
@@ -19,9 +20,9 @@ async def app(scope: Scope, receive: Receive, send: Send) -> None:
     await send({"type": "http.response.body", "body": b"the app"})
 
 
-def signed(seconds: float, key: str = KEY) -> bytes:
+def signed(seconds: float, key: str = KEY, question: str = "echo") -> bytes:
     at = str(int(seconds))
-    return f"{at}.{hmac.new(key.encode(), f'echo {at}'.encode(), hashlib.sha256).hexdigest()}".encode()
+    return f"{at}.{hmac.new(key.encode(), f'{question} {at}'.encode(), hashlib.sha256).hexdigest()}".encode()
 
 
 class EchoTest(unittest.TestCase):
@@ -59,9 +60,10 @@ class EchoTest(unittest.TestCase):
             (b"silence=99999", echo.MOST_SILENCE),
             (b"silence=-1", 0),
             (b"silence=x", 0),
+            (b"silence=" + b"9" * 5_000, 0),
             (b"other=5", 0),
         ):
-            with self.subTest(query):
+            with self.subTest(query[:80]):
                 self.assertEqual(self.slept(query), seconds)
 
     def test_a_signed_request_learns_how_it_arrived(self) -> None:
@@ -83,7 +85,26 @@ class EchoTest(unittest.TestCase):
     def test_any_other_goes_to_the_app(self) -> None:
         now = time.time()
         old, early = signed(now - 61), signed(now + 65)
-        for signature in (b"", b"1", b"x.y", signed(now, "another"), old, early, signed(now)[:-1], b"\xff.\xff"):
-            with self.subTest(signature):
+        # More digits than a float takes, and more than int() takes.
+        long = (b"9" * 400 + b".0", b"9" * 5_000 + b".0")
+        wrong = (b"", b"1", b"x.y", b"\xff.\xff", signed(now, "another"), signed(now)[:-1])
+        for signature in (*wrong, *long, old, early):
+            with self.subTest(signature[:80]):
                 self.assertEqual(self.ask(signature).body, b"the app")
         self.assertEqual(self.ask(signed(now, ""), key="").body, b"the app")
+
+    def test_a_trial_is_signed_for_itself(self) -> None:
+        async def answer(_self: Trials, question: str) -> dict[str, str]:
+            return {"asked": question}
+
+        def body(path: str, question: str) -> bytes:
+            headers = [(HEADER, signed(time.time(), question=question))]
+            return asyncio.run(ask(Echo(app, KEY), path, headers=headers)).body
+
+        with mock.patch.object(Trials, "answer", answer):
+            self.assertEqual(json.loads(body(f"{FOLDER}embed", "embed")), {"asked": "embed"})
+            self.assertEqual(json.loads(body(f"{FOLDER}read", "read")), {"asked": "read"})
+            # What was overheard on its way through a proxy is good for no more than it was made for.
+            self.assertEqual(body(f"{FOLDER}embed", "echo"), b"the app")
+            self.assertEqual(body(f"{FOLDER}read", "embed"), b"the app")
+            self.assertEqual(body(f"{FOLDER}other", "other"), b"the app")

@@ -1,7 +1,8 @@
 import { APPS } from '../../runtime/contract.ts';
 import { plural } from '../../units.ts';
-import { check, error, note, ok, warning } from '../check.ts';
+import { check, error, note, ok, skipped, warning } from '../check.ts';
 import type { ClusterFacts } from '../facts/cluster.ts';
+import { NO_DOCUMENTS } from '../facts/documents.ts';
 import type { Pm2Facts } from '../facts/pm2.ts';
 import { instancesOf } from './running.ts';
 
@@ -26,7 +27,7 @@ export const clusterChecks = [
     about: 'cluster',
     run: ({ cluster: { isReady, workers, address } }) =>
       isReady
-        ? ok(`/ready is 200 at ${address.host}:${address.port}; ${workers.length} workers`)
+        ? ok(`/ready is 200 at ${address.host}:${address.port}, says one of ${workers.length} workers`)
         : error(
             `/ready at ${address.host}:${address.port} is not 200, with ${workers.length} workers`,
             `pm2 logs ${APPS.cluster} says what they wait for`,
@@ -89,8 +90,8 @@ export const clusterChecks = [
     source: 'docs.openwebui.com, "Updates and Migrations"; docs/upgrade.md',
     needs: ['cluster', 'expected'],
     run: ({ cluster: { preload }, expected: { installedAt } }) => {
-      if (!preload || installedAt <= preload.startedAt + CLOCK_ERROR)
-        return ok('it was there before the start');
+      if (!preload) return note('the preload process does not run');
+      if (installedAt <= preload.startedAt + CLOCK_ERROR) return ok('it was there before the start');
       return warning(
         'Open WebUI was installed anew since the preload process started',
         `pm2 restart ${APPS.preload} ${APPS.cluster}`,
@@ -105,7 +106,8 @@ export const clusterChecks = [
     source: 'open_webui/main.py, open_webui/routers/retrieval.py; open-webui/open-webui#10278',
     needs: ['cluster', 'schema'],
     run: ({ cluster: { workers }, schema: { documents } }) => {
-      const changedAt = documents?.changedAt ?? 0;
+      if (documents?.changedAt === undefined) return skipped(NO_DOCUMENTS);
+      const { changedAt } = documents;
       // The first worker itself writes the rows while it starts.
       const older = workers.filter(({ startedAt }) => changedAt > startedAt + START_MS);
       return older.length === 0
@@ -141,6 +143,7 @@ export const clusterChecks = [
     needs: ['cluster'],
     uses: ['pm2'],
     run: ({ cluster: { workers, address }, pm2 }) => {
+      if (workers.length === 0) return skipped('no worker runs');
       const deaf = workers.filter(({ listening }) => listening.length === 0);
       if (deaf.length > 0) {
         const found = `${deaf.map(({ pid }) => `worker ${pid}`).join(', ')} does not listen on port ${address.port}`;
@@ -166,7 +169,9 @@ export const clusterChecks = [
     run: ({ cluster }) => {
       const shared = sharedSockets(cluster);
       return shared.length === 0
-        ? ok('none do')
+        ? ok(
+            `none of ${plural(cluster.workers.length, 'worker')}${cluster.preload ? ' and the preload process' : ''}`,
+          )
         : error(
             shared.map(([pids, count]) => `${plural(count, 'connection')} held by ${pids}`).join('; '),
             `${RELOAD}; if it comes back: webui-tune --preload libraries`,

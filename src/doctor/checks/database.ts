@@ -3,7 +3,8 @@ import { connectionBudget, connectionsOf, leastPools } from '../../plan/pools.ts
 import { usesPgvector } from '../../plan/services.ts';
 import type { Setting } from '../../types.ts';
 import { formatBytes, KIB, plural } from '../../units.ts';
-import { check, error, note, ok, warning } from '../check.ts';
+import { check, error, note, ok, skipped, warning } from '../check.ts';
+import { NO_DOCUMENTS } from '../facts/documents.ts';
 import { severalWorkersNeed } from './several.ts';
 
 /** File systems of other machines: SQLite's locks do not hold there. */
@@ -28,7 +29,9 @@ export const databaseChecks = [
     needs: ['database'],
     about: 'database',
     run: ({ database }) => {
-      if (database.kind !== 'postgresql') return ok(database.kind);
+      if (database.kind === 'sqlite') return ok('it is SQLite: there is no server to ask');
+      if (database.kind === 'other') return note(`it is ${database.scheme}, which nobody here can ask`);
+      if (database.kind !== 'postgresql') return note('it was not asked');
       if (database.answer.up) return ok(`PostgreSQL ${database.answer.version} at ${database.where}`);
       return error(
         `${database.where} does not answer: ${database.answer.reason}`,
@@ -52,7 +55,8 @@ export const databaseChecks = [
     needs: ['database', 'files'],
     run: ({ database, files: { sqlite } }) => {
       if (database.kind !== 'sqlite') return ok('it is not SQLite');
-      if (!NETWORK.test(sqlite.fileSystem)) return ok(`it is on ${sqlite.fileSystem || 'a local disk'}`);
+      if (sqlite.fileSystem === '') return note(`nobody says what disk ${sqlite.path} is on`);
+      if (!NETWORK.test(sqlite.fileSystem)) return ok(`it is on ${sqlite.fileSystem}`);
       return error(
         `${sqlite.path} is on ${sqlite.fileSystem}`,
         'set DATABASE_URL to a PostgreSQL, or DATA_DIR to a local disk',
@@ -106,13 +110,13 @@ export const databaseChecks = [
     run: ({ schema: { configKeys }, expected, effective }) => {
       if (!configKeys) return ok('it is new: the first worker writes them, alone');
       if (effective.get('ENABLE_PERSISTENT_CONFIG')?.toLowerCase() === 'false')
-        return ok('they are not kept');
+        return ok('none are kept there');
       const there = new Set(configKeys);
       const keepsOauth = effective.get('ENABLE_OAUTH_PERSISTENT_CONFIG')?.toLowerCase() === 'true';
       const missing = expected.configKeys.filter(
         (key) => !there.has(key) && (keepsOauth || !key.startsWith('oauth.')),
       );
-      if (missing.length === 0) return ok(`${configKeys.length} rows`);
+      if (missing.length === 0) return ok(`none of ${expected.configKeys.length} is missing`);
       const shown = missing.slice(0, SHOWN_KEYS).join(', ');
       return warning(
         `${missing.length} of ${expected.configKeys.length} are missing (${shown}${missing.length > SHOWN_KEYS ? ', …' : ''})`,
@@ -127,9 +131,11 @@ export const databaseChecks = [
     source: 'open_webui/models/config.py; open-webui/open-webui#7560',
     needs: ['database', 'installation'],
     run: ({ database, installation }) => {
+      if (database.kind === 'postgresql' && !database.answer.up) return skipped('it does not answer');
+      if (!('stored' in database)) return ok('it holds no settings yet');
       const overruled = overruledByDatabase(installation.settings, database);
       return overruled.length === 0
-        ? ok('the database says nothing else')
+        ? ok('of those that are compared, it has none otherwise')
         : overruled.map((text) =>
             warning(text.split('. Change')[0] ?? text, 'change it in the administration settings'),
           );
@@ -173,13 +179,15 @@ export const databaseChecks = [
     why: 'a document whose worker ended while it read it stays "processing", and is found by no question',
     source: 'open_webui/routers/files.py: background tasks without a queue; open-webui/open-webui#24566',
     needs: ['schema'],
-    run: ({ schema: { documents } }) =>
-      (documents?.stuck ?? 0) === 0
-        ? ok('none does')
+    run: ({ schema: { documents } }) => {
+      if (!documents) return skipped(NO_DOCUMENTS);
+      return documents.stuck === 0
+        ? ok('none has been pending for over an hour')
         : note(
-            `${plural(documents?.stuck ?? 0, 'upload')} pending for over an hour: nobody works on them any more`,
+            `${plural(documents.stuck, 'upload')} pending for over an hour: nobody works on them any more`,
             'delete and upload them again',
-          ),
+          );
+    },
   }),
   check({
     id: 'database.pool',
@@ -190,7 +198,9 @@ export const databaseChecks = [
     run: ({ effective }) => {
       const others = ['MAX_OVERFLOW', 'TIMEOUT', 'RECYCLE'].map((part) => `DATABASE_POOL_${part}`);
       const set = others.filter((name) => effective.get(name));
-      if (effective.get('DATABASE_POOL_SIZE') || set.length === 0) return ok('they are');
+      const size = effective.get('DATABASE_POOL_SIZE');
+      if (size) return ok(`DATABASE_POOL_SIZE is ${size}`);
+      if (set.length === 0) return ok('there are none');
       return warning(`${set.join(', ')} without DATABASE_POOL_SIZE`, 'DATABASE_POOL_SIZE=8');
     },
   }),

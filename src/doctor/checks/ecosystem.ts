@@ -122,7 +122,7 @@ export const ecosystemChecks = [
     needs: ['ecosystem', 'plan'],
     run: ({ ecosystem, plan }) => {
       const differing = differences(ecosystem, appsOf(plan));
-      if (differing.length === 0) return ok('it is');
+      if (differing.length === 0) return ok('it is, apart from numbers that follow free memory');
       return note(`it differs in ${differing.join(', ')}`, REWRITE);
     },
   }),
@@ -132,8 +132,11 @@ export const ecosystemChecks = [
     why: 'a virtual environment or a cache that was removed: the next restart fails, maybe weeks later',
     source: 'pm2/lib/Common.js, sink.resolveInterpreter',
     needs: ['ecosystem'],
-    run: ({ ecosystem: { missing } }) =>
-      missing.length === 0 ? ok('they are') : error(`there is no ${missing.join(', no ')}`, REWRITE),
+    uses: ['isOfUp'],
+    run: ({ ecosystem: { missing }, isOfUp }) =>
+      missing.length === 0
+        ? ok('scripts and interpreters are')
+        : error(`there is no ${missing.join(', no ')}`, isOfUp ? 'webui-tune up installs it again' : REWRITE),
   }),
 ];
 

@@ -1,5 +1,5 @@
 import { formatBytes, GIB } from '../../units.ts';
-import { check, error, type Finding, note, ok, warning } from '../check.ts';
+import { check, error, type Finding, note, ok, skipped, warning } from '../check.ts';
 import type { PrivateFile } from '../facts/files.ts';
 
 /** Bytes below which uploads and logs soon fill the disk. */
@@ -49,13 +49,14 @@ export const fileChecks = [
     why: 'a crash of the whole machine leaves folders behind that take room; nothing breaks',
     source: 'src/runtime/preload/webui_preload/generation.py',
     needs: ['files'],
-    run: ({ files: { stale } }) =>
-      stale.length === 0
-        ? ok('nothing is')
-        : stale.map((path) => ({
-            ...note(`nobody uses ${path} any more`, `rm -r ${path}`),
-            fix: { kind: 'remove', path },
-          })),
+    run: ({ files: { stale } }) => {
+      if (!stale) return skipped('not looked for while the cluster runs');
+      if (stale.length === 0) return ok('nothing is');
+      return stale.map((path) => ({
+        ...note(`nobody uses ${path} any more`, `rm -r ${path}`),
+        fix: { kind: 'remove', path },
+      }));
+    },
   }),
   check({
     id: 'files.room',
@@ -76,7 +77,7 @@ export const fileChecks = [
 function allPrivate(files: readonly PrivateFile[]): readonly Finding[] {
   const findings = files.map(privacy);
   const open = findings.filter(({ verdict }) => verdict !== 'ok');
-  return open.length > 0 ? open : findings.slice(0, 1);
+  return open.length > 0 ? open : [ok(findings.map(({ found }) => found).join('; '))];
 }
 
 function privacy({ path, what, mode, wanted }: PrivateFile): Finding {

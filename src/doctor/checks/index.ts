@@ -5,6 +5,7 @@ import { ecosystemChecks } from './ecosystem.ts';
 import { fileChecks } from './files.ts';
 import { keyChecks } from './keys.ts';
 import { machineChecks } from './machine.ts';
+import { modelChecks } from './models.ts';
 import { originChecks } from './origins.ts';
 import { pm2Checks } from './pm2.ts';
 import { proxyChecks } from './proxy.ts';
@@ -12,6 +13,7 @@ import { pythonChecks } from './python.ts';
 import { redisChecks } from './redis.ts';
 import { redisServerChecks } from './redis-server.ts';
 import { settingsChecks } from './settings.ts';
+import { trialChecks } from './trials.ts';
 import { vectorChecks } from './vectors.ts';
 
 /** All checks, in the order of the report: what must be there first, first. */
@@ -24,10 +26,12 @@ export const CHECKS: readonly Check[] = [
   ...redisServerChecks,
   ...databaseChecks,
   ...vectorChecks,
+  ...modelChecks,
   ...fileChecks,
   ...ecosystemChecks,
   ...pm2Checks,
   ...machineChecks,
   ...clusterChecks,
+  ...trialChecks,
   ...proxyChecks,
 ];

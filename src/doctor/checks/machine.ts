@@ -48,7 +48,7 @@ export const machineChecks = [
     run: ({ machine, services }) => {
       const problems = explainLimits(machine, services);
       return problems.length === 0
-        ? ok('files, sockets and waiting connections')
+        ? ok('for open files and waiting connections')
         : problems.map((text) => warning(text));
     },
   }),

@@ -70,7 +70,8 @@ export const pm2Checks = [
           ),
         ),
       ];
-      return findings.length > 0 ? findings : ok(`${processes.length} processes`);
+      const count = ecosystem.apps.flatMap(({ name }) => processes.filter((app) => app.name === name)).length;
+      return findings.length > 0 ? findings : ok(`${count} of its processes`);
     },
   }),
   check({
@@ -81,7 +82,7 @@ export const pm2Checks = [
     needs: ['pm2', 'ecosystem'],
     run: ({ pm2, ecosystem }) => {
       const instances = instancesOf(pm2, APPS.cluster);
-      if (instances.length === 0) return ok('none runs');
+      if (instances.length === 0) return ok('PM2 runs none');
       if (!ecosystem.preload || instances.length === ecosystem.workers) {
         return ok(`${instances.length} of ${ecosystem.workers}`);
       }
@@ -98,9 +99,11 @@ export const pm2Checks = [
     source: 'pm2/lib/God/ActionMethods.js; Unitech/pm2#3486, #3742',
     needs: ['pm2', 'ecosystem'],
     run: ({ pm2, ecosystem }) => {
+      const running = ecosystem.apps.filter(({ name }) => instancesOf(pm2, name ?? '').length > 0);
+      if (running.length === 0) return ok('none of them runs');
       const differing = environmentDiffers(pm2, ecosystem);
       return differing.length === 0
-        ? ok('they have')
+        ? ok(`so have ${running.map(({ name }) => name).join(', ')}`)
         : warning(`not as in the file: ${differing.join(', ')}`, `pm2 start ${ecosystem.path}`);
     },
   }),
@@ -111,6 +114,8 @@ export const pm2Checks = [
     source: 'pm2/lib/Common.js; Unitech/pm2#3192; tried: filter_env does nothing',
     needs: ['pm2', 'ecosystem', 'interpreter', 'installation'],
     run: ({ pm2, ecosystem, interpreter, installation }) => {
+      if ([APPS.preload, APPS.cluster].every((name) => instancesOf(pm2, name).length === 0))
+        return ok('PM2 runs nothing of it');
       const names = leftOver(pm2, ecosystem, interpreter.probe.variables, installation.envFile);
       return names.length === 0
         ? ok('none is')
@@ -131,7 +136,7 @@ export const pm2Checks = [
         .flatMap(({ name }) => instancesOf(pm2, name ?? ''))
         .filter(({ pm2_env }) => pm2_env.restart_time > MANY_RESTARTS);
       return often.length === 0
-        ? ok('none was restarted often')
+        ? ok(`PM2 counts no more than ${MANY_RESTARTS} restarts of any of its apps`)
         : often.map(({ name, pm_id, pm2_env }) =>
             warning(
               `${name} (${pm_id}) was restarted ${pm2_env.restart_time} times`,
@@ -151,7 +156,7 @@ export const pm2Checks = [
       const running = names.filter((name) => processes?.some((app) => app.name === name));
       if (running.length === 0) return ok('nothing of it runs');
       const lacking = running.filter((name) => !saved?.names.includes(name));
-      if (lacking.length === 0) return ok(saved?.path ?? '');
+      if (lacking.length === 0) return ok(`${saved?.path} names ${running.join(', ')}`);
       const found = saved
         ? `${saved.path} lacks ${lacking.join(', ')}`
         : `nothing is saved${unit ? '' : ', and PM2 does not start at boot'}`;
@@ -185,9 +190,23 @@ export const pm2Checks = [
     why: 'PM2 never shortens a log by itself',
     source: 'Unitech/pm2#1415; pm2/lib/templates/logrotate.d/pm2',
     needs: ['pm2'],
-    run: ({ pm2: { rotation, logBytes, home } }) => {
-      if (rotation !== undefined) return ok(`${rotation} sees to them`);
-      const found = `nobody shortens the logs in ${home}/logs (${formatBytes(logBytes)} now)`;
+    uses: ['ecosystem'],
+    run: ({ pm2: { rotation, logBytes, home, processes }, ecosystem }) => {
+      const now = `${home}/logs holds ${formatBytes(logBytes)}`;
+      if (rotation && rotation.problem === undefined) {
+        const { by, schedule } = rotation;
+        return ok(`${by} shortens them${schedule === undefined ? '' : ` (${schedule})`}; ${now}`);
+      }
+      const start = ecosystem && `pm2 start ${ecosystem.path} --only ${APPS.logrotate}`;
+      const hasOwn = ecosystem?.apps.some(({ name }) => name === APPS.logrotate) ?? false;
+      if (rotation) {
+        const mend = hasOwn && start ? `pm2 delete ${rotation.by}; ${start}` : `pm2 restart ${rotation.by}`;
+        return warning(`${rotation.by} does not shorten them, as ${rotation.problem}; ${now}`, mend);
+      }
+      if (hasOwn && start && processes?.length) {
+        return warning(`the file has ${APPS.logrotate}, and PM2 does not run it; ${now}`, start);
+      }
+      const found = `nothing that shortens logs was found: neither an app of PM2’s nor a file of logrotate’s; ${now}`;
       const mend = ['pm2 install pm2-logrotate', 'or logrotate: pm2/lib/templates/logrotate.d/pm2'];
       return logBytes > MANY_LOGS ? warning(found, ...mend) : note(found, ...mend);
     },

@@ -21,7 +21,8 @@ export const proxyChecks = [
     needs: ['proxy'],
     about: 'proxy',
     run: ({ proxy: { url, status, reason } }) => {
-      if (status === 200) return ok(url);
+      if (status === 200)
+        return ok(`${url} answers with 200; proxy.websockets shows whether it is this installation`);
       if (status !== undefined) {
         return error(`${url} answers with ${status}`, 'look at the proxy’s log, and at where it leads');
       }
@@ -150,12 +151,16 @@ export const proxyChecks = [
     run: ({ proxy: { upload } }) => {
       if (!upload) return skipped(UNANSWERED);
       const size = formatBytes(upload.bytes);
-      return upload.status === 413
-        ? error(
-            `${size} are too much for it`,
-            `nginx: client_max_body_size ${Math.ceil(upload.bytes / 2 ** 20)}M;`,
-          )
-        : ok(`${size} may come`);
+      if (upload.status === 413) {
+        return error(
+          `${size} are too much for it`,
+          `nginx: client_max_body_size ${Math.ceil(upload.bytes / 2 ** 20)}M;`,
+        );
+      }
+      const isRefused = upload.status !== undefined && upload.status >= 500;
+      return isRefused
+        ? warning(`an upload of ${size} was answered with ${upload.status}`, 'look at the proxy’s log')
+        : ok(`${size} were announced and not found too large; none were sent`);
     },
   }),
   check({

@@ -63,7 +63,8 @@ export const pythonChecks = [
     needs: ['effective', 'workers'],
     run: ({ effective, workers }) => {
       const value = effective.get('ENABLE_PIP_INSTALL_FRONTMATTER_REQUIREMENTS');
-      if (workers.count === 1 || (value !== undefined && OFF.test(value))) return ok('they do not');
+      if (value !== undefined && OFF.test(value)) return ok(`the setting is ${value}`);
+      if (workers.count === 1) return ok('there is one worker: nobody is in its way');
       return warning(
         `ENABLE_PIP_INSTALL_FRONTMATTER_REQUIREMENTS is ${value ?? 'not set'}: ${workers.count} workers would run pip`,
         'ENABLE_PIP_INSTALL_FRONTMATTER_REQUIREMENTS=False, and install beforehand what tools need',
@@ -80,7 +81,9 @@ export const pythonChecks = [
       const unmet = requirements.filter(({ isMet }) => !isMet);
       if (unmet.length === 0) {
         return ok(
-          requirements.length === 0 ? 'none asks for any' : `${plural(requirements.length, 'requirement')}`,
+          requirements.length === 0
+            ? 'none asks for any'
+            : `${plural(requirements.length, 'requirement')}, all of them installed`,
         );
       }
       const list = unmet.map(({ by, text }) => `${by} asks for ${text}`).join(', ');

@@ -1,4 +1,5 @@
 import { sentinelNotices } from '../../notices.ts';
+import { plural } from '../../units.ts';
 import { check, error, note, ok, warning } from '../check.ts';
 import { severalWorkersNeed } from './several.ts';
 
@@ -79,7 +80,7 @@ export const redisChecks = [
     run: ({ broker: { listeners, where }, cluster }) => {
       if (listeners === undefined) return note(`${where} does not say who listens`);
       const ours = cluster?.workers.length ?? 0;
-      if (listeners <= ours) return ok(`${listeners} listen, ours`);
+      if (listeners <= ours) return ok(`${listeners} listen, and ${ours} workers of ours run`);
       return error(
         `${listeners} listen on socket.io’s channel at ${where}, and ${ours} of them are ours`,
         'give each installation a Redis server of its own: another database number or key prefix is not enough',
@@ -132,7 +133,11 @@ export const redisChecks = [
     run: ({ redis, installation }) => {
       const notices = sentinelNotices(redis, installation.settings);
       if (notices.length > 0) return notices.map((text) => warning(text));
-      return ok(redis.kind === 'redis' && redis.sentinel ? 'they would' : 'none are configured');
+      if (redis.kind !== 'redis' || !redis.sentinel) return ok('none are configured');
+      const { sentinels, quorum, replicas } = redis.sentinel;
+      return ok(
+        `${plural(sentinels, 'sentinel')} answer, ${quorum} must agree, ${plural(replicas, 'replica')}: nothing was tried`,
+      );
     },
   }),
 ];

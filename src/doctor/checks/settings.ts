@@ -1,6 +1,7 @@
 import { scryptSync } from 'node:crypto';
 import { WORKER_COUNT_NAMES } from '../../settings/collect.ts';
 import { check, error, note, ok, warning } from '../check.ts';
+import { inForce } from '../facts/stored.ts';
 
 /** Characters of a key that nobody guesses: what Open WebUI draws itself has 16. */
 const KEY_LENGTH = 16;
@@ -73,7 +74,8 @@ export const settingsChecks = [
     needs: ['installation', 'files'],
     run: ({ installation: { settings }, files: { keyDigest } }) => {
       const key = settings.get('WEBUI_SECRET_KEY');
-      if (!keyDigest || !key?.value) return ok('there was no start to compare with');
+      if (!keyDigest) return ok('there was no start to compare with');
+      if (!key?.value) return note('it is not set: settings.secret-key');
       const digest = scryptSync(key.value, Buffer.from(keyDigest.salt, 'hex'), DIGEST_LENGTH).toString('hex');
       if (digest === keyDigest.scrypt) return ok(`it is (${key.source})`);
       return warning(
@@ -134,7 +136,7 @@ export const settingsChecks = [
     run: ({ ecosystem }) => {
       const set = WORKER_COUNT_NAMES.filter((name) => Number(ecosystem.env[name] ?? 1) > 1);
       return set.length === 0
-        ? ok('there is none in the file')
+        ? ok('none in the file asks for more than one')
         : error(`${set.join(', ')} in ${ecosystem.path}`, 'take it away: --workers says how many there are');
     },
   }),
@@ -187,13 +189,15 @@ export const settingsChecks = [
     why: 'without it, a change stays in the one worker that served the request, until that one is replaced',
     source: 'open_webui/models/config.py, ENABLE_PERSISTENT_CONFIG',
     needs: ['effective', 'workers'],
-    run: ({ effective, workers: { count } }) =>
-      count > 1 && effective.get('ENABLE_PERSISTENT_CONFIG')?.toLowerCase() === 'false'
+    run: ({ effective, workers: { count } }) => {
+      if (count === 1) return ok('there is one worker');
+      return effective.get('ENABLE_PERSISTENT_CONFIG')?.toLowerCase() === 'false'
         ? error(
             `ENABLE_PERSISTENT_CONFIG is off, with ${count} workers`,
             'ENABLE_PERSISTENT_CONFIG=True; what the environment says is then used at the first start only',
           )
-        : ok('settings live in the database'),
+        : ok('ENABLE_PERSISTENT_CONFIG is not off: the settings live in the database');
+    },
   }),
   check({
     id: 'settings.extraction',
@@ -202,11 +206,9 @@ export const settingsChecks = [
     source: 'docs.openwebui.com, performance; open-webui/open-webui#8597',
     needs: ['effective', 'database'],
     run: ({ effective, database }) => {
-      const stored =
-        database.kind === 'postgresql' ? database.stored?.['rag.content_extraction_engine'] : undefined;
-      const engine = stored ?? effective.get('CONTENT_EXTRACTION_ENGINE');
+      const engine = inForce('CONTENT_EXTRACTION_ENGINE', effective, database);
       return engine
-        ? ok(`by ${engine}`)
+        ? ok(`the settings say: by ${engine}; cluster.reads tries it`)
         : note(
             'by the workers themselves; one that grows is replaced at its memory limit',
             'for many uploads: CONTENT_EXTRACTION_ENGINE=tika and TIKA_SERVER_URL',

@@ -24,7 +24,7 @@ export function severalWorkersNeed(
     hasPgvectorDriver: interpreter.probe.package.drivers.pgvector ?? false,
   };
   const missing = missingForSeveralWorkers(requirement).filter((item) => item.what === what);
-  if (missing.length === 0) return ok('as it has to be');
+  if (missing.length === 0) return ok('nothing of it is missing');
   if (workers.from === 'file' && workers.count > 1) {
     return missing.map(({ problem, mend }) =>
       error(`the file starts ${workers.count} workers, but ${problem}`, mend),

@@ -1,4 +1,5 @@
 import { check, error, ok, warning } from '../check.ts';
+import { inForce } from '../facts/stored.ts';
 import { severalWorkersNeed } from './several.ts';
 
 export const vectorChecks = [
@@ -59,13 +60,14 @@ export const vectorChecks = [
     source: 'open_webui/config.py: rag.embedding_engine, rag.content_extraction_engine and their addresses',
     needs: ['engines'],
     run: ({ engines }) => {
-      if (engines.length === 0) return ok('the workers read and embed them');
+      if (engines.length === 0)
+        return ok('the database names none elsewhere; cluster.embeds tries the workers');
       return engines.map(({ what, url, answer }) => {
         const { host } = new URL(url);
         return answer.up
-          ? ok(`${host} ${what}`)
+          ? ok(`${host} answers, which ${what}`)
           : error(
-              `${host} ${what}, and does not answer: ${answer.reason}`,
+              `${host}, which ${what}, does not answer: ${answer.reason}`,
               'start it, or mend its address in the administration settings, Documents',
             );
       });
@@ -78,15 +80,18 @@ export const vectorChecks = [
     source: 'measured; src/plan/memory.ts, explainLean',
     needs: ['plan', 'effective', 'database', 'ecosystem'],
     run: ({ effective, database, ecosystem }) => {
-      const stored = database.kind === 'postgresql' ? database.stored?.['rag.embedding_engine'] : undefined;
-      const engine = stored ?? effective.get('RAG_EMBEDDING_ENGINE');
+      const engine = inForce('RAG_EMBEDDING_ENGINE', effective, database);
       const preload = ecosystem.env.WEBUI_TUNE_PRELOAD;
       return preload === 'lean' && !engine
         ? warning(
             'the file asks for a lean preload, and embeddings are local',
             'webui-tune --preload auto --force',
           )
-        : ok(engine ? `embeddings by ${engine}` : 'embeddings are local, and the preload shares them');
+        : ok(
+            engine
+              ? `the settings say: embeddings by ${engine}`
+              : `embeddings are local, and the file asks for the preload ${preload ?? 'auto'}`,
+          );
     },
   }),
 ];

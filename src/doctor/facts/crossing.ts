@@ -6,11 +6,11 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Socket } from 'socket.io-client';
 import { EXIT, TuneError } from '../../errors.ts';
 import { addressOf } from '../../io/address.ts';
-import { readSockets, socketsOf } from '../../machine/sockets.ts';
 import { connected } from '../../services/redis.ts';
 import { reasonOf, within } from '../../services/timeout.ts';
 import type { Settings } from '../../types.ts';
 import type { ClusterFacts } from './cluster.ts';
+import { AT_ONCE, holdersOf, MOST_CONNECTIONS } from './connections.ts';
 import { CHANNEL, openBroker } from './redis.ts';
 
 export interface CrossingFacts {
@@ -19,9 +19,6 @@ export interface CrossingFacts {
   workers: readonly ({ pid: number } & PageAnswer)[];
 }
 
-/** Connections until it is given up that each worker takes one; and how many at once. */
-const MOST = 60;
-const AT_ONCE = 4;
 /** Milliseconds: of one connection, and of a message on its way. */
 const CONNECT_TIMEOUT = 5_000;
 const ARRIVE_TIMEOUT = 3_000;
@@ -121,7 +118,7 @@ async function holdAll(
 ): Promise<Map<number, Page>> {
   const { io } = await import('socket.io-client');
   const held = new Map<number, Page>();
-  while (held.size < pids.length && pages.length < MOST) {
+  while (held.size < pids.length && pages.length < MOST_CONNECTIONS) {
     const round = Array.from({ length: AT_ONCE }, (): Page => {
       const connection = new OneConnection();
       const socket = io(addressOf(address), {
@@ -135,14 +132,11 @@ async function holdAll(
     pages.push(...round);
     // The package's own time-out ends with the transport: a worker that cannot subscribe never answers after it.
     await Promise.all(round.map(({ socket }) => within(CONNECT_TIMEOUT, untilConnected(socket))));
-    const entries = [...readSockets('/').values()];
-    for (const page of round) {
-      const end = entries.find(
-        ({ state, localPort, remotePort }) =>
-          state === 'connected' && localPort === address.port && remotePort === page.connection.localPort,
-      );
-      const owner = end && pids.find((pid) => socketsOf('/', pid).has(end.inode));
-      if (owner !== undefined && !held.has(owner)) held.set(owner, page);
+    const ends = round.map(({ connection }) => connection.localPort);
+    const holders = holdersOf(ends, address.port, pids);
+    for (const [index, page] of round.entries()) {
+      const holder = holders[index];
+      if (holder !== undefined && !held.has(holder)) held.set(holder, page);
     }
   }
   const without = pids.filter((pid) => !held.has(pid));

@@ -13,6 +13,9 @@ export interface DocumentFacts {
   engines: readonly { what: string; url: string }[];
 }
 
+/** Why nothing can be said of them. */
+export const NO_DOCUMENTS = 'the database is new, or another version of Open WebUI has made it';
+
 /** Where the address of an engine stands, by the setting that names it (open_webui/config.py, 0.12.4). */
 const ENGINES: readonly { key: string; what: string; urls: Readonly<Record<string, string>> }[] = [
   {

@@ -34,8 +34,8 @@ export interface FileFacts {
   /** Keys that Open WebUI itself has drawn. */
   keys: readonly PrivateFile[];
   runFolder: PrivateFile;
-  /** Files and folders of ours that nobody uses any more. */
-  stale: readonly string[];
+  /** Files and folders of ours that nobody uses any more; undefined: not looked for while the cluster runs. */
+  stale?: readonly string[];
   dataDir: { path: string; exists: boolean; isWritable: boolean; freeBytes: number };
   /** Where an SQLite database is, or would be. */
   sqlite: { path: string; fileSystem: string };
@@ -68,7 +68,7 @@ export function readFiles(
     ),
     ...readKeyDigest(join(dataDir.path, KEY_DIGEST)),
     runFolder: look(runFolder, 'the control folder', PRIVATE_FOLDER),
-    stale: isRunning ? [] : staleIn(runFolder),
+    ...(!isRunning && { stale: staleIn(runFolder) }),
     dataDir: {
       path: dataDir.path,
       exists: statOrUndefined(dataDir.path)?.isDirectory() ?? false,

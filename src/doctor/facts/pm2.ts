@@ -6,6 +6,7 @@ import { findOnPath } from '../../openwebui/path.ts';
 import { findBootScript } from '../../pm2/boot-script.ts';
 import { Pm2, type Pm2Process } from '../../pm2/client.ts';
 import { findPm2 } from '../../pm2/program.ts';
+import { APPS } from '../../runtime/contract.ts';
 import type { Environment } from '../../types.ts';
 
 export interface Pm2Facts {
@@ -22,16 +23,26 @@ export interface Pm2Facts {
   /** Whether `ps` is there: PM2 finds the children of a process with it. */
   hasPs: boolean;
   /** Who keeps the logs short; undefined: nobody. */
-  rotation?: string;
+  rotation?: LogRotation;
   /** Bytes of its logs. */
   logBytes: number;
   /** systemd's unit, or another system's script, that brings PM2 back after a boot; undefined: none for this user. */
   unit?: { path: string; text: string };
 }
 
+export interface LogRotation {
+  /** Name of a PM2 app, or path of logrotate's file. */
+  by: string;
+  /** When PM2 starts it, in cron's words; undefined: it runs all the time, or the system starts it. */
+  schedule?: string;
+  /** Why it will not do its work; undefined: it will. */
+  problem?: string;
+}
+
 const Dump = z.array(z.looseObject({ name: z.string() }));
 
 const LOGROTATE = '/etc/logrotate.d';
+const PM2_LOGROTATE = 'pm2-logrotate';
 
 export async function readPm2(env: Environment, home: string): Promise<Pm2Facts> {
   const program = findPm2(env, home);
@@ -68,11 +79,25 @@ function readSaved(path: string): Pm2Facts['saved'] {
   return { path, names, savedAt };
 }
 
-function rotationOf(home: string, processes: readonly Pm2Process[]): string | undefined {
-  if (processes.some(({ name }) => name === 'pm2-logrotate')) return 'pm2-logrotate';
+/** The first that works; else one that does not. */
+function rotationOf(home: string, processes: readonly Pm2Process[]): LogRotation | undefined {
   const logs = join(home, 'logs');
-  const file = namesIn(LOGROTATE).find((name) => textOf(join(LOGROTATE, name)).includes(logs));
-  return file === undefined ? undefined : join(LOGROTATE, file);
+  const files = namesIn(LOGROTATE)
+    .map((name) => join(LOGROTATE, name))
+    .filter((path) => textOf(path).includes(logs));
+  const all = [...processes.flatMap(appRotation), ...files.map((by): LogRotation => ({ by }))];
+  return all.find(({ problem }) => problem === undefined) ?? all[0];
+}
+
+function appRotation({ name, pm2_env: { status, cron_restart: cron } }: Pm2Process): LogRotation[] {
+  if (name === PM2_LOGROTATE) {
+    return [{ by: name, ...(status !== 'online' && { problem: `it is ${status}` }) }];
+  }
+  if (name !== APPS.logrotate) return [];
+  if (typeof cron !== 'string' || cron === '') return [{ by: name, problem: 'PM2 has no schedule for it' }];
+  // It ends when it has done its work, and PM2 starts it again in time.
+  const isWell = status === 'online' || status === 'stopped';
+  return [{ by: name, schedule: cron, ...(!isWell && { problem: `it is ${status}` }) }];
 }
 
 function sizeOf(folder: string): number {

@@ -1,4 +1,3 @@
-import { createHmac } from 'node:crypto';
 import { request as httpRequest, type IncomingMessage } from 'node:http';
 import { request as httpsRequest } from 'node:https';
 import { brotliDecompressSync, gunzipSync } from 'node:zlib';
@@ -8,6 +7,7 @@ import { reasonOf } from '../../services/timeout.ts';
 import type { Settings } from '../../types.ts';
 import { MIB } from '../../units.ts';
 import { crossOnce, type PageAnswer } from './crossing.ts';
+import { signed } from './signed.ts';
 
 /* What lies between a browser and the workers, asked from outside: through the address that people use. */
 
@@ -154,15 +154,9 @@ const DECODERS: Readonly<Record<string, (body: Buffer) => Buffer>> = {
   br: brotliDecompressSync,
 };
 
-function signed(key = ''): Record<string, string> {
-  const seconds = Math.floor(Date.now() / 1000);
-  const signature = createHmac('sha256', key).update(`echo ${seconds}`).digest('hex');
-  return { [ECHO.header]: `${seconds}.${signature}` };
-}
-
 async function readEcho(url: URL, key: string | undefined): Promise<EchoAnswer | undefined> {
   // As a browser: who compresses a stream may hold it back.
-  const headers = { ...signed(key), 'accept-encoding': 'gzip, br' };
+  const headers = { ...signed('echo', key), 'accept-encoding': 'gzip, br' };
   const answer = await ask(url, { headers });
   const times: number[] = [];
   const body = await answer.read(() => times.push(performance.now()));
@@ -180,7 +174,7 @@ async function keepSilent(url: URL, key: string | undefined, seconds: number): P
   const started = performance.now();
   const after = () => ({ seconds, afterMs: performance.now() - started });
   try {
-    const answer = await ask(asked, { headers: signed(key), timeout: seconds * 1000 + TIMEOUT });
+    const answer = await ask(asked, { headers: signed('echo', key), timeout: seconds * 1000 + TIMEOUT });
     const end = after();
     await answer.read();
     return { ...end, status: answer.status };

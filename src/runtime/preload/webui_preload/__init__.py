@@ -26,8 +26,8 @@
                           the page's hashed files: compressed once, mapped, answered ahead of the app
     shortcuts, round_trips, psycopg_wait, route_index
                           what a worker spares the app: pings, transactions around reads, tasks, patterns of routes
-    echo                  tells the doctor how a request arrives
     requirements          a worker's start-up installs only those packages of functions that are missing
+    echo, trial           tell the doctor how a request arrives, and whether this worker embeds and reads documents
     key_digest            notices another WEBUI_SECRET_KEY than that of the last start
     ask                   asks the app itself
     watch, outage         notice in a worker that Redis or the database is lost or back; one line each
