@@ -1,16 +1,24 @@
 /**
  * `npm run bench:prediction`: what the plan says that the tree will take, beside what it takes after traffic, for each
- * way to run and each number of workers. `npm run bench:prediction -- lean 2` measures one of them. Prints a table, and
- * ends with 1 when a prediction is off by more than 15 %.
+ * way to run and each number of workers. `npm run bench:prediction -- lean 2` measures one of them;
+ * `-- --python VENV/bin/python` measures another installation, such as one with the CUDA build of torch. Prints a table,
+ * and ends with 1 when a prediction is off by more than 15 %.
  */
+import { resolve } from 'node:path';
+import { parseArgs } from 'node:util';
 import { type ClusterOptions, planCluster, planOf } from '../test/kit/cluster.ts';
 import { MIB } from '../test/kit/memory.ts';
 import { Scope } from '../test/kit/scope.ts';
 import { startUvicorn } from '../test/kit/uvicorn.ts';
-import { traffic, treePss } from './measure.ts';
+import { privatePerWorker, traffic, treePss } from './measure.ts';
 
 /** Share of the measured memory by which a prediction may be off, either way. */
 const TOLERANCE = 0.15;
+
+const {
+  values: { python },
+  positionals: [onlyName, onlyWorkers],
+} = parseArgs({ options: { python: { type: 'string' } }, allowPositionals: true });
 
 interface Form {
   workers: readonly number[];
@@ -38,12 +46,18 @@ interface Measured {
   /** MiB, both. */
   predicted: number;
   measured: number;
+  /** MiB of each worker and its supervisor alone; empty for uvicorn's workers, which PM2 does not know. */
+  own: number[];
 }
 
 async function measure(name: string, { options }: Form, workers: number): Promise<Measured> {
   const scope = new Scope();
   try {
-    const cluster = await planCluster(scope, { ...options, workers });
+    const cluster = await planCluster(scope, {
+      ...options,
+      workers,
+      ...(python !== undefined && { python: resolve(python) }),
+    });
     const plan = await planOf(cluster);
     if (plan.workers !== workers)
       throw new Error(`${name}: ${plan.workers} workers are planned, not ${workers}`);
@@ -55,7 +69,8 @@ async function measure(name: string, { options }: Form, workers: number): Promis
     }
     await traffic(cluster);
     const measured = treePss(cluster.processes());
-    return { name, workers, predicted: plan.memory.predicted / MIB, measured };
+    const own = plan.runtime === 'uvicorn' ? [] : await privatePerWorker(cluster);
+    return { name, workers, predicted: plan.memory.predicted / MIB, measured, own };
   } finally {
     await scope.close();
   }
@@ -65,7 +80,6 @@ function differenceOf({ predicted, measured }: Measured): number {
   return predicted / measured - 1;
 }
 
-const [onlyName, onlyWorkers] = process.argv.slice(2);
 if (onlyName !== undefined && !Object.hasOwn(FORMS, onlyName)) {
   throw new Error(`expected one of ${Object.keys(FORMS).join(', ')}; got ${onlyName}`);
 }
@@ -76,11 +90,14 @@ for (const [name, form] of Object.entries(FORMS)) {
     if (onlyWorkers !== undefined && Number(onlyWorkers) !== workers) continue;
     const row = await measure(name, form, workers);
     rows.push(row);
-    const { predicted, measured } = row;
+    const { predicted, measured, own } = row;
     const difference = `${(100 * differenceOf(row)).toFixed(1)} %`.padStart(8);
     console.log(
       `${name.padEnd(14)} ${workers} workers: predicted ${predicted.toFixed(0).padStart(5)} MiB, ` +
-        `measured ${measured.toFixed(0).padStart(5)} MiB, ${difference}`,
+        `measured ${measured.toFixed(0).padStart(5)} MiB, ${difference}` +
+        (own.length === 0
+          ? ''
+          : `; a worker and its supervisor: ${own.map((mib) => mib.toFixed(0)).join(', ')}`),
     );
   }
 }

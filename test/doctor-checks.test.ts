@@ -26,6 +26,17 @@ const instance = (pm_id: number, identity: string) => ({
 });
 const plan = makePlan(inputOf());
 
+/** A running cluster of `plan` that holds so many bytes in all. */
+function treeOf(bytes: number): Facts['cluster'] {
+  const { workers, memory } = plan;
+  const each = (size: number) => Array.from({ length: workers }, () => size);
+  const own = {
+    workers: each(memory.worker - memory.supervisor),
+    supervisors: each(memory.supervisor),
+  };
+  return { address: { host: '127.0.0.1', port: 8080 }, workers: [], isReady: true, bytes, private: own };
+}
+
 describe.each<[string, Partly<Facts>, Partly<Facts>]>([
   ['files.room', { files: { dataDir } }, { files: { dataDir: { ...dataDir, freeBytes: GIB } } }],
   [
@@ -73,8 +84,8 @@ describe.each<[string, Partly<Facts>, Partly<Facts>]>([
   ],
   [
     'machine.memory',
-    { cluster: { bytes: plan.memory.predicted }, plan },
-    { cluster: { bytes: plan.memory.budget + MIB }, plan },
+    { cluster: treeOf(plan.memory.predicted), plan },
+    { cluster: treeOf(plan.memory.budget + MIB), plan },
   ],
   [
     'pm2.boot',

@@ -25,6 +25,7 @@ from .key_digest import keep_key_digest
 from .local_models import NO_MODELS, LocalModels
 from .log import complain, say
 from .migration_lock import MigrationLock
+from .observed import keep_preload
 from .run_folder import make_run_folder
 from .server import ForkServer
 from .services import ask_engines, count_neighbours, wait_for_services
@@ -94,6 +95,7 @@ def main() -> NoReturn:
     static = packing.finish()
     if changed := keep_key_digest(os.environ):
         complain(changed)
+    keep_preload(settings.run_folder, os.environ, generation=generation.name, version=version, level=preload.level)
     try:
         ForkServer(
             settings, generation, preload, static, control_socket, listener, host, lock, migration.release
