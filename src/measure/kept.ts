@@ -1,6 +1,6 @@
 /** Measurements of this machine, as they are kept from one run to the next. */
 
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import * as z from 'zod';
 import { EXIT, systemCode, TuneError } from '../errors.ts';
@@ -77,15 +77,20 @@ export function keepObserved(folder: string, observed: Observed): string {
 }
 
 function keep(folder: string, path: string, content: KeptMeasurement | Observed): string {
+  const text = `${JSON.stringify(content, undefined, 2)}\n`;
   try {
     makePrivateFolder(folder);
-    writeAtomically(path, `${JSON.stringify(content, undefined, 2)}\n`, 0o644);
+    if (readIfThere(path) !== text) writeAtomically(path, text, 0o644);
   } catch (error) {
     const code = systemCode(error);
     if (code === undefined) throw error;
     throw new TuneError(`the measurement cannot be kept in ${path}: ${code}`, EXIT.output);
   }
   return path;
+}
+
+function readIfThere(path: string): string | undefined {
+  return existsSync(path) ? readFileSync(path, 'utf8') : undefined;
 }
 
 /** All that are kept; a file that is none is named in `problems` and left as it is. */

@@ -93,7 +93,7 @@ export function forecastLevel(
   requirement: Requirement,
   runtime: RuntimeChoice = 'preload',
 ): Forecast {
-  const embedsLocally = embedsInEachWorker(requirement.settings);
+  const embedsLocally = embedsLocallyWith(requirement.settings);
   const forecast = (level: PreloadLevel, levelReason: string) => ({ level, levelReason, embedsLocally });
   if (runtime === 'uvicorn')
     return forecast('uvicorn', 'each worker imports Open WebUI for itself, and so does their parent');
@@ -107,8 +107,11 @@ export function forecastLevel(
     : forecast('lean', 'embeddings are remote (RAG_EMBEDDING_ENGINE)');
 }
 
-/** open_webui/main.py, initialize_runtime_config (0.12.4): each worker loads the model as it starts. */
-function embedsInEachWorker(settings: Settings): boolean {
+/**
+ * open_webui/main.py, initialize_runtime_config (0.12.4): a worker loads the model as it starts, unless the preload process
+ * has loaded it for all of them (level `full`).
+ */
+function embedsLocallyWith(settings: Settings): boolean {
   const isSlim = settings.get('USE_SLIM_DOCKER')?.value.toLowerCase() === 'true';
   return !settings.get('RAG_EMBEDDING_ENGINE')?.value && !isSlim;
 }

@@ -79,8 +79,8 @@ export const LEVELS: Readonly<Record<PreloadLevel, LevelCost>> = {
 export const CUDA: Readonly<Record<PreloadLevel, Pick<LevelCost, 'base' | 'worker' | 'embedding'>>> = {
   // 1,211 MiB with one worker, 1,291 with two; with a local model, which they share, 1,304 and 1,391.
   full: { base: 390 * MIB, worker: 0, embedding: 0 },
-  // Without torch nothing differs. With a local model 1,286 MiB with one worker.
-  lean: { base: 0, worker: 0, embedding: 430 * MIB },
+  // Where workers load it for themselves: 1,286 MiB with one worker, 1,889 with two, which map its files once.
+  lean: { base: 250 * MIB, worker: 0, embedding: 160 * MIB },
   libraries: { base: 372 * MIB, worker: 0, embedding: 0 }, // 1,491 MiB with two workers
   // 1,941 MiB with two workers, which map the files of torch's libraries once.
   none: { base: 250 * MIB, worker: 122 * MIB, embedding: 0 },
@@ -103,10 +103,11 @@ export function isForGpus(torch: string): boolean {
 }
 
 /** Bytes of the tree without its workers. One worker of uvicorn has no parent: it is the server itself. */
-export function baseCost({ level, measurement, hasCuda }: Kind, workers: number): number {
+export function baseCost({ level, embedsLocally, measurement, hasCuda }: Kind, workers: number): number {
   if (measurement) return measurement.base;
   const from = level === 'uvicorn' && workers === 1 ? 'none' : level;
-  return LEVELS[from].base + (hasCuda ? CUDA[from].base : 0);
+  const loadsTorch = level !== 'lean' || embedsLocally;
+  return LEVELS[from].base + (hasCuda && loadsTorch ? CUDA[from].base : 0);
 }
 
 /** Workers that are there for a while beside the others: a reload starts the new one first, uvicorn does not. */

@@ -32,16 +32,20 @@ export function clusterStep(setup: Setup): Step {
     },
     describe: () => `start the workers under PM2 ${setup.pm2Program.version} (${setup.pm2Program.where})`,
     run: async (progress) => {
-      const started = await startPlanned(setup, progress);
+      const serving = await startPlanned(setup, progress);
       const excess = await excessOf(setup);
-      if (excess === undefined) return started;
-      // What was observed makes another plan, or there is none that would keep to the budget. Once: never a loop.
       const plan = planStep(setup);
-      if ((await plan.check()) !== undefined)
-        return `${started}; ${excess}: webui-tune doctor says what helps`;
-      progress(`${excess}: planning again with what was observed`);
+      if ((await plan.check()) !== undefined) {
+        // What was observed makes no other plan: none would keep to the budget.
+        return excess === undefined ? serving : `${serving}; ${excess}: webui-tune doctor says what helps`;
+      }
+      // Once, whatever the second start shows: never a loop.
+      const because = excess ?? 'the tree takes more or less than was planned';
+      progress(`${because}: planning again with what was observed`);
       await plan.run(progress);
-      return `${await startPlanned(setup, progress)}; planned again, because ${excess}`;
+      const { planned, started } = setup.remembered;
+      const again = planned?.content === started ? serving : await startPlanned(setup, progress);
+      return `${again}; planned again with what was observed: ${because}`;
     },
   };
 }
