@@ -122,7 +122,9 @@ const Memory = z.object({
   services: bytes.describe('bytes of the budget set aside for services on the same machine'),
   level: z.enum(['full', 'lean', 'libraries', 'none', 'uvicorn']),
   levelReason: z.string(),
-  embedsLocally: z.boolean().describe('each worker loads an embedding model'),
+  embedsLocally: z
+    .boolean()
+    .describe('documents are embedded by a local model, which workers share at the level full alone'),
   base: bytes.describe('bytes of the preload process, shared by all workers'),
   worker: bytes.describe('bytes that one more worker adds, its supervisor included'),
   supervisor: bytes.describe('bytes of those that are the supervisor’s'),
@@ -130,7 +132,8 @@ const Memory = z.object({
   measuredAt: z
     .string()
     .optional()
-    .describe('when they were measured on this machine; missing: built-in ones'),
+    .describe('when they were measured or observed on this machine; missing: built-in ones'),
+  conditions: z.string().optional().describe('digest of the settings that the figures hold for'),
   growth: bytes.describe('bytes that a worker may grow by'),
   predicted: bytes.describe('bytes of the tree after its first requests'),
   workerLimit: bytes.describe('bytes of private memory at which a worker is replaced'),
@@ -152,7 +155,11 @@ export const PlanSchema = z.object({
   machine: Machine,
   memory: Memory,
   services: Services,
-  openWebui: z.object({ version: z.string(), python: z.string() }),
+  openWebui: z.object({
+    version: z.string(),
+    python: z.string(),
+    torch: z.string().optional().describe('its version with its build; missing: not known'),
+  }),
   preset: z.string(),
   host: z.string(),
   port: z.int(),

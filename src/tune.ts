@@ -3,6 +3,7 @@ import { planElsewhere } from './elsewhere.ts';
 import { logRotation } from './embedded/apps.ts';
 import { embeddedServices } from './embedded/installed.ts';
 import { withConnections } from './embedded/memory.ts';
+import { TuneError } from './errors.ts';
 import { orNameFitting } from './fitting.ts';
 import {
   findInterpreter,
@@ -16,7 +17,8 @@ import { keepRuntime, type RuntimeFolder, stableRuntime } from './io/runtime-fol
 import { readMachine } from './machine/index.ts';
 import { memoryOf, processesWith } from './machine/processes.ts';
 import { settingsDigest } from './measure/conditions.ts';
-import { measurementsFolder, readMeasurements } from './measure/kept.ts';
+import { keepObserved, measurementsFolder, readMeasurements } from './measure/kept.ts';
+import { type Observed, readObserved, withKept } from './measure/observed.ts';
 import { openEnvFile, portInUse, sentinelNotices, tooLittleHere, unreachableChroma } from './notices.ts';
 import type { FoundOpenWebui } from './openwebui/find.ts';
 import { makePlan } from './plan/index.ts';
@@ -69,6 +71,8 @@ export interface Tuned {
   runtime?: RuntimeFolder;
   /** With their values, secrets too: nobody prints them either. */
   settings: Settings;
+  /** What the running tree has shown, to be kept beside the measurements; undefined: nothing. */
+  observed?: { folder: string; figures: Observed };
   notes: string[];
 }
 
@@ -142,13 +146,21 @@ export function planInstallation(
     ...(options.rotateLogs ? [logRotation(runtime.path)] : []),
   ];
   const asked = withSqliteConfig(services, installation.sqliteConfig);
-  const { kept, problems } = readMeasurements(measurementsFolder(env, home));
+  const folder = measurementsFolder(env, home);
+  const { kept, problems } = readMeasurements(folder);
+  const seen = readObserved(socket);
+  const observed = seen.observed && withKept(seen.observed, kept);
   const input: PlanInput = {
     machine: { ...machine, memory: { ...machine.memory, ownBytes: memoryOf('/', running) } },
     preset,
     services: withConnections(asked, embedded, machine.cpu.physicalCores),
     settings,
-    openWebui: { version: probe.package.version, python: probe.python, drivers: probe.package.drivers },
+    openWebui: {
+      version: probe.package.version,
+      python: probe.python,
+      drivers: probe.package.drivers,
+      torch: probe.package.torch,
+    },
     places: {
       python,
       runtime: runtime.path,
@@ -161,7 +173,7 @@ export function planInstallation(
     dataDir: dataDir.decision,
     embedded,
     hasLocalVectors: installation.hasLocalVectors,
-    measured: { kept, settings: settingsDigest(settings, asked) },
+    measured: { kept: observed ? [...kept, observed] : kept, settings: settingsDigest(settings, asked) },
     ...wishes,
     warnings: [
       ...openWebui.warnings,
@@ -173,6 +185,7 @@ export function planInstallation(
       ...sentinelNotices(services.redis, settings),
       ...tooLittleHere(machine, found),
       ...problems,
+      ...seen.problems,
     ],
   };
   return {
@@ -180,6 +193,7 @@ export function planInstallation(
     secrets,
     runtime,
     settings,
+    ...(observed && { observed: { folder, figures: observed } }),
     notes: [
       `Open WebUI: ${python} (${openWebui.where})`,
       ...(envFilePath === undefined ? [] : [`settings: ${envFilePath}, read at every start`]),
@@ -192,15 +206,29 @@ export function planInstallation(
  * Writes what must be there before a plan is started: the secrets, readable by nobody else, and the runtime by a path
  * that stays. Returns what is to be told. Throws TuneError.
  */
-export async function prepare({ plan, secrets, runtime }: Tuned): Promise<string[]> {
+export async function prepare(tuned: Tuned): Promise<string[]> {
+  const { plan, secrets, runtime } = tuned;
   const { secretsFile } = plan.places;
   await keepSecrets(secretsFile, secrets);
   return [
+    ...keepWhatWasObserved(tuned),
     ...(makePrivate(secretsFile) ? [`others could read ${secretsFile}: not any more`] : []),
     ...(runtime && keepRuntime(runtime)
       ? [`the runtime was copied to ${runtime.path}, because this package’s folder does not stay`]
       : []),
   ];
+}
+
+/** The next preload process overwrites its own file of it. Returns what stands in the way: the plan itself can do without. */
+export function keepWhatWasObserved({ observed }: Pick<Tuned, 'observed'>): string[] {
+  if (!observed) return [];
+  try {
+    keepObserved(observed.folder, observed.figures);
+    return [];
+  } catch (error) {
+    if (error instanceof TuneError) return [error.message];
+    throw error;
+  }
 }
 
 /** SQLite is a file, which the interpreter has looked into already: Node has no driver for it before version 22. */

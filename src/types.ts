@@ -279,7 +279,7 @@ export interface MemoryPlan {
   services: number;
   level: PreloadLevel;
   levelReason: string;
-  /** Whether each worker loads an embedding model. */
+  /** Whether documents are embedded by a local model, which workers share at the level `full` and else load for themselves. */
   embedsLocally: boolean;
   /** Bytes of the preload process, shared by all workers. */
   base: number;
@@ -289,8 +289,10 @@ export interface MemoryPlan {
   supervisor: number;
   /** Where `base` and `worker` come from, for people. */
   source: string;
-  /** When they were measured on this machine (ISO 8601); undefined: they are the built-in ones. */
+  /** When they were measured or observed on this machine (ISO 8601); undefined: they are the built-in ones. */
   measuredAt?: string;
+  /** Digest of the settings that they hold for; undefined: what the tree takes is not to be kept for a next plan. */
+  conditions?: string;
   /** Bytes a worker may grow by. */
   growth: number;
   /** Bytes of the tree after its first requests. */
@@ -338,7 +340,8 @@ export interface Plan {
   machine: MachineFacts;
   memory: MemoryPlan;
   services: ServiceFacts;
-  openWebui: { version: string; python: string };
+  /** `torch`: its version with its build, such as `2.13.0+cpu`; undefined: nobody knows. */
+  openWebui: { version: string; python: string; torch?: string };
   preset: string;
   host: string;
   port: number;

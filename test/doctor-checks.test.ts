@@ -50,6 +50,17 @@ const modelsOf = ({ here }: { here: boolean }): ModelsFacts => ({
   answers: [],
 });
 
+/** A running cluster of `plan` that holds so many bytes in all. */
+function treeOf(bytes: number): Facts['cluster'] {
+  const { workers, memory } = plan;
+  const each = (size: number) => Array.from({ length: workers }, () => size);
+  const own = {
+    workers: each(memory.worker - memory.supervisor),
+    supervisors: each(memory.supervisor),
+  };
+  return { address: { host: '127.0.0.1', port: 8080 }, workers: [], isReady: true, bytes, private: own };
+}
+
 describe.each<[string, Partly<Facts>, Partly<Facts>]>([
   ['files.room', { files: { dataDir } }, { files: { dataDir: { ...dataDir, freeBytes: GIB } } }],
   [
@@ -97,8 +108,8 @@ describe.each<[string, Partly<Facts>, Partly<Facts>]>([
   ],
   [
     'machine.memory',
-    { cluster: { bytes: plan.memory.predicted }, plan },
-    { cluster: { bytes: plan.memory.budget + MIB }, plan },
+    { cluster: treeOf(plan.memory.predicted), plan },
+    { cluster: treeOf(plan.memory.budget + MIB), plan },
   ],
   [
     'pm2.boot',
@@ -325,5 +336,42 @@ describe('the models that are needed', () => {
       '/nowhere cannot look for models',
     );
     rmSync(runFolder, { recursive: true });
+  });
+});
+
+describe('machine.memory', () => {
+  const mendOf = (facts: Partly<Facts>) =>
+    CHECKS.find(({ id }) => id === 'machine.memory')
+      ?.run(facts as Facts)[0]
+      ?.mend.join() ?? '';
+  const { memory, workers } = plan;
+  const figures = { preset: 'p', settings: 's', embedsLocally: true, architecture: 'x64', supervisor: 0 };
+  const file = (base: number) => ({
+    path: '/e.js',
+    env: { WEBUI_TUNE_PLANNED: JSON.stringify({ ...figures, base, worker: memory.worker }) },
+  });
+
+  it('compares with what the file was made with, and sends for another plan where that would say what is', () => {
+    const cluster = treeOf(memory.predicted);
+    expect(verdictsOf('machine.memory', { cluster, plan, ecosystem: file(memory.base) })).toEqual(['ok']);
+    const low = { cluster, plan, ecosystem: file(memory.base / 3) };
+    expect(verdictsOf('machine.memory', low)).toEqual(['warning']);
+    expect(mendOf(low)).toContain('webui-tune --out /e.js --force');
+  });
+
+  it('sends for a reload where workers have grown, and no plan would say so', () => {
+    const grown = { cluster: treeOf(memory.predicted * 1.2), plan, ecosystem: file(memory.base) };
+    expect(verdictsOf('machine.memory', grown)).toEqual(['warning']);
+    expect(mendOf(grown)).toContain('pm2 reload');
+  });
+
+  it('tells each part of the tree', () => {
+    const cluster = treeOf(memory.predicted);
+    const [finding] = CHECKS.find(({ id }) => id === 'machine.memory')?.run({ cluster, plan } as Facts) ?? [];
+    const mib = (bytes: number) => `${Math.round(bytes / MIB)} MiB`;
+    const own = memory.worker - memory.supervisor;
+    expect(finding?.found).toContain(`preload ${mib(memory.base)} (planned ${mib(memory.base)})`);
+    expect(finding?.found).toContain(`${workers} workers ${mib(workers * own)}, the largest ${mib(own)}`);
+    expect(finding?.found).toContain(`${workers} supervisors ${mib(workers * memory.supervisor)}`);
   });
 });

@@ -25,7 +25,6 @@ import { makeScratchFolder } from '../src/scratch/folder.ts';
 import { type Lookup, scratchSettings, substitutesFor, wantedFor } from '../src/scratch/settings.ts';
 import type { Plan } from '../src/types.ts';
 import { GIB, MIB } from '../src/units.ts';
-import { fingerprintOf } from '../src/up/plan-step.ts';
 import { anyInput, inputOf, machineOf, measuredFor, SERVICES } from './inputs.ts';
 import { settingsOf } from './settings-of.ts';
 import { temporaryFolder } from './temporary.ts';
@@ -206,15 +205,6 @@ describe('a plan with a measurement', () => {
     const plan = planWith([MEASUREMENT], { runtime: 'uvicorn' });
     expect(plan.memory).toEqual(planWith([], { runtime: 'uvicorn' }).memory);
     expect(plan.warnings.join()).not.toContain('measure');
-  });
-
-  it('is a reason for up to plan anew', () => {
-    const prints = [
-      planWith([]),
-      planWith([MEASUREMENT]),
-      planWith([{ ...MEASUREMENT, at: '2026-04-01T12:00:00.000Z' }]),
-    ].map((plan) => fingerprintOf(plan, {}));
-    expect(new Set(prints).size).toBe(3);
   });
 
   it('has no more workers where more is measured, and none fewer with more memory', () => {

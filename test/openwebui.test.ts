@@ -129,6 +129,7 @@ describe('versions', () => {
       requires_python: '<3.13.0a1,>=3.11',
       python_supported: supported,
       drivers: {},
+      torch: 'none',
     },
     variables: [],
     unmet: [],
@@ -170,7 +171,7 @@ describe('findOpenWebui', () => {
   const answer = (about: string) =>
     `#!/bin/sh\ncat > /dev/null\necho '{"python":"3.11.0","executable":"x","package":${about}}'\n`;
   const about = (version: string) =>
-    `{"version":"${version}","folder":"/f","requires_python":null,"python_supported":true,"drivers":{}}`;
+    `{"version":"${version}","folder":"/f","requires_python":null,"python_supported":true,"drivers":{},"torch":"none"}`;
   const surroundings = (folder: string) => ({ env: { PATH: '/usr/bin:/bin' }, cwd: folder, home: folder });
 
   it('takes the first interpreter that has it', async () => {

@@ -2,6 +2,7 @@ import { EXIT, type ExitCode, TuneError } from '../errors.ts';
 import { addressOf } from '../io/address.ts';
 import { ask, canAsk } from '../io/ask.ts';
 import type { Terminal } from '../io/terminal.ts';
+import { keepWhatWasObserved } from '../tune.ts';
 import { checkEmail, hasAdmin } from '../up/admin.ts';
 import { type Chosen, keepChosen, offerFound, takeFound } from '../up/found.ts';
 import { stepsOf } from '../up/index.ts';
@@ -53,7 +54,9 @@ export async function bringUp(options: UpOptions, terminal: Terminal): Promise<E
     await keepChosen(setup, chosen);
     await run(steps.slice(1));
   }
-  terminal.out(`${addressOf((await setup.tuned()).plan)}\n`);
+  const tuned = await setup.tuned();
+  for (const problem of keepWhatWasObserved(tuned)) terminal.err(`${problem}\n`);
+  terminal.out(`${addressOf(tuned.plan)}\n`);
   return EXIT.ok;
 }
 

@@ -10,6 +10,8 @@ import type { ServiceFacts, Settings } from '../types.ts';
 export function settingsDigest(settings: Settings, { database, redis }: ServiceFacts): string {
   const counting = [...withStored(settings, database)]
     .filter(([name, { secret, source }]) => !secret && source !== 'preset' && !isReplaced(name))
+    // The default, which the database holds in so many words after the first start.
+    .filter(([name, { value }]) => name !== 'RAG_EMBEDDING_ENGINE' || value !== '')
     .map(([name, { value }]) => [name, value])
     .sort(([a = ''], [b = '']) => (a < b ? -1 : 1));
   const hasChroma = Boolean(settings.get('CHROMA_HTTP_HOST')?.value);

@@ -158,6 +158,7 @@ function conditionsOf(
   return {
     openWebui: openWebui.version,
     python: openWebui.python,
+    ...(openWebui.torch !== undefined && { torch: openWebui.torch }),
     architecture: machine.architecture,
     preset,
     level,

@@ -1,7 +1,7 @@
 /** Measurements of this machine, as they are kept from one run to the next. */
 
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, readFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
 import * as z from 'zod';
 import { EXIT, systemCode, TuneError } from '../errors.ts';
 import { dataHome, shortHash } from '../io/folders.ts';
@@ -9,13 +9,9 @@ import { namesIn } from '../io/read.ts';
 import { makePrivateFolder, writeAtomically } from '../io/write.ts';
 import type { Conditions, Measurement } from '../plan/measurement.ts';
 import type { Environment } from '../types.ts';
-import { GIB, MIB } from '../units.ts';
+import { bytes } from './bytes.ts';
+import { type Observed, ObservedSchema } from './observed.ts';
 
-/** No process of Open WebUI is as small or as large: such a figure was not measured. */
-const bytes = z
-  .int()
-  .min(MIB)
-  .max(1024 * GIB);
 const positive = z.number().positive();
 
 /** What `webui-tune measure --json` prints, and what is kept. Keys are added over time, none is taken away. */
@@ -28,6 +24,11 @@ export const MeasurementSchema = z.object({
     level: z.enum(['full', 'lean', 'libraries', 'none', 'uvicorn']),
     embedsLocally: z.boolean(),
     settings: z.string().describe('digest of the settings that were measured with'),
+    torch: z
+      .string()
+      .min(1)
+      .optional()
+      .describe('version of torch with its build; missing: measured by an earlier version'),
   }),
   at: z.iso.datetime().describe('when it was made, UTC'),
   seconds: positive.describe('how long it took'),
@@ -66,16 +67,30 @@ function fileFor(folder: string, conditions: Conditions): string {
 
 /** Returns the file. Throws TuneError where it cannot be written. */
 export function keepMeasurement(folder: string, measurement: KeptMeasurement): string {
-  const path = fileFor(folder, measurement.conditions);
+  return keep(folder, fileFor(folder, measurement.conditions), MeasurementSchema.parse(measurement));
+}
+
+/** The same for what a running tree has shown, in a file of its own beside it. Throws TuneError. */
+export function keepObserved(folder: string, observed: Observed): string {
+  const path = fileFor(folder, observed.conditions);
+  return keep(folder, join(folder, `observed-${basename(path)}`), ObservedSchema.parse(observed));
+}
+
+function keep(folder: string, path: string, content: KeptMeasurement | Observed): string {
+  const text = `${JSON.stringify(content, undefined, 2)}\n`;
   try {
     makePrivateFolder(folder);
-    writeAtomically(path, `${JSON.stringify(MeasurementSchema.parse(measurement), undefined, 2)}\n`, 0o644);
+    if (readIfThere(path) !== text) writeAtomically(path, text, 0o644);
   } catch (error) {
     const code = systemCode(error);
     if (code === undefined) throw error;
     throw new TuneError(`the measurement cannot be kept in ${path}: ${code}`, EXIT.output);
   }
   return path;
+}
+
+function readIfThere(path: string): string | undefined {
+  return existsSync(path) ? readFileSync(path, 'utf8') : undefined;
 }
 
 /** All that are kept; a file that is none is named in `problems` and left as it is. */
@@ -85,7 +100,8 @@ export function readMeasurements(folder: string): { kept: Measurement[]; problem
   for (const name of measurementsIn(folder)) {
     const path = join(folder, name);
     try {
-      kept.push(MeasurementSchema.parse(JSON.parse(readFileSync(path, 'utf8'))));
+      const content: unknown = JSON.parse(readFileSync(path, 'utf8'));
+      kept.push(z.union([ObservedSchema, MeasurementSchema]).parse(content));
     } catch (error) {
       const why = systemCode(error) ?? 'it is not what webui-tune measure writes';
       problems.push(`${path} is not used: ${why}; webui-tune measure makes a new one`);

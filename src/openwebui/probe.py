@@ -39,12 +39,15 @@ def describe_package() -> dict[str, Any] | None:
     spec = find_spec("open_webui")
     if spec is None or not spec.submodule_search_locations:
         return None
+    from webui_preload.installed import torch_build
+
     requires = about["Requires-Python"]
     return {
         "version": about["Version"],
         "folder": os.path.realpath(next(iter(spec.submodule_search_locations))),
         "requires_python": requires,
         "python_supported": satisfies(requires),
+        "torch": torch_build(),
         "drivers": {name: find_spec(name) is not None for name in ("psycopg2", "psycopg", "pgvector")},
     }
 

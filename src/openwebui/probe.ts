@@ -33,6 +33,7 @@ const Answer = z.object({
       requires_python: z.string().nullable(),
       python_supported: z.boolean(),
       drivers: z.record(z.string(), z.boolean()),
+      torch: z.string().describe('version of torch with its build; none'),
     })
     .nullable(),
   variables: z.array(z.string()).default([]),

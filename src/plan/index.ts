@@ -19,7 +19,7 @@ import {
   setAside,
   workersThatFit,
 } from './memory.ts';
-import { type Kind, LEVELS, METRICS, surge } from './model.ts';
+import { embeddingCost, isForGpus, type Kind, METRICS, surge } from './model.ts';
 import { overruledByDatabase, withStored } from './persisted.ts';
 import { connectionBudget, workersForConnections } from './pools.ts';
 import { chooseRuntime, runtimeRecommendation, runtimeWarnings } from './runtime.ts';
@@ -50,27 +50,43 @@ export function makePlan(input: PlanInput): Plan {
     runtime,
   );
   const { measurement, notice } = measurementFor(input, kind);
-  const forecast = { ...kind, ...(measurement && { measurement }) };
+  const { torch } = input.openWebui;
+  const forecast = {
+    ...kind,
+    ...(torch !== undefined && { hasCuda: isForGpus(torch) }),
+    ...(measurement && { measurement }),
+  };
   const whole = makeBudget(machine.memory, preset, input.memory);
-  requireOneWorker(whole, forecast, preset);
+  const tight = requireOneWorker(whole, forecast, preset);
   const colocated = services.colocated ?? [];
   const { budget, lacking } = setAside(whole, colocated, forecast, preset);
   const missing = missingForSeveralWorkers(requirement);
   const bounds: OtherBounds = {
-    memory: workersThatFit(budget.budget - budget.services, forecast, preset),
+    // What was observed runs already: it is told that memory is tight, and not stopped.
+    memory: Math.max(
+      workersThatFit(budget.budget - budget.services, forecast, preset),
+      measurement?.observed ? 1 : 0,
+    ),
     database: workersForConnections(connectionBudget(services.database), settings, usesPgvector(requirement)),
     services: missing.length > 0 ? 1 : workersForRedis(services.redis),
     cpuShare: colocated.reduce((sum, { cpuShare }) => sum + cpuShare, 0),
   };
   const count = countWorkers(machine.cpu, preset, bounds, input.workers);
-  const memory = makeMemoryPlan(count.workers, budget, forecast, preset);
+  const memory = {
+    ...makeMemoryPlan(count.workers, budget, forecast, preset),
+    ...(input.measured && runtime === 'preload' && { conditions: input.measured.settings }),
+  };
 
   const plan: Omit<Plan, 'recommendations'> = {
     ...count,
     machine,
     memory,
     services,
-    openWebui: { version: input.openWebui.version, python: input.openWebui.python },
+    openWebui: {
+      version: input.openWebui.version,
+      python: input.openWebui.python,
+      ...(torch !== undefined && { torch }),
+    },
     preset: preset.name,
     host: input.host.value,
     port: input.port.value,
@@ -97,6 +113,7 @@ export function makePlan(input: PlanInput): Plan {
       ...explainConnections(input, requirement, count.workers),
       ...explainLimits(machine, services),
       ...explainLean(forecast),
+      ...tight,
       ...(notice === undefined ? [] : [notice]),
       ...runtimeWarnings({ runtime }),
       ...overruledByDatabase(settings, services.database),
@@ -132,6 +149,7 @@ function measurementFor(
   return chooseMeasurement(measured.kept, {
     openWebui: openWebui.version,
     python: openWebui.python,
+    torch: openWebui.torch,
     architecture: machine.architecture,
     preset: preset.name,
     level,
@@ -193,7 +211,7 @@ function recommend(
     {
       key: 'memory.predicted',
       value: formatBytes(memory.predicted),
-      reason: `${formatBytes(memory.base)} for ${plan.runtime === 'uvicorn' ? 'their parent and what they share' : `the ${memory.level} preload`} + ${workers} × ${formatBytes(memory.worker)}${embeddingPart(memory)}${memory.measuredAt === undefined ? '' : `, ${memory.source}`}`,
+      reason: `${formatBytes(memory.base)} for ${plan.runtime === 'uvicorn' ? 'their parent and what they share' : `the ${memory.level} preload`} + ${workers} × ${formatBytes(memory.worker)}${embeddingPart(memory, plan.openWebui.torch)}${memory.measuredAt === undefined ? '' : `, ${memory.source}`}`,
       source: 'computed',
     },
     {
@@ -244,9 +262,10 @@ function recommend(
   ];
 }
 
-function embeddingPart({ level, embedsLocally, measuredAt }: Plan['memory']): string {
-  const bytes = measuredAt === undefined ? LEVELS[level].embedding : 0;
-  return embedsLocally && bytes > 0 ? `, ${formatBytes(bytes)} of it for the embedding model` : '';
+function embeddingPart({ level, embedsLocally, measuredAt }: Plan['memory'], torch = ''): string {
+  const bytes =
+    measuredAt === undefined ? embeddingCost({ level, embedsLocally, hasCuda: isForGpus(torch) }) : 0;
+  return bytes > 0 ? `, ${formatBytes(bytes)} of it for the embedding model` : '';
 }
 
 /** Numbers that only forked workers have. */

@@ -24,7 +24,13 @@ export interface PlanInput {
   preset: Preset;
   services: ServiceFacts;
   settings: Settings;
-  openWebui: { version: string; python: string; drivers: Readonly<Record<string, boolean>> };
+  openWebui: {
+    version: string;
+    python: string;
+    drivers: Readonly<Record<string, boolean>>;
+    /** Version of torch with its build (Conditions in measurement.ts); undefined: nobody knows. */
+    torch?: string;
+  };
   places: Places;
   /** Why the data folder is where it is; and the setting's source. */
   dataDir: { reason: string; source: 'environment' | 'env file' | 'computed' };
@@ -44,7 +50,7 @@ export interface PlanInput {
   runtime?: RuntimeChoice;
   /** Where metrics are to be served, on 127.0.0.1; undefined: nowhere. */
   metricsPort?: number;
-  /** What was measured on this machine, and what tells whether it still holds; undefined: the built-in figures. */
+  /** What was measured or observed on this machine, and what tells whether it still holds; undefined: the built-in figures. */
   measured?: { kept: readonly Measurement[]; settings: string };
   /** Services that run as apps of the same file. */
   embedded?: readonly EmbeddedService[];

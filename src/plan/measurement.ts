@@ -13,19 +13,34 @@ export interface Conditions {
   embedsLocally: boolean;
   /** Digest of the user's settings that may change what a worker loads (settingsDigest in measure/conditions.ts). */
   settings: string;
+  /** Version of torch with its build, such as `2.13.0+cpu`, `2.14.1 (CUDA)` or `none`; undefined: nobody knows. */
+  torch?: string | undefined;
 }
 
-/** What `webui-tune measure` has found out on this machine, as far as a plan computes with it. */
+/**
+ * What `webui-tune measure` has found out on this machine, or what a running tree has shown by itself, as far as a plan
+ * computes with it.
+ */
 export interface Measurement {
   conditions: Conditions;
+  /** A running tree has shown it, in real use. */
+  observed?: true | undefined;
   /** When it was made (ISO 8601, UTC). */
   at: string;
   /** Bytes, once: the preload process with all that its workers and their supervisors share. */
   base: number;
-  /** Bytes of private memory of a worker after its first requests. */
-  worker: number;
+  /** Bytes of private memory of a worker after its first requests; undefined: no worker had served yet. */
+  worker?: number | undefined;
+  /** Bytes of an observed worker that had not served yet: it takes no less afterwards. */
+  idle?: number | undefined;
   /** Bytes of private memory of a supervisor. */
   supervisor: number;
+}
+
+/** In words, for people. */
+export function sourceInWords(measurement: Measurement): string {
+  const words = `${measurement.observed ? 'observed' : 'measured'} on this machine on ${dayOf(measurement)}`;
+  return measurement.worker === undefined ? `${words}, before its workers had served` : words;
 }
 
 /** The day of a measurement, such as 2026-11-21 (UTC). */
@@ -40,7 +55,11 @@ export interface Choice {
   notice?: string;
 }
 
-/** The newest of the kept measurements that were made under these conditions. */
+/**
+ * The newest of those that were made under these conditions, measured or observed: what a tree has shown since it was
+ * measured is of its real use, and who measures again since then wants that to count. One that does not hold is worth a
+ * word only where somebody has measured it.
+ */
 export function chooseMeasurement(kept: readonly Measurement[], conditions: Conditions): Choice {
   const compared = kept
     .map((measurement) => ({ measurement, differences: differencesOf(measurement.conditions, conditions) }))
@@ -48,14 +67,19 @@ export function chooseMeasurement(kept: readonly Measurement[], conditions: Cond
       (a, b) => a.differences.length - b.differences.length || (a.measurement.at < b.measurement.at ? 1 : -1),
     );
   const [nearest] = compared;
-  if (!nearest) return {};
-  const { measurement, differences } = nearest;
-  if (differences.length === 0) return { measurement };
+  if (nearest?.differences.length === 0) return { measurement: nearest.measurement };
+  const made = compared.find(({ measurement }) => !measurement.observed);
+  if (!made) return {};
   return {
     notice:
-      `the measurement of ${dayOf(measurement)} is not used, because it was made with ${differences.join(', ')}; ` +
+      `the measurement of ${dayOf(made.measurement)} is not used, because it was made with ${made.differences.join(', ')}; ` +
       'the built-in figures are. Measure again: webui-tune measure',
   };
+}
+
+/** Whether one of them says the same of a plan as the other. */
+export function holdsFor(then: Conditions, now: Conditions): boolean {
+  return differencesOf(then, now).length === 0;
 }
 
 const WORDS: Readonly<Record<Exclude<keyof Conditions, 'settings' | 'embedsLocally'>, string>> = {
@@ -64,12 +88,15 @@ const WORDS: Readonly<Record<Exclude<keyof Conditions, 'settings' | 'embedsLocal
   architecture: 'the architecture',
   preset: 'the preset',
   level: 'the preload level',
+  torch: 'torch',
 };
 
 /** In words, each with what it was and what it is now. */
 function differencesOf(then: Conditions, now: Conditions): string[] {
   const words = Object.entries(WORDS).flatMap(([key, word]) => {
     const [former, current] = [then[key as keyof typeof WORDS], now[key as keyof typeof WORDS]];
+    // Measurements of earlier versions do not say which torch it was.
+    if (former === undefined || current === undefined) return [];
     return former === current ? [] : [`${word} ${former}, not ${current}`];
   });
   if (then.embedsLocally !== now.embedsLocally) {

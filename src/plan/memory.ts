@@ -13,8 +13,8 @@ import { formatBytes, MIB } from '../units.ts';
 import type { Wish } from './input.ts';
 import {
   baseCost,
+  embeddingCost,
   type Kind,
-  LEVELS,
   privateCost,
   sourceOf,
   supervisorCost,
@@ -93,7 +93,7 @@ export function forecastLevel(
   requirement: Requirement,
   runtime: RuntimeChoice = 'preload',
 ): Forecast {
-  const embedsLocally = embedsInEachWorker(requirement.settings);
+  const embedsLocally = embedsLocallyWith(requirement.settings);
   const forecast = (level: PreloadLevel, levelReason: string) => ({ level, levelReason, embedsLocally });
   if (runtime === 'uvicorn')
     return forecast('uvicorn', 'each worker imports Open WebUI for itself, and so does their parent');
@@ -107,18 +107,21 @@ export function forecastLevel(
     : forecast('lean', 'embeddings are remote (RAG_EMBEDDING_ENGINE)');
 }
 
-/** open_webui/main.py, initialize_runtime_config (0.12.4): each worker loads the model as it starts. */
-function embedsInEachWorker(settings: Settings): boolean {
+/**
+ * open_webui/main.py, initialize_runtime_config (0.12.4): a worker loads the model as it starts, unless the preload process
+ * has loaded it for all of them (level `full`).
+ */
+function embedsLocallyWith(settings: Settings): boolean {
   const isSlim = settings.get('USE_SLIM_DOCKER')?.value.toLowerCase() === 'true';
   return !settings.get('RAG_EMBEDDING_ENGINE')?.value && !isSlim;
 }
 
 /** A lean preload beside local embeddings: possible, but each worker then imports torch for itself. */
-export function explainLean({ level, embedsLocally }: Kind): string[] {
-  if (level !== 'lean' || !embedsLocally) return [];
+export function explainLean(kind: Kind): string[] {
+  if (kind.level !== 'lean' || !kind.embedsLocally) return [];
   return [
     `a lean preload with local embeddings: each worker loads torch and the model for itself, ` +
-      `${formatBytes(LEVELS.lean.embedding)}. Set RAG_EMBEDDING_ENGINE (openai, ollama), or take --preload auto`,
+      `${formatBytes(embeddingCost(kind))}. Set RAG_EMBEDDING_ENGINE (openai, ollama), or take --preload auto`,
   ];
 }
 
@@ -129,11 +132,21 @@ export function workersThatFit(budget: number, kind: Kind, preset: Preset): numb
   return Math.max(several, budget >= neededForOne(kind, preset) ? 1 : 0);
 }
 
-/** Throws TuneError where not even one worker fits: by how much, and what would help. */
-export function requireOneWorker({ budget, from, reserve }: Budget, kind: Kind, preset: Preset): void {
-  if (workersThatFit(budget, kind, preset) >= 1) return;
+/**
+ * Throws TuneError where not even one worker fits: by how much, and what would help. Returns a warning instead where that
+ * was observed, because then one runs.
+ */
+export function requireOneWorker({ budget, from, reserve }: Budget, kind: Kind, preset: Preset): string[] {
+  if (workersThatFit(budget, kind, preset) >= 1) return [];
   const each = workerCost(kind) + workerGrowth(kind, preset);
   const needed = neededForOne(kind, preset);
+  if (kind.measurement?.observed) {
+    return [
+      `memory is tight: one worker and its successor during a reload need ${formatBytes(needed)}, ` +
+        `${sourceOf(kind)}, and the budget is ${formatBytes(budget)}. Give it more memory, or set RAG_EMBEDDING_ENGINE ` +
+        '(openai, ollama) for remote embeddings',
+    ];
+  }
   const help: string[] = [];
   const leanNeeded = neededForOne({ level: 'lean', embedsLocally: false }, preset);
   if (kind.level === 'full' && leanNeeded <= budget) {

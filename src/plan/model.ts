@@ -1,6 +1,7 @@
+import { LEAST_GROWTH } from '../runtime/contract.ts';
 import type { PreloadLevel, Preset } from '../types.ts';
 import { MIB } from '../units.ts';
-import { dayOf, type Measurement } from './measurement.ts';
+import { type Measurement, sourceInWords } from './measurement.ts';
 
 /** What the tree costs at one level of preloading. */
 export interface LevelCost {
@@ -72,23 +73,41 @@ export const LEVELS: Readonly<Record<PreloadLevel, LevelCost>> = {
 };
 
 /**
- * Share of its own first memory that a worker must be able to grow by; below it, the runtime does not enforce a limit
- * (runtime/worker.ts, LEAST_GROWTH), because a worker's successor would hit it at once.
+ * What the build of torch for GPUs (2.14.1, CUDA 13, on a machine without one) takes beyond that of the CPU build, by
+ * `npm run bench:prediction -- --python VENV/bin/python`.
  */
-const LEAST_GROWTH = 0.25;
+export const CUDA: Readonly<Record<PreloadLevel, Pick<LevelCost, 'base' | 'worker' | 'embedding'>>> = {
+  // 1,211 MiB with one worker, 1,291 with two; with a local model, which they share, 1,304 and 1,391.
+  full: { base: 390 * MIB, worker: 0, embedding: 0 },
+  // Where workers load it for themselves: 1,286 MiB with one worker, 1,889 with two, which map its files once.
+  lean: { base: 250 * MIB, worker: 0, embedding: 160 * MIB },
+  libraries: { base: 372 * MIB, worker: 0, embedding: 0 }, // 1,491 MiB with two workers
+  // 1,941 MiB with two workers, which map the files of torch's libraries once.
+  none: { base: 250 * MIB, worker: 122 * MIB, embedding: 0 },
+  uvicorn: { base: 370 * MIB, worker: 122 * MIB, embedding: 0 }, // 2,660 MiB with two workers
+};
 
 /** How workers come about and what they load: all that their memory depends on. */
 export interface Kind {
   level: PreloadLevel;
   embedsLocally: boolean;
+  /** The build of torch is one for GPUs: its libraries are in memory wherever torch is, whether there is a GPU or not. */
+  hasCuda?: boolean;
   /** What was measured of this kind on this machine: it takes the place of the table. */
   measurement?: Measurement;
 }
 
+/** Whether a version of torch (Conditions in measurement.ts) is a build for GPUs. */
+export function isForGpus(torch: string): boolean {
+  return /\(CUDA\)$|\+(?:cu\d|rocm|xpu)/.test(torch);
+}
+
 /** Bytes of the tree without its workers. One worker of uvicorn has no parent: it is the server itself. */
-export function baseCost({ level, measurement }: Kind, workers: number): number {
+export function baseCost({ level, embedsLocally, measurement, hasCuda }: Kind, workers: number): number {
   if (measurement) return measurement.base;
-  return level === 'uvicorn' && workers === 1 ? LEVELS.none.base : LEVELS[level].base;
+  const from = level === 'uvicorn' && workers === 1 ? 'none' : level;
+  const loadsTorch = level !== 'lean' || embedsLocally;
+  return LEVELS[from].base + (hasCuda && loadsTorch ? CUDA[from].base : 0);
 }
 
 /** Workers that are there for a while beside the others: a reload starts the new one first, uvicorn does not. */
@@ -96,10 +115,18 @@ export function surge(level: PreloadLevel): number {
   return level === 'uvicorn' ? 0 : 1;
 }
 
+/** Bytes that a local model takes in each worker. */
+export function embeddingCost({ level, embedsLocally, hasCuda }: Kind): number {
+  if (!embedsLocally) return 0;
+  return LEVELS[level].embedding + (hasCuda ? CUDA[level].embedding : 0);
+}
+
 /** Bytes of private memory of a Python worker after its first requests. */
-export function privateCost({ level, embedsLocally, measurement }: Kind): number {
-  if (measurement) return measurement.worker;
-  return LEVELS[level].worker + (embedsLocally ? LEVELS[level].embedding : 0);
+export function privateCost(kind: Kind): number {
+  const { level, measurement, hasCuda } = kind;
+  if (measurement?.worker !== undefined) return measurement.worker;
+  const cost = LEVELS[level].worker + (hasCuda ? CUDA[level].worker : 0) + embeddingCost(kind);
+  return Math.max(cost, measurement?.idle ?? 0);
 }
 
 /** Bytes that a worker may grow by. */
@@ -121,5 +148,5 @@ export function workerCost(kind: Kind): number {
 
 /** Where the figures of the model come from, for people. */
 export function sourceOf({ level, measurement }: Kind): string {
-  return measurement ? `measured on this machine on ${dayOf(measurement)}` : LEVELS[level].source;
+  return measurement ? sourceInWords(measurement) : LEVELS[level].source;
 }

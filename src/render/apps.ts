@@ -183,9 +183,19 @@ function preloadEnvironment(plan: Plan): Record<string, string> {
     [ENV.secretsFile, places.secretsFile],
     ...(plan.staticCache ? [[ENV.staticCache, places.staticCache] as const] : []),
     ...(plan.shortcuts ? [[ENV.shortcuts, 'true'] as const] : []),
+    ...plannedFigures(plan),
     [ENV.computed, computed.map(({ key }) => key).join(',')],
     ...rendered.map(({ key, value }) => [key, value ?? ''] as const),
   ]);
+}
+
+/** What the tree is to keep its real figures with; the doctor compares them with these (measure/observed.ts, Planned). */
+function plannedFigures({ memory, machine, preset }: Plan): [string, string][] {
+  const { conditions, embedsLocally, base, worker, supervisor } = memory;
+  if (conditions === undefined) return [];
+  const { architecture } = machine;
+  const planned = { preset, settings: conditions, embedsLocally, architecture, base, worker, supervisor };
+  return [[ENV.planned, JSON.stringify(planned)]];
 }
 
 /**

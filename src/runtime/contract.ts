@@ -40,6 +40,11 @@ export const ENV = {
   staticCache: 'WEBUI_TUNE_STATIC_CACHE',
   /** Preload: `true`: workers spare round trips and work around the app (shortcuts.py). Absent: they do not. */
   shortcuts: 'WEBUI_TUNE_SHORTCUTS',
+  /**
+   * Preload: what was planned for, and with which figures, as JSON (`Planned` in measure/observed.ts); the preload process
+   * keeps it with what it really takes. Absent: nobody asks for that.
+   */
+  planned: 'WEBUI_TUNE_PLANNED',
   /** Worker: seconds that a draining worker may take to finish the answers that it is generating. */
   drainSeconds: 'WEBUI_TUNE_DRAIN_SECONDS',
   /** Worker: MiB of private memory at which a worker is replaced. Absent: no limit. */
@@ -122,6 +127,21 @@ export const WITHOUT_MODEL = {
 /** How to mend it. */
 export const MODEL_MEND =
   'Let this machine reach Hugging Face, name a proxy (HTTPS_PROXY) or a mirror (HF_ENDPOINT) in the env file, or bring the model along: docs/offline.md';
+/**
+ * Files in the folder of the control socket in which a running tree keeps what it really takes, for the next plan
+ * (measure/observed.ts reads them): the preload process once, at its start (preload/webui_preload/observed.py), and each
+ * instance's supervisor as its worker grows (observer.ts).
+ */
+export const OBSERVED = {
+  preload: 'observed-preload.json',
+  instance: (instance: string) => `observed-${instance}.json`,
+} as const;
+
+/**
+ * Share of its own first memory that a worker must be able to grow by. The supervisor enforces no limit that leaves less,
+ * because a worker's successor would hit it at once.
+ */
+export const LEAST_GROWTH = 0.25;
 
 /** Name that a Python worker gives its process (preload/webui_preload/worker.py, _name_process). */
 export const WORKER_PROCESS = 'webui-worker';

@@ -8,6 +8,10 @@ export interface Memory {
   private: number;
   /** Pages that other processes have too: of a forked worker, nearly all of Open WebUI's code. */
   shared: number;
+  /** All of its pages. */
+  resident: number;
+  /** All of its pages, those that are shared by their share: the sum over processes is what they take together. */
+  proportional: number;
 }
 
 const KIB_PER_MIB = 1024;
@@ -24,5 +28,7 @@ export function readMemory(pid: number): Memory | undefined {
   return {
     private: (kib('Private_Clean') + kib('Private_Dirty')) / KIB_PER_MIB,
     shared: (kib('Shared_Clean') + kib('Shared_Dirty')) / KIB_PER_MIB,
+    resident: kib('Rss') / KIB_PER_MIB,
+    proportional: kib('Pss') / KIB_PER_MIB,
   };
 }

@@ -7,13 +7,14 @@
 
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { APPS, ENV, READY_SECONDS } from './contract.ts';
+import { APPS, ENV, LEAST_GROWTH, READY_SECONDS } from './contract.ts';
 import { Handover } from './handover.ts';
 import { History } from './history.ts';
 import { findHost } from './host.ts';
 import { PreloadLink, type WorkerEvents, WorkerLink } from './links.ts';
 import { complain, exitOnceWritten, instance, loss, retryLog, say, write } from './log.ts';
 import { readMemory } from './memory.ts';
+import { Observer } from './observer.ts';
 import type { SupervisorReport } from './report.ts';
 import {
   type Action,
@@ -31,9 +32,6 @@ const MEMORY_INTERVAL = 10;
 
 /** Seconds beyond its drain time before a worker that does not leave is killed. */
 const KILL_MARGIN = 8;
-
-/** A limit has to leave a worker this much room above what it starts with. */
-const LEAST_GROWTH = 1.25;
 
 const host = findHost(process.env);
 const drainSeconds = Number(required(ENV.drainSeconds));
@@ -60,6 +58,12 @@ let historyDoubted = false;
 const history = new History(runFolder, instance, (reason) => {
   if (!historyDoubted) complain(`why workers are replaced cannot be kept for webui-tune top: ${reason}`);
   historyDoubted = true;
+});
+
+let observerDoubted = false;
+const observer = new Observer(runFolder, instance, (reason) => {
+  if (!observerDoubted) complain(`what workers take cannot be kept for the next plan: ${reason}`);
+  observerDoubted = true;
 });
 
 const preload = new PreloadLink(required(ENV.controlSocket), instance, {
@@ -253,6 +257,14 @@ function publish(): void {
     lostLog: loss.inWords(),
   });
   enforceMemoryLimit(current.worker, current.link, memory.private);
+  observer.look({
+    pid: current.link.pid ?? 0,
+    generation: current.worker.generation.name,
+    memory: memory.private,
+    firstMemory: current.link.firstMemory ?? memory.private,
+    limit: memoryLimit,
+    requests: current.link.stats?.requests ?? 0,
+  });
 }
 
 /** PM2's max_memory_restart would look at RSS, which counts the shared pages in every worker. */
@@ -260,7 +272,7 @@ function enforceMemoryLimit({ token }: Worker, link: WorkerLink, privateMemory: 
   link.firstMemory ??= privateMemory;
   if (privateMemory <= memoryLimit) return;
   // A successor of the same size would be replaced at once, and so for ever.
-  if (link.firstMemory * LEAST_GROWTH > memoryLimit) {
+  if (link.firstMemory * (1 + LEAST_GROWTH) > memoryLimit) {
     if (!limitDoubted) {
       complain(
         `the limit of ${memoryLimit} MiB is too low: a worker starts with ${link.firstMemory.toFixed(0)} MiB of ` +

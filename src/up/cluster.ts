@@ -1,13 +1,14 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { EXIT, TuneError } from '../errors.ts';
 import { addressOf, isReady } from '../io/address.ts';
-import { processesWith } from '../machine/processes.ts';
+import { memoryOf, processesWith } from '../machine/processes.ts';
 import { portInUse } from '../notices.ts';
 import type { Pm2, Pm2Process } from '../pm2/client.ts';
 import { logTail } from '../pm2/logs.ts';
 import { APPS } from '../runtime/contract.ts';
 import type { Plan } from '../types.ts';
-import { plural } from '../units.ts';
+import { formatBytes, plural } from '../units.ts';
+import { planStep } from './plan-step.ts';
 import type { Setup } from './setup.ts';
 import type { Step } from './step.ts';
 
@@ -31,18 +32,47 @@ export function clusterStep(setup: Setup): Step {
     },
     describe: () => `start the workers under PM2 ${setup.pm2Program.version} (${setup.pm2Program.where})`,
     run: async (progress) => {
-      const { planned } = setup.remembered;
-      if (!planned) throw new Error('nothing was planned');
-      const [{ plan }, pm2] = await Promise.all([setup.tuned(), setup.pm2()]);
-      await removeApps(pm2, await pm2.list(), [APPS.cluster, APPS.preload, APPS.metrics, APPS.logrotate]);
-      refuseTakenPort(plan);
-      await startApps(setup, pm2, plan, planned.workers, progress);
-      setup.remember({ started: planned.content });
-      if (setup.remembered.startup) await pm2.run('save', '--force');
-      setup.changed();
-      return `${plural(planned.workers, 'worker')}: ${addressOf(plan)}`;
+      const serving = await startPlanned(setup, progress);
+      const excess = await excessOf(setup);
+      const plan = planStep(setup);
+      if ((await plan.check()) !== undefined) {
+        // What was observed makes no other plan: none would keep to the budget.
+        return excess === undefined ? serving : `${serving}; ${excess}: webui-tune doctor says what helps`;
+      }
+      // Once, whatever the second start shows: never a loop.
+      const because = excess ?? 'the tree takes more or less than was planned';
+      progress(`${because}: planning again with what was observed`);
+      await plan.run(progress);
+      const { planned, started } = setup.remembered;
+      const again = planned?.content === started ? serving : await startPlanned(setup, progress);
+      return `${again}; planned again with what was observed: ${because}`;
     },
   };
+}
+
+/** Stops what runs, and starts what was planned; returns what serves then. */
+async function startPlanned(setup: Setup, progress: (text: string) => void): Promise<string> {
+  const { planned } = setup.remembered;
+  if (!planned) throw new Error('nothing was planned');
+  const [{ plan }, pm2] = await Promise.all([setup.tuned(), setup.pm2()]);
+  await removeApps(pm2, await pm2.list(), [APPS.cluster, APPS.preload, APPS.metrics, APPS.logrotate]);
+  refuseTakenPort(plan);
+  await startApps(setup, pm2, plan, planned.workers, progress);
+  setup.remember({ started: planned.content });
+  if (setup.remembered.startup) await pm2.run('save', '--force');
+  setup.changed();
+  return `${plural(planned.workers, 'worker')}: ${addressOf(plan)}`;
+}
+
+/** What the running tree takes, in words, where that is more than it was planned within; undefined: it keeps to it. */
+async function excessOf(setup: Setup): Promise<string | undefined> {
+  const budget = setup.remembered.planned?.memory?.budget;
+  if (budget === undefined) return undefined;
+  const { plan } = await setup.tuned();
+  const bytes = memoryOf('/', processesWith('/', plan.places.controlSocket));
+  return bytes > budget
+    ? `the tree took ${formatBytes(bytes)} of a budget of ${formatBytes(budget)}`
+    : undefined;
 }
 
 /** How many workers are online; 0 if any instance, or the preload process, is not. */

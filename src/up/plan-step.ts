@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { checkOutput, writeOutput } from '../io/output.ts';
 import { packageVersion } from '../io/package.ts';
+import { isOutgrown, plannedMemory } from '../plan/outgrown.ts';
 import { appsOf } from '../render/apps.ts';
 import { formatOf, renderAs } from '../render/formats.ts';
 import { prepare } from '../tune.ts';
@@ -20,6 +21,7 @@ export function planStep(setup: Setup): Step {
       const { plan } = await setup.tuned();
       if (!existsSync(plan.places.runtime)) return undefined;
       if (planned.fingerprint !== fingerprintOf(plan, options, textOf(plan.places.envFile))) return undefined;
+      if (planned.memory && isOutgrown(planned.memory, planned.workers, plan.memory)) return undefined;
       return `${plural(planned.workers, 'worker')}: ${setup.ecosystemFile}`;
     },
     describe: () => `plan for this machine, and write ${setup.ecosystemFile}`,
@@ -42,10 +44,13 @@ export function planStep(setup: Setup): Step {
         planned: {
           fingerprint: fingerprintOf(kept, setup.remembered.options, textOf(envFile)),
           workers,
-          content: hash([text, textOf(envFile)]),
+          content: hash([renderAs('json', withoutFigures(plan)), textOf(envFile)]),
+          memory: plannedMemory(plan),
         },
       });
-      return `${plural(workers, 'worker')}, some ${formatBytes(plan.memory.predicted)}: ${setup.ecosystemFile}`;
+      const { measuredAt, source, predicted } = plan.memory;
+      const because = measuredAt === undefined ? '' : ` (${source})`;
+      return `${plural(workers, 'worker')}, some ${formatBytes(predicted)}${because}: ${setup.ecosystemFile}`;
     },
   };
 }
@@ -56,9 +61,15 @@ async function checkForPm2(plan: Plan): Promise<void> {
   if (faults.length > 0) throw new Error(`PM2 would not take this file:\n${faults.join('\n')}`);
 }
 
+/** What no app reads to do its work: another figure of it is no reason to start anything again. */
+function withoutFigures(plan: Plan): Plan {
+  const { conditions: _, ...memory } = plan.memory;
+  return { ...plan, memory };
+}
+
 /**
  * What the plan was made from, as far as another answer would be a reason to plan anew: not what differs from minute to
- * minute, such as free memory.
+ * minute, such as free memory. What was measured or observed counts by what it changes (isOutgrown).
  */
 export function fingerprintOf(plan: Plan, options: object, envFile = ''): string {
   const { machine, settings, places, openWebui, embedded, services } = plan;
@@ -71,7 +82,6 @@ export function fingerprintOf(plan: Plan, options: object, envFile = ''): string
     embedded,
     cpu: machine.cpu,
     memory: [machine.memory.totalBytes, machine.memory.limit?.bytes],
-    measuredAt: plan.memory.measuredAt,
     services: [services.database.kind, services.redis.kind, services.chroma?.where],
     settings: settings
       .filter(({ source }) => source !== 'computed')

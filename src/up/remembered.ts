@@ -3,9 +3,18 @@ import { dirname, resolve } from 'node:path';
 import { z } from 'zod';
 import { EXIT, systemCode, TuneError } from '../errors.ts';
 import { makePrivateFolder, writeAtomically } from '../io/write.ts';
+import type { PlannedMemory } from '../plan/outgrown.ts';
 import { PRELOAD_CHOICES } from '../runtime/contract.ts';
 import type { TuneOptions } from '../tune.ts';
-import { RUNTIMES } from '../types.ts';
+import { LIMITS, RUNTIMES } from '../types.ts';
+
+/** Bytes. */
+const PlannedMemorySchema = z.object({
+  budget: z.number(),
+  predicted: z.number(),
+  workerLimit: z.number(),
+  limitedBy: z.enum(LIMITS),
+}) satisfies z.ZodType<PlannedMemory>;
 
 const Remembered = z.object({
   /** What was said on the command line: it holds until something else is said. */
@@ -26,7 +35,15 @@ const Remembered = z.object({
     })
     .partial(),
   /** What the ecosystem file was made from, how many workers it has, and what the apps read: the file and the env file. */
-  planned: z.object({ fingerprint: z.string(), workers: z.int(), content: z.string() }).optional(),
+  planned: z
+    .object({
+      fingerprint: z.string(),
+      workers: z.int(),
+      content: z.string(),
+      /** What its memory was planned with (plan/outgrown.ts); undefined: by an earlier version. */
+      memory: PlannedMemorySchema.optional(),
+    })
+    .optional(),
   /** `content` of what was started last. */
   started: z.string().optional(),
   /** Whether PM2 is to bring it back after a boot. */

@@ -4,6 +4,7 @@ import { chmod, mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { listenersOn } from '../../src/machine/listeners.ts';
+import { readObserved } from '../../src/measure/observed.ts';
 import { APPS, ENV } from '../../src/runtime/contract.ts';
 import { PlanSchema } from '../../src/schema.ts';
 import type { Plan } from '../../src/types.ts';
@@ -19,6 +20,7 @@ import { temporaryFolder } from './temp.ts';
 import { until } from './wait.ts';
 
 const START_TIMEOUT_MS = 180_000;
+const OBSERVED_TIMEOUT_MS = 60_000;
 const LOG_TAIL_LINES = '40';
 
 export interface PlanOptions {
@@ -146,6 +148,15 @@ export class Cluster {
       return true;
     };
     await this.explain(() => until(serves, { what: `${workers} workers serve`, timeoutMs }));
+  }
+
+  /** Waits until the supervisors, which look every 10 s, have kept what workers take that have served. */
+  async untilObserved(): Promise<void> {
+    const socket = await this.controlSocket();
+    await until(() => readObserved(socket).observed?.worker !== undefined, {
+      what: 'the size of a worker is kept',
+      timeoutMs: OBSERVED_TIMEOUT_MS,
+    });
   }
 
   /** Puts the end of PM2's logs into the error, if there is one: they are gone when a test has failed. */

@@ -157,8 +157,9 @@ function differences(file: EcosystemFile, planned: readonly EcosystemApp[]): str
   return [...names];
 }
 
-/** They follow free memory and free connections. */
+/** They follow free memory, free connections, and what was observed. */
 const UNSTEADY: ReadonlySet<string> = new Set([
+  ENV.planned,
   ENV.memoryLimit,
   ENV.computed,
   'DATABASE_POOL_SIZE',

@@ -1,9 +1,38 @@
+import { PlannedSchema } from '../../measure/observed.ts';
 import { explainLimits } from '../../plan/bounds.ts';
+import { ENV } from '../../runtime/contract.ts';
+import type { MemoryPlan } from '../../types.ts';
 import { formatBytes, plural } from '../../units.ts';
 import { check, error, ok, warning } from '../check.ts';
+import type { EcosystemFile } from '../facts/ecosystem.ts';
 
-/** Share above the plan at which memory is worth a word. */
-const TOLERANCE = 1.25;
+/** Share above the plan at which memory is worth a word: predictions are within 15 % of what is measured. */
+const TOLERANCE = 1.15;
+
+const RELOAD = 'pm2 reload open-webui gives back what has grown';
+
+/** How the running tree comes to a plan that is made with what was observed of it. */
+function planAgain(path: string | undefined): string {
+  const byHand =
+    path === undefined
+      ? ''
+      : `; a file of your own: webui-tune --out ${path} --force, then pm2 delete open-webui, and pm2 start ${path}`;
+  return `webui-tune up plans again with what was observed${byHand}`;
+}
+
+/** The figures that the file was made with; undefined: by an earlier version, or without an installation. */
+function plannedIn(
+  ecosystem: Pick<EcosystemFile, 'env'> | undefined,
+): Pick<MemoryPlan, 'base' | 'worker' | 'supervisor'> | undefined {
+  try {
+    return PlannedSchema.parse(JSON.parse(ecosystem?.env[ENV.planned] ?? ''));
+  } catch {
+    return undefined;
+  }
+}
+
+const sum = (numbers: readonly number[]) => numbers.reduce((total, number) => total + number, 0);
+const largest = (numbers: readonly number[]) => Math.max(0, ...numbers);
 
 export const machineChecks = [
   check({
@@ -28,15 +57,26 @@ export const machineChecks = [
     id: 'machine.memory',
     title: 'The running cluster keeps to the plan',
     why: 'what grows beyond it is taken from everybody else on the machine',
-    source: 'Pss of /proc/PID/smaps_rollup',
+    source: 'Pss and Private of /proc/PID/smaps_rollup; what the ecosystem file was planned with',
     needs: ['cluster', 'plan'],
-    run: ({ cluster, plan: { memory } }) => {
-      const found = `all of it holds ${formatBytes(cluster.bytes)}; planned ${formatBytes(memory.predicted)}, budget ${formatBytes(memory.budget)}`;
-      if (cluster.bytes > memory.budget)
-        return error(found, 'pm2 reload open-webui gives back what has grown');
-      return cluster.bytes > memory.predicted * TOLERANCE
-        ? warning(found, 'pm2 describe open-webui shows which worker has grown')
-        : ok(found);
+    uses: ['ecosystem'],
+    run: ({ cluster, plan: { memory }, ecosystem }) => {
+      const { workers, supervisors } = cluster.private;
+      const planned = plannedIn(ecosystem) ?? memory;
+      const expected = planned.base + workers.length * planned.worker;
+      const preload = cluster.bytes - sum(workers) - sum(supervisors);
+      const found =
+        `all of it holds ${formatBytes(cluster.bytes)}, planned ${formatBytes(expected)}, budget ${formatBytes(memory.budget)}: ` +
+        `preload ${formatBytes(preload)} (planned ${formatBytes(planned.base)}); ` +
+        `${plural(workers.length, 'worker')} ${formatBytes(sum(workers))}, the largest ${formatBytes(largest(workers))} ` +
+        `(planned ${formatBytes(planned.worker - planned.supervisor)} each); ` +
+        `${plural(supervisors.length, 'supervisor')} ${formatBytes(sum(supervisors))} (planned ${formatBytes(planned.supervisor)} each)`;
+      const isOver = cluster.bytes > memory.budget;
+      if (!isOver && cluster.bytes <= expected * TOLERANCE) return ok(found);
+      // Today's plan knows what was observed: where it says the same as the kernel, another one of it is the mend.
+      const today = memory.base + workers.length * memory.worker;
+      const mend = isOver || cluster.bytes <= today * TOLERANCE ? planAgain(ecosystem?.path) : RELOAD;
+      return isOver ? error(found, mend) : warning(found, mend);
     },
   }),
   check({

@@ -1,9 +1,13 @@
+import { dirname } from 'node:path';
 import { isReady } from '../../io/address.ts';
+import { namesIn } from '../../io/read.ts';
 import { readKernelFile } from '../../machine/files.ts';
+import { readMemory } from '../../machine/process-memory.ts';
 import { memoryOf, type Process, processesWith } from '../../machine/processes.ts';
 import { openFilesOf, readSockets, socketsOf } from '../../machine/sockets.ts';
 import { readTimes } from '../../machine/usage.ts';
 import { WORKER_PROCESS } from '../../runtime/contract.ts';
+import { parseSocketName } from '../../runtime/report.ts';
 
 export interface PythonProcess {
   pid: number;
@@ -24,6 +28,8 @@ export interface ClusterFacts {
   isReady: boolean;
   /** Bytes of all its processes, shared pages counted once. */
   bytes: number;
+  /** Bytes of private memory: of each worker, and of each process of Node that supervises one. */
+  private: { workers: readonly number[]; supervisors: readonly number[] };
 }
 
 /** The processes that were started with this control socket; undefined: none runs. */
@@ -59,7 +65,28 @@ export async function readCluster(
     workers: facts.filter(({ isWorker }) => isWorker).map(({ process }) => process),
     isReady: await isReady(address),
     bytes: memoryOf('/', processes),
+    private: {
+      workers: privateOf(facts.flatMap(({ isWorker, process }) => (isWorker ? [process] : []))),
+      supervisors: privateOf(supervisorsAmong(processes, socket)),
+    },
   };
+}
+
+/** Of those that run: each listens on a socket of its own beside the control socket, whose name has its pid. */
+function supervisorsAmong(processes: readonly Process[], socket: string): Process[] {
+  const pids = new Set(namesIn(dirname(socket)).map((name) => parseSocketName(name)?.pid));
+  return processes.filter(({ pid }) => pids.has(pid));
+}
+
+/** A process that has ended meanwhile is left out. */
+function privateOf(processes: readonly { pid: number }[]): number[] {
+  return processes.flatMap(({ pid }) => {
+    try {
+      return [readMemory(pid).private];
+    } catch {
+      return [];
+    }
+  });
 }
 
 /** Each holds the lock of its generation open: run/ID/generation-NAME/lock. */

@@ -1,7 +1,7 @@
 """The preload process: imports Open WebUI once and forks its workers.
 
     settings, envfile     what the ecosystem file and the user's files say
-    installed             which Open WebUI it is: of pip, or the source tree in its own image
+    installed             which Open WebUI it is: of pip, or the source tree in its own image; which build of torch
     services, broker      waits for the database and Redis, asks which engines are local
     run_folder            the installation's private folder
     generation            folder and lock of this start; never two versions on one database
@@ -28,6 +28,7 @@
                           what a worker spares the app: pings, transactions around reads, tasks, patterns of routes
     requirements          a worker's start-up installs only those packages of functions that are missing
     echo, trial           tell the doctor how a request arrives, and whether this worker embeds and reads documents
+    observed              keeps what the preload process takes, for the next plan
     key_digest            notices another WEBUI_SECRET_KEY than that of the last start
     ask                   asks the app itself
     watch, outage         notice in a worker that Redis or the database is lost or back; one line each

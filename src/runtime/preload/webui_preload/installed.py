@@ -1,8 +1,14 @@
-"""Which Open WebUI is installed, and how: from pip, or as the source tree of its own container image."""
+"""Which Open WebUI is installed, and how: from pip, or as the source tree of its own container image; which torch.
+
+probe.py asks with the same code, without importing what it asks about.
+"""
+
+from __future__ import annotations
 
 import importlib.metadata
 import importlib.util
 import json
+import re
 from pathlib import Path
 
 
@@ -25,3 +31,27 @@ def source_tree() -> Path | None:
     backend = Path(spec.origin).parent.parent
     is_tree = backend.name == "backend" and (backend.parent / "package.json").is_file()
     return backend.parent if is_tree else None
+
+
+def torch_build() -> str:
+    """Version of torch with its build, such as ``2.13.0+cpu``; ``none`` where it is not installed.
+
+    PyPI's large build has no label of its own: it is ``2.14.1 (CUDA)`` where NVIDIA's libraries, which it asks for,
+    are installed too.
+    """
+    try:
+        version = importlib.metadata.version("torch")
+    except importlib.metadata.PackageNotFoundError:
+        return "none"
+    if "+" in version:
+        return version
+    names = [re.split(r"[^\w.-]", text, maxsplit=1)[0] for text in importlib.metadata.requires("torch") or []]
+    return f"{version} (CUDA)" if any(_is_installed(name) for name in names if name.startswith("nvidia")) else version
+
+
+def _is_installed(name: str) -> bool:
+    try:
+        importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return False
+    return True

@@ -27,6 +27,7 @@ from .local_models import NO_MODELS
 from .log import complain, say
 from .migration_lock import MigrationLock
 from .models.supply import ModelSupply
+from .observed import keep_preload
 from .run_folder import make_run_folder
 from .server import ForkServer
 from .services import Engines, ask_engines, count_neighbours, wait_for_services
@@ -102,6 +103,7 @@ def main() -> NoReturn:
     static = packing.finish()
     if changed := keep_key_digest(os.environ):
         complain(changed)
+    keep_preload(settings.run_folder, os.environ, generation=generation.name, version=version, level=preload.level)
     server = ForkServer(
         settings, generation, preload, static, control_socket, listener, host, lock, supply, migration.release
     )
