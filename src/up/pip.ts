@@ -61,6 +61,12 @@ export async function pipInstallPackages(
   return performance.now() - started;
 }
 
+/** What was downloaded is not what was asked for, by its hash: nothing of it is installed. */
+export class WrongPackage extends TuneError {}
+
+/** For packages that are pinned: these wheels, and nothing else. */
+export const ONLY_PINNED = ['--no-deps', '--only-binary', ':all:', '--require-hashes'];
+
 export interface PipOptions {
   env: Environment;
   /** Gets pip's whole output. */
@@ -84,8 +90,8 @@ export async function installServices(folder: string, python: string, options: P
   const list = join(dirname(folder), 'requirements.txt');
   rmSync(unfinished, { recursive: true, force: true });
   writeFileSync(list, requirementsText());
-  const only = ['--no-deps', '--only-binary', ':all:', '--require-hashes'];
-  const took = await pipInstallPackages(python, ['--target', unfinished, ...only, '-r', list], options);
+  const args = ['--target', unfinished, ...ONLY_PINNED, '-r', list];
+  const took = await pipInstallPackages(python, args, options);
   renameSync(unfinished, folder);
   return took;
 }
@@ -130,7 +136,7 @@ export function explainPip(output: string, log: string): TuneError {
     ]);
   }
   if (WRONG_HASH.test(output)) {
-    return new TuneError(
+    return new WrongPackage(
       'pip got a package that is not the one that was tested: its hash differs',
       EXIT.service,
       [
