@@ -46,13 +46,16 @@ async function stopAll(setup: Setup): Promise<string[]> {
 
 async function takeAway(setup: Setup, { yes }: DownOptions, terminal: Terminal): Promise<ExitCode> {
   const list = listPurge(setup);
+  if (list.folders.length === 0 && !list.installed && (await setup.processes()).length === 0) {
+    terminal.err('nothing of it is there\n');
+    return EXIT.ok;
+  }
   if (!yes && !(await mayTakeAway(list, terminal))) return EXIT.ok;
-  const removed = await stopAll(setup);
-  if (removed.length > 0) terminal.err(`stopped: ${removed.join(', ')}\n`);
-  // What was listed before may have been written to since.
-  const again = listPurge(setup);
-  await purge(setup, again, (text) => terminal.err(`${text}\n`));
-  for (const path of again.left) terminal.err(`left: ${path}, which is yours\n`);
+  const stopped = await stopAll(setup);
+  if (stopped.length > 0) terminal.err(`stopped: ${stopped.join(', ')}\n`);
+  // They may have written something since.
+  const { left } = await purge(setup, listPurge(setup), (text) => terminal.err(`${text}\n`));
+  for (const path of left) terminal.err(`left: ${path}, which is yours\n`);
   return EXIT.ok;
 }
 
@@ -60,20 +63,20 @@ async function takeAway(setup: Setup, { yes }: DownOptions, terminal: Terminal):
 async function mayTakeAway({ folders, installed, left }: PurgeList, terminal: Terminal): Promise<boolean> {
   const account = installed?.madeAccount ? installed.account?.user : undefined;
   const lines = [
-    'all of this is deleted, with every account, chat and document in it:',
     ...folders.map((path) => `  ${path}`),
     ...(account === undefined
       ? []
       : [`  the system account ${account}, unless another installation uses it`]),
-    ...left.map((path) => `left is ${path}, which is yours`),
-  ];
+    ...left.map((path) => `It leaves ${path}, which is yours.`),
+  ].join('\n');
+  const what = 'deletes this, with every account, chat and document in it';
   if (!canAsk()) {
     throw new TuneError(
-      `nothing was deleted: there is no terminal to ask on. With --yes,\n${lines.join('\n')}`,
+      `there is no terminal to ask on, and nothing was deleted. With --yes it ${what}:\n${lines}`,
       EXIT.usage,
-      ['webui-tune backup FILE saves it before; webui-tune down --purge --yes deletes it'],
+      ['webui-tune backup FILE saves it before', 'webui-tune down --purge --yes deletes it'],
     );
   }
-  terminal.err(`${lines.join('\n')}\nwebui-tune backup FILE saves it before\n`);
+  terminal.err(`This ${what}:\n${lines}\nTo save it before: webui-tune backup FILE\n`);
   return /^y(?:es)?$/i.test(await ask('Delete it? [y/N]'));
 }

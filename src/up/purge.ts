@@ -22,9 +22,9 @@ const DAEMON_TIMEOUT = 20_000;
 
 /**
  * Takes away all of `list`, once nothing of it runs: what PM2 has of it, folders, services with their account, and the
- * state file last, so that a run which was interrupted is gone on with. Throws TuneError.
+ * state file last, so that a rerun resumes what was interrupted. Returns the list. Throws TuneError.
  */
-export async function purge(setup: Setup, list: PurgeList, tell: (text: string) => void): Promise<void> {
+export async function purge(setup: Setup, list: PurgeList, tell: (text: string) => void): Promise<PurgeList> {
   const { installed, ownDataDir, left } = list;
   if (installed) await refuseRunning(installed);
   await leavePm2(setup, tell);
@@ -42,6 +42,7 @@ export async function purge(setup: Setup, list: PurgeList, tell: (text: string) 
   for (const folder of list.parents) removeIfEmpty(folder);
   rmSync(join(setup.folder, STATE_NAME), { force: true });
   removeIfEmpty(setup.folder);
+  return list;
 }
 
 /** Its data must not be taken from under a server that PM2 has lost sight of. */

@@ -65,7 +65,7 @@ export class Setup {
     writeRemembered(this.#statePath, this.#remembered);
   }
 
-  /** Keeps what is made beside our own folders, before it is made: `down --purge` has to find it, whatever happens. */
+  /** Keeps what is made beside our own folders: `down --purge` has to find it. */
   rememberMade(change: NonNullable<Remembered['made']>): void {
     this.remember({ made: { ...this.remembered.made, ...change } });
   }

@@ -210,7 +210,7 @@ describe.skipIf(!isRoot).sequential('as root, without an account for the service
     ]) {
       expect(stderr).toContain(what);
     }
-    expect(stderr).toContain(`left is ${join(installation.folder, 'open-webui.env')}`);
+    expect(stderr).toContain(`It leaves ${join(installation.folder, 'open-webui.env')}`);
     expect(existsSync(installation.secretsFile)).toBe(true);
   });
 
