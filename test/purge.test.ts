@@ -83,6 +83,17 @@ describe('down --purge', () => {
     expect(readFileSync(join(mine, 'deep', '.webui-tune.env'), 'utf8')).toBe('WEBUI_SECRET_KEY="k"\n');
   });
 
+  it('touches nothing where the user’s data lies among ours', () => {
+    const { home, setup } = homeWith({ [`${SHARE}/open-webui.env`]: 'export DATA_DIR="."\n' });
+    expect(() => listPurge(setup())).toThrow(`DATA_DIR is ${join(home, SHARE)}, where all else is too`);
+  });
+
+  it('is not kept from it by files that are damaged', async () => {
+    const { home, setup } = homeWith({ [`${SHARE}/services/services.json`]: '{' });
+    await run(setup);
+    expect(readdirSync(join(home, SHARE))).toEqual(['open-webui.env']);
+  });
+
   it('goes on where it was interrupted, and then finds nothing to do', async () => {
     const { home, setup } = homeWith();
     const state = join(home, SHARE, 'up.json');

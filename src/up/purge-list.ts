@@ -1,5 +1,6 @@
 import { dirname, join, resolve, sep } from 'node:path';
 import { type Installed, readInstalled } from '../embedded/installed.ts';
+import { EXIT, TuneError } from '../errors.ts';
 import { viewpointOf } from '../installation.ts';
 import { controlSocket, defaultDataDir, staticCache } from '../io/folders.ts';
 import { namesIn, textOf } from '../io/read.ts';
@@ -20,14 +21,22 @@ export interface PurgeList {
   ownDataDir?: string;
 }
 
-/** Looks at what there is; a broken installation is no obstacle. Changes nothing. */
+/**
+ * Looks at what there is; a broken installation is no obstacle. Changes nothing. Throws TuneError where the user's data
+ * cannot be told from ours.
+ */
 export function listPurge(setup: Setup): PurgeList {
   const { env, home, folder, services, remembered } = setup;
   const standard = defaultDataDir(env, home);
   const { dataDir, envFile } = placesOf(setup);
   const ownDataDir = dataDir === undefined || dataDir === standard ? undefined : dataDir;
   const left = [ownDataDir, envFile].filter((path) => path !== undefined && isThere(path)) as string[];
-  const installed = readInstalled(services);
+  if (ownDataDir === folder) {
+    throw new TuneError(`DATA_DIR is ${folder}, where all else is too: nothing was deleted`, EXIT.settings, [
+      'stop it (webui-tune down), move your data to a folder of its own, and set DATA_DIR to that',
+    ]);
+  }
+  const installed = installedOrUndefined(services);
   const cache = staticCache(env, home);
   const model = remembered.made?.model;
   const folders = [
@@ -74,6 +83,16 @@ function placesOf(setup: Setup): { dataDir?: string; envFile?: string } {
     ...(dataDir !== undefined && { dataDir }),
     ...(envFilePath !== undefined && { envFile: envFilePath }),
   };
+}
+
+/** A damaged file is as good as none: what is beside it goes all the same. */
+function installedOrUndefined(services: string): Installed | undefined {
+  try {
+    return readInstalled(services);
+  } catch (error) {
+    if (error instanceof TuneError) return undefined;
+    throw error;
+  }
 }
 
 function isThere(path: string): boolean {

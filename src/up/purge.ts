@@ -37,8 +37,8 @@ export async function purge(setup: Setup, list: PurgeList, tell: (text: string) 
   if (installed) {
     const word = await releaseAccount(setup.services, installed, setup.env);
     if (word !== undefined) tell(word);
-    rmSync(state, { force: true });
   }
+  rmSync(state, { force: true });
   for (const folder of list.parents) removeIfEmpty(folder);
   rmSync(join(setup.folder, STATE_NAME), { force: true });
   removeIfEmpty(setup.folder);

