@@ -67,4 +67,5 @@ cpSync('src/runtime/preload', 'dist/runtime/preload', {
   filter: (path) => !path.includes('__pycache__'),
 });
 for (const name of ['pip_sizes.py', 'other_patches.py']) cpSync(`src/up/${name}`, `dist/${name}`);
-for (const script of ['probe.py', 'models.py']) cpSync(`src/openwebui/${script}`, `dist/${script}`);
+for (const name of ['probe.py', 'models.py', 'fetch_model.py'])
+  cpSync(`src/openwebui/${name}`, `dist/${name}`);

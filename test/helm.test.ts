@@ -152,6 +152,13 @@ describe('renderHelm', () => {
     expect(warnings.join()).toContain('OLLAMA_BASE_URL');
   });
 
+  it('leaves this machine’s folder of models out, unless an env file names it', () => {
+    const values = { HF_HOME: '/home/me/models' };
+    expect(helm({ settings: settingsOf(values) }).values.extraEnvVars).not.toHaveProperty('HF_HOME');
+    const said = helm({ settings: settingsOf(values, 'env file') }).values.extraEnvVars;
+    expect(said).toMatchObject(values);
+  });
+
   it('says what was assumed of a database that does not answer', () => {
     const silent = {
       services: { ...SERVICES, database: { kind: 'postgresql', where: 'db:5432/x', answer: DOWN } },

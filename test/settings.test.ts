@@ -98,6 +98,12 @@ describe('collectSettings', () => {
     expect([...settings.keys()]).toEqual(['HF_HOME', 'WEBUI_NAME']);
   });
 
+  it('takes what says where models are, for the next plan to know it too', () => {
+    const environment = { HF_HOME: '/models', HF_HUB_OFFLINE: '1', HF_DEBUG: '1' };
+    const settings = collectSettings({ ...nothing, environment });
+    expect([...settings.keys()]).toEqual(['HF_HOME', 'HF_HUB_OFFLINE']);
+  });
+
   it('never takes a worker count for a setting', () => {
     const known = ['UVICORN_WORKERS', 'WEB_CONCURRENCY', 'FROM_INIT_PY', 'STATIC_DIR'];
     const values = Object.fromEntries(known.map((name) => [name, '4']));

@@ -64,6 +64,20 @@ describe('the steps', () => {
     expect(done).toEqual(names);
   });
 
+  it('tell what is lacking, and go on', async () => {
+    const lacking: Step = {
+      ...(stepsOver([], ['a'])[0] as Step),
+      run: async () => ({ lacking: 'no network' }),
+    };
+    const told: string[] = [];
+    await runSteps(
+      [lacking, ...stepsOver([], ['b'])],
+      ({ name, state, text }) => told.push(`${name} ${state}: ${text}`),
+      () => {},
+    );
+    expect(told).toEqual(['a lacking: no network', 'b done: made']);
+  });
+
   it('go on where they failed', async () => {
     const done: string[] = [];
     await expect(run(stepsOver(done, names, 'b'))).rejects.toThrow('b failed');

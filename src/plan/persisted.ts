@@ -47,7 +47,7 @@ export function withStored(settings: Settings, database: DatabaseFacts): Setting
 }
 
 /** What counts of the `config` table. */
-function storedIn(settings: Settings, database: DatabaseFacts): Readonly<Record<string, string>> {
+export function storedIn(settings: Settings, database: DatabaseFacts): Readonly<Record<string, string>> {
   if (database.kind !== 'postgresql' && database.kind !== 'sqlite') return {};
   // Off: the environment wins at every boot (and changes in the browser stay with one worker).
   if (settings.get('ENABLE_PERSISTENT_CONFIG')?.value.toLowerCase() === 'false') return {};

@@ -11,7 +11,8 @@ export function logTail({ pm2_env }: Pm2Process): string {
   return tails.filter(Boolean).join('\n') || 'it has logged nothing';
 }
 
-function endOf(path: string): string {
+/** The last lines of a file, or as many as 16 KiB hold; what is before byte `from` is left out. */
+export function endOf(path: string, { from = 0, lines = TAIL_LINES } = {}): string {
   let file: number;
   try {
     file = openSync(path, 'r');
@@ -20,9 +21,11 @@ function endOf(path: string): string {
   }
   try {
     const { size } = fstatSync(file);
-    const buffer = Buffer.alloc(Math.min(size, TAIL_BYTES));
+    // A log that has been rotated meanwhile is shorter, and new.
+    const fresh = size < from ? size : size - from;
+    const buffer = Buffer.alloc(Math.min(fresh, TAIL_BYTES));
     readSync(file, buffer, 0, buffer.length, size - buffer.length);
-    return buffer.toString('utf8').trimEnd().split('\n').slice(-TAIL_LINES).join('\n');
+    return buffer.toString('utf8').trimEnd().split('\n').slice(-lines).join('\n');
   } finally {
     closeSync(file);
   }

@@ -17,6 +17,19 @@ const NOT_SETTINGS = new Set<string>([
   'TZ',
 ]);
 
+/**
+ * Read by the libraries that Open WebUI gets its models with: they say where models are, and whether and where more can be
+ * had. PM2's environment would carry them to the workers, but not to the next plan.
+ */
+const MODEL_NAMES = [
+  'HF_ENDPOINT',
+  'HF_HOME',
+  'HF_HUB_CACHE',
+  'HF_HUB_OFFLINE',
+  'HUGGINGFACE_HUB_CACHE',
+  'SENTENCE_TRANSFORMERS_HOME',
+];
+
 export interface SettingSources {
   /** Names of the variables that the installed Open WebUI reads. */
   known: readonly string[];
@@ -28,7 +41,7 @@ export interface SettingSources {
 
 /** The settings that are in force: environment > env file > secrets file > preset. In the order of their names. */
 export function collectSettings(sources: SettingSources): Settings {
-  const known = new Set(sources.known);
+  const known = new Set([...sources.known, ...MODEL_NAMES]);
   const environment = Object.entries(sources.environment).filter(([name]) => known.has(name));
   const settings = new Map<string, Setting>();
   const add = (entries: [string, string | undefined][], source: Setting['source'], allSecret = false) => {

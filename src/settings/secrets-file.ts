@@ -52,6 +52,19 @@ export async function keepSecrets(path: string, { settings, once }: SecretsToKee
   }
 }
 
+/** Removes the lines of the settings named whose value has the text that goes with the name. */
+export function dropSecrets(path: string, texts: Readonly<Record<string, string>>): void {
+  const before = readOrUndefined(path);
+  if (before === undefined) return;
+  const isDropped = (line: string) =>
+    Object.entries(texts).some(([name, text]) => line.startsWith(`${name}=`) && line.includes(text));
+  const after = before
+    .split(/(?<=\n)/)
+    .filter((line) => !isDropped(line))
+    .join('');
+  if (after !== before) writeAtomically(path, after, PRIVATE);
+}
+
 /** Takes everybody else's rights to our own file away; true if there were any. */
 export function makePrivate(path: string): boolean {
   if (!isOpenToOthers(path)) return false;

@@ -26,6 +26,7 @@ export function bootStep(setup: Setup): Step {
       // As an ordinary user it may be there already, by the command that was printed.
       if (script() === undefined) {
         const isRoot = process.getuid?.() === 0;
+        setup.rememberMade({ bootScript: true });
         // PM2 asks $USER, which not every shell of root's has.
         const { code, output } = await pm2.attempt('startup', ...(isRoot ? ['-u', userInfo().username] : []));
         if (code !== 0) throw explainStartup(output, pm2.home, home);

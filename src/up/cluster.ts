@@ -9,6 +9,7 @@ import { APPS } from '../runtime/contract.ts';
 import type { Plan } from '../types.ts';
 import { formatBytes, plural } from '../units.ts';
 import { planStep } from './plan-step.ts';
+import { followPreload } from './preload-log.ts';
 import type { Setup } from './setup.ts';
 import type { Step } from './step.ts';
 
@@ -30,7 +31,8 @@ export function clusterStep(setup: Setup): Step {
       const count = onlineWorkers(processes, plan);
       return ready && count > 0 ? `${plural(count, 'worker')}: ${addressOf(plan)}` : undefined;
     },
-    describe: () => `start the workers under PM2 ${setup.pm2Program.version} (${setup.pm2Program.where})`,
+    describe: () =>
+      `start the workers under PM2 ${setup.pm2Program.version} (${setup.pm2Program.where}); some 20 s, a slow disk takes minutes`,
     run: async (progress) => {
       const serving = await startPlanned(setup, progress);
       const excess = await excessOf(setup);
@@ -118,6 +120,7 @@ async function startApps(
     ...(plan.metricsPort === undefined ? [] : [APPS.metrics]),
     APPS.logrotate,
   ];
+  const log = followPreload(pm2.home);
   const abort = new AbortController();
   // PM2 itself waits for each instance to be ready, and does not tell when one cannot be.
   const command = pm2.runUntil(abort.signal, 'start', setup.ecosystemFile, '--only', apps.join(','));
@@ -133,8 +136,10 @@ async function startApps(
         const count = onlineWorkers(await pm2.list(), plan);
         if (count >= workers) break;
         progress(`${count} of ${plural(workers, 'worker')} online`);
-      } else if (round % ROUNDS === 0) {
-        failOnStopped(await pm2.list());
+      } else {
+        if (round % ROUNDS === 0) failOnStopped(await pm2.list());
+        const said = log.lastWord();
+        if (said !== undefined) progress(said);
       }
       if (Date.now() > deadline) {
         throw new TuneError(`no worker serves after ${SERVE_TIMEOUT / 60_000} minutes`, EXIT.service, [

@@ -25,6 +25,9 @@ const AGAIN = 'then run it again: what was downloaded is kept';
 /** Nothing that pip may ask offers the package. */
 export class NoSuchPackage extends TuneError {}
 
+/** What was downloaded is not what was asked for, by its hash: nothing of it is installed. */
+export class WrongPackage extends TuneError {}
+
 /** Whether pip got a file that is not the one that the index has: its cache may be what is wrong. */
 export function isBrokenFile(output: string): boolean {
   return BROKEN_WHEEL.test(output) || WRONG_HASH.test(output);
@@ -58,9 +61,13 @@ export function explainPip({ output, log, inquiry = '', wheels }: PipFailure): T
     ]);
   }
   if (WRONG_HASH.test(output)) {
-    return fail(
+    return new WrongPackage(
       'pip got a package that is not the one that was tested, or that the index promises: its hash differs',
-      'look at where pip’s packages come from (pip config list); nothing of it was installed',
+      EXIT.service,
+      [
+        'look at where pip’s packages come from (pip config list); nothing of it was installed',
+        `its log: ${log}`,
+      ],
     );
   }
   const broken = BROKEN_WHEEL.exec(output);

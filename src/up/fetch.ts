@@ -9,12 +9,13 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { MODEL_PACKAGE, requirementsText } from '../embedded/packages.ts';
+import { requirementsText } from '../embedded/packages.ts';
 import { EXIT, TuneError } from '../errors.ts';
 import { packageRoot, shippedFile } from '../io/package.ts';
 import { runProgram, tailOf } from '../io/run.ts';
 import { writeAtomically } from '../io/write.ts';
 import type { Environment } from '../types.ts';
+import { MODEL_PACKAGE } from './default-model.ts';
 import { OWN_VERSION, uvInstall } from './own-python.ts';
 import { type PipOptions, pipInstallPackages, runPip } from './pip.ts';
 import { makeNew, OPEN_WEBUI, PIP, torchWishes } from './python.ts';

@@ -1,6 +1,7 @@
 import { adminStep } from './admin.ts';
 import { bootStep } from './boot.ts';
 import { clusterStep } from './cluster.ts';
+import { modelStep } from './model.ts';
 import { planStep } from './plan-step.ts';
 import { pythonStep } from './python.ts';
 import { packagesStep, serviceDataStep } from './services.ts';
@@ -10,7 +11,14 @@ import type { Step } from './step.ts';
 
 /** All that `up` sees to, in order. */
 export function stepsOf(setup: Setup): Step[] {
-  return [...serviceStepsOf(setup), adminStep(setup), planStep(setup), clusterStep(setup), bootStep(setup)];
+  return [
+    ...serviceStepsOf(setup),
+    modelStep(setup),
+    adminStep(setup),
+    planStep(setup),
+    clusterStep(setup),
+    bootStep(setup),
+  ];
 }
 
 /** Those until the database and the broker can be used. */

@@ -111,6 +111,9 @@ async function inquire(
 
 const PIP = ['-m', 'pip'];
 
+/** For packages that are pinned: these wheels, and nothing else. */
+export const ONLY_PINNED = ['--no-deps', '--only-binary', ':all:', '--require-hashes'];
+
 export interface PipOptions {
   env: Environment;
   /** Gets pip's whole output. */
@@ -138,8 +141,8 @@ export async function installServices(folder: string, python: string, options: P
   const list = join(dirname(folder), 'requirements.txt');
   rmSync(unfinished, { recursive: true, force: true });
   writeFileSync(list, requirementsText());
-  const only = ['--no-deps', '--only-binary', ':all:', '--require-hashes'];
-  const took = await pipInstallPackages(python, ['--target', unfinished, ...only, '-r', list], options);
+  const args = ['--target', unfinished, ...ONLY_PINNED, '-r', list];
+  const took = await pipInstallPackages(python, args, options);
   letOthersRead(unfinished);
   renameSync(unfinished, folder);
   return took;

@@ -48,6 +48,17 @@ const Remembered = z.object({
   started: z.string().optional(),
   /** Whether PM2 is to bring it back after a boot. */
   startup: z.boolean().optional(),
+  /** What `up` has made beside its own folders, for `down --purge`. */
+  made: z
+    .object({
+      /** PM2's folder. */
+      pm2Home: z.boolean(),
+      bootScript: z.boolean(),
+      /** The embedding model's folder in the cache of huggingface_hub. */
+      model: z.string(),
+    })
+    .partial()
+    .optional(),
 });
 
 /** What a plan takes and `up` keeps. */

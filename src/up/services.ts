@@ -91,8 +91,8 @@ export function serviceDataStep(setup: Setup): Step {
       const { plan } = await setup.tuned();
       const wanted = wantedServices(plan);
       makeServicesFolder(services);
-      const account = await accountFor(setup);
-      const installed = await keepInstalled(services, account);
+      const installed = await keepInstalled(setup);
+      const account = await accountOf(installed, setup);
       const passwords = keepPasswords(places.passwords);
       if (wanted.database) {
         // Before anything is written for it: what is there may be of another version.
@@ -133,25 +133,35 @@ export function serviceDataStep(setup: Setup): Step {
 
 const accountName = (setup: Setup) => setup.given.serviceUser ?? OWN_ACCOUNT;
 
-async function accountFor(setup: Setup): Promise<Account | undefined> {
-  const known = readInstalled(setup.services)?.account?.user;
-  if (!isRoot()) return undefined;
-  const name = known ?? accountName(setup);
-  const account = findAccount(name);
-  if (account) return account;
-  if (name === OWN_ACCOUNT) return createAccount(setup.env);
-  throw new TuneError(`there is no account ${name} in /etc/passwd`, EXIT.usage);
+async function accountOf({ account, madeAccount }: Installed, { env }: Setup): Promise<Account | undefined> {
+  if (!isRoot() || !account) return undefined;
+  const found = findAccount(account.user);
+  if (found) return found;
+  if (madeAccount) return createAccount(env);
+  throw noAccount(account.user);
 }
 
-/** Ports are chosen once. */
-async function keepInstalled(services: string, account: Account | undefined): Promise<Installed> {
+/** Ports are chosen once, and so is the account: that it will be ours is kept before it is made. */
+async function keepInstalled(setup: Setup): Promise<Installed> {
+  const { services } = setup;
   const known = readInstalled(services);
   if (known) return known;
   const installed: Installed = {
-    ...(account && { account: { user: account.user, group: account.group } }),
+    ...(isRoot() && chooseAccount(accountName(setup))),
     postgresPort: await freePort(LOOPBACK, POSTGRES_PORT),
     valkeyPort: await freePort(LOOPBACK, VALKEY_PORT),
   };
   writeInstalled(services, installed);
   return installed;
+}
+
+function chooseAccount(name: string): Pick<Installed, 'account' | 'madeAccount'> {
+  const found = findAccount(name);
+  if (found) return { account: { user: found.user, group: found.group } };
+  if (name !== OWN_ACCOUNT) throw noAccount(name);
+  return { account: { user: OWN_ACCOUNT, group: OWN_ACCOUNT }, madeAccount: true };
+}
+
+function noAccount(name: string): TuneError {
+  return new TuneError(`there is no account ${name} in /etc/passwd`, EXIT.usage);
 }

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { servicesFolder } from '../embedded/folder.ts';
@@ -72,6 +73,11 @@ export class Setup {
     writeRemembered(this.#statePath, this.#remembered);
   }
 
+  /** Keeps what is made beside our own folders: `down --purge` has to find it. */
+  rememberMade(change: NonNullable<Remembered['made']>): void {
+    this.remember({ made: { ...this.remembered.made, ...change } });
+  }
+
   get surroundings(): { env: Environment; cwd: string; home: string } {
     return { env: this.env, cwd: this.#cwd, home: this.home };
   }
@@ -131,6 +137,8 @@ export class Setup {
     const names = plan.settings.filter(({ source }) => source === 'environment').map(({ key }) => key);
     // npx empties its cache when it likes: PM2 is started from a place that stays.
     const path = this.pm2Program.copy?.() ?? this.pm2Program.path;
-    return new Pm2(path, pm2Environment(this.env, names), this.home);
+    const pm2 = new Pm2(path, pm2Environment(this.env, names), this.home);
+    if (!existsSync(pm2.home)) this.rememberMade({ pm2Home: true });
+    return pm2;
   }
 }

@@ -145,7 +145,7 @@ export function connectServicesStep(setup: Setup): Step {
       return `by the settings in ${plan.places.secretsFile}`;
     },
     describe: () =>
-      'make Open WebUI’s role, database and pgvector’s extension; keep the URLs with the secrets (0600)',
+      'create Open WebUI’s database, with pgvector; keep the URLs and passwords with the secrets (0600)',
     run: async () => {
       const { plan } = await setup.tuned();
       const wanted = wantedServices(plan);

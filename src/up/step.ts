@@ -5,13 +5,21 @@ export interface Step {
   check(): Promise<string | undefined>;
   /** What run() will do, in words. */
   describe(): string;
-  /** Makes it so, and says what there is now. What it leaves behind when it throws is where it goes on next time. */
-  run(progress: (text: string) => void): Promise<string>;
+  /**
+   * Makes it so, and says what there is now, or what is lacking and does not keep the others from being done. What it
+   * leaves behind when it throws is where it goes on next time.
+   */
+  run(progress: (text: string) => void): Promise<string | Lacking>;
+}
+
+/** What does not work for now, and how to mend it, in one line. */
+export interface Lacking {
+  lacking: string;
 }
 
 export interface StepReport {
   name: string;
-  state: 'right' | 'to do' | 'done';
+  state: 'right' | 'to do' | 'done' | 'lacking';
   text: string;
   /** Milliseconds of run(); undefined where nothing was run. */
   took?: number;
@@ -48,7 +56,9 @@ export async function runSteps(
     }
     progress(step, step.describe());
     const started = performance.now();
-    const text = await step.run((message) => progress(step, message));
-    tell({ name: step.name, state: 'done', text, took: performance.now() - started });
+    const result = await step.run((message) => progress(step, message));
+    const took = performance.now() - started;
+    if (typeof result === 'string') tell({ name: step.name, state: 'done', text: result, took });
+    else tell({ name: step.name, state: 'lacking', text: result.lacking, took });
   }
 }

@@ -2,9 +2,10 @@ import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { z } from 'zod';
-import { MODEL_PACKAGE, PACKAGES } from '../embedded/packages.ts';
+import { PACKAGES } from '../embedded/packages.ts';
 import { EXIT, systemCode, TuneError } from '../errors.ts';
 import type { Environment } from '../types.ts';
+import { MODEL_PACKAGE } from './default-model.ts';
 
 /* The folder of `--wheels`, which `webui-tune fetch` fills: an installation that needs no network. */
 

@@ -2,24 +2,21 @@
  * `webui-tune up` as root, with an account that it makes, and after a boot; and as an ordinary user on a terminal. What it
  * changes of the system it changes in namespaces of its own (unshare), of which nothing is left.
  */
-import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { stripVTControlCharacters } from 'node:util';
 import { execa } from 'execa';
-import { Client } from 'pg';
 import { createClient } from 'redis';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { DoctorSchema } from '../../src/doctor/schema.ts';
 import { OWN_ACCOUNT } from '../../src/embedded/account.ts';
 import { SERVICE_APPS } from '../../src/embedded/apps.ts';
 import { EXIT } from '../../src/errors.ts';
-import { isListening } from '../../src/io/port.ts';
 import { APPS } from '../../src/runtime/contract.ts';
 import { openWebuiEnvironment, ROOT } from '../kit/environment.ts';
 import { request } from '../kit/http.ts';
 import { basePython, Installation } from '../kit/installation.ts';
 import { OpenWebui } from '../kit/openwebui.ts';
-import { createDatabase } from '../kit/postgres.ts';
 import { startProcess } from '../kit/processes.ts';
 import { temporaryFolder } from '../kit/temp.ts';
 import { onTerminal } from '../kit/terminal.ts';
@@ -45,7 +42,10 @@ const OFFLINE = {
 
 const isReady = async (url: string) => (await request(`${url}/ready`)).status === 200;
 
-/** A mount namespace in which /etc and /var/lib can be written without a trace; the words that enter it. */
+/**
+ * A mount namespace in which /etc and /var/lib can be written without a trace, and in which no `webui-tune up` has run as
+ * root, whatever has outside; the words that enter it.
+ */
 async function makeNamespace(): Promise<string[]> {
   const folder = await temporaryFolder(scope, 'overlay');
   const mounts = ['/etc', '/var/lib'].map((path, index) => {
@@ -54,7 +54,11 @@ async function makeNamespace(): Promise<string[]> {
     return `mount -t overlay overlay -o lowerdir=${path},upperdir=${upper},workdir=${work} ${path}`;
   });
   const flag = join(folder, 'mounted');
-  const script = `set -e; ${mounts.join('; ')}; touch ${flag}; exec sleep infinity`;
+  const asBefore = [
+    `sed -i '/^${OWN_ACCOUNT}:/d' /etc/passwd /etc/group /etc/shadow /etc/gshadow`,
+    'rm -rf /var/lib/webui-tune /etc/systemd/system/pm2-*.service /etc/systemd/system/*.wants/pm2-*.service',
+  ];
+  const script = `set -e; ${[...mounts, ...asBefore].join('; ')}; touch ${flag}; exec sleep infinity`;
   const holder = await startProcess(scope, '/usr/bin/unshare', ['--mount', 'sh', '-c', script], {
     log: join(folder, 'log'),
   });
@@ -66,6 +70,12 @@ describe.skipIf(!isRoot).sequential('as root, without an account for the service
   let installation: Installation;
   let namespace: string[];
   let unit: string;
+  const outside = () => [
+    readFileSync('/etc/passwd', 'utf8'),
+    existsSync('/etc/systemd/system/pm2-root.service'),
+    existsSync('/var/lib/webui-tune'),
+  ];
+  const before = outside();
 
   const inside = async (...command: string[]) => {
     const [program = '', ...words] = [...namespace, ...command];
@@ -73,7 +83,7 @@ describe.skipIf(!isRoot).sequential('as root, without an account for the service
   };
   const up = (...args: string[]) =>
     installation.run(
-      ...['up', '--yes', '--python', openWebuiEnvironment().python, '--port', `${installation.port}`],
+      ...['up', '--python', openWebuiEnvironment().python, '--port', `${installation.port}`],
       ...['--workers', '2', '--admin-email', EMAIL, ...args],
     );
 
@@ -118,8 +128,7 @@ describe.skipIf(!isRoot).sequential('as root, without an account for the service
       expect(unit).toMatch(/^User=root$/m);
       expect(unit).toContain(`PM2_HOME=${installation.pm2.home}\n`);
       // Nothing of it is outside.
-      expect(readFileSync('/etc/passwd', 'utf8')).not.toContain(OWN_ACCOUNT);
-      expect(existsSync('/etc/systemd/system/pm2-root.service')).toBe(false);
+      expect(outside()).toEqual(before);
     },
     START_TIMEOUT,
   );
@@ -195,6 +204,53 @@ describe.skipIf(!isRoot).sequential('as root, without an account for the service
     expect(saved.map(({ name }: { name: string }) => name)).toEqual(['idle']);
     expect(await installation.pm2.list()).toMatchObject([{ name: 'idle', pm2_env: { status: 'online' } }]);
   });
+
+  it('takes nothing away before somebody has agreed, and says what it would', async () => {
+    const { code, stderr } = await installation.run('down', '--purge');
+    expect(code).toBe(EXIT.usage);
+    for (const what of [
+      join(installation.folder, 'data'),
+      '/var/lib/webui-tune/',
+      `account ${OWN_ACCOUNT}`,
+    ]) {
+      expect(stderr).toContain(what);
+    }
+    expect(stderr).toContain(`It leaves ${join(installation.folder, 'open-webui.env')}`);
+    expect(existsSync(installation.secretsFile)).toBe(true);
+  });
+
+  it('takes all of it away, the account too, however often it is interrupted', async () => {
+    await installation.pm2.delete('idle');
+    const [program = '', ...words] = installation.command;
+    const purge = (timeout?: number) =>
+      execa(program, [...words, 'down', '--purge', '--yes'], {
+        ...{
+          cwd: installation.home,
+          env: installation.env,
+          extendEnv: false,
+          stdin: 'ignore',
+          reject: false,
+        },
+        ...(timeout !== undefined && { timeout, killSignal: 'SIGKILL' as const }),
+      });
+    // The first are killed on the way, wherever that is.
+    for (const milliseconds of [500, 900, 1_300]) await purge(milliseconds);
+    const { exitCode, stderr } = await purge();
+    expect([exitCode, stderr]).toEqual([EXIT.ok, expect.stringContaining('open-webui.env, which is yours')]);
+    await expect(inside('getent', 'passwd', OWN_ACCOUNT)).rejects.toThrow();
+    await expect(inside('ls', '/var/lib/webui-tune')).rejects.toThrow();
+    await expect(inside('ls', '/etc/systemd/system/pm2-root.service')).rejects.toThrow();
+    const linked = '/etc/systemd/system/multi-user.target.wants/pm2-root.service';
+    await expect(inside('ls', linked)).rejects.toThrow();
+    expect(readdirSync(installation.folder)).toEqual(['open-webui.env']);
+    expect(existsSync(join(installation.home, '.cache'))).toBe(false);
+    await until(() => installation.pm2.processes().length === 0, {
+      what: 'PM2 is gone',
+      timeoutMs: BOOT_TIMEOUT_MS,
+    });
+    const again = await installation.run('down', '--purge', '--yes');
+    expect(again.code).toBe(EXIT.ok);
+  });
 });
 
 describe.skipIf(!isRoot).sequential('as an ordinary user, on a terminal', () => {
@@ -244,7 +300,6 @@ describe.skipIf(!isRoot).sequential('as an ordinary user, on a terminal', () => 
           { question: WHO, typed: 'nobody\r' },
           { question: 'is no address', typed: '' },
           { question: WHO, typed: `${EMAIL}\r` },
-          ...(await foundServices()),
         ],
       );
       // All but what root alone may do.
@@ -271,110 +326,63 @@ describe.skipIf(!isRoot).sequential('as an ordinary user, on a terminal', () => 
     expect(screen).not.toContain(GO_ON);
     expect((await installation.run('down')).code).toBe(EXIT.ok);
   });
+
+  it('deletes nothing unless the answer is yes', async () => {
+    const question = 'Delete it? [y/N]';
+    const no = await onScreen(['down', '--purge'], [{ question, typed: '\r' }]);
+    expect([no.code, existsSync(installation.secretsFile)]).toEqual([EXIT.ok, true]);
+    const yes = await onScreen(['down', '--purge'], [{ question, typed: 'y\r' }]);
+    expect(yes.screen).toContain(`removed: ${join(installation.folder, 'data')}`);
+    expect([yes.code, readdirSync(installation.folder)]).toEqual([EXIT.ok, ['open-webui.env']]);
+  });
 });
 
-describe.skipIf(!isRoot)('where a Redis answers that nobody has set', () => {
+describe.skipIf(!isRoot)('where a PostgreSQL and a Redis answer that nobody has set', () => {
   const REDIS = 'redis://127.0.0.1:6379/0';
-  const QUESTION = `A Redis answers at ${REDIS}. Use it`;
+  const POSTGRES = '127.0.0.1:5432';
 
-  /** In a network of its own, with a Redis at the usual address in it, and no way to pip's index. */
+  /** In a network of its own, with both at their usual addresses in it, and no way to pip's index. */
   const prepare = async () => {
+    // What a PostgreSQL says to whoever asks for TLS.
+    const postgres =
+      "require('net').createServer((c) => c.on('data', () => c.end('N'))).listen(5432, '127.0.0.1')";
     const script = `ip link set lo up; redis-server --save "" >/dev/null & redis=$!
-      "$@"; code=$?; kill $redis; exit $code`;
-    const through = ['/usr/bin/unshare', '--net', '/bin/sh', '-c', script, 'sh'];
+      ${process.execPath} -e "${postgres}" & postgres=$!
+      while ! (: </dev/tcp/127.0.0.1/5432 && : </dev/tcp/127.0.0.1/6379) 2>/dev/null; do :; done
+      "$@"; code=$?; kill $redis $postgres; exit $code`;
+    const through = ['/usr/bin/unshare', '--net', '/bin/bash', '-c', script, 'bash'];
     const env = { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', PIP_RETRIES: '1', PIP_FIND_LINKS: '' };
     const installation = await Installation.prepare(scope, { through, env });
     await installation.writeSettings(OFFLINE);
     return installation;
   };
-  const words = (python: string) => ['up', '--python', python, '--service-user', 'nobody'];
-  const onScreen = ({ command, home, env }: Installation, python: string, typed: string) =>
-    onTerminal(
-      [...command, ...words(python)],
-      [
-        { question: 'Go on?', typed: 'y\r' },
-        { question: 'administrator (', typed: '\r' },
-        { question: QUESTION, typed },
-      ],
-      { cwd: home, env, timeoutMs: ANSWER_TIMEOUT_MS },
-    );
 
-  it('uses it once somebody has said so', async () => {
-    const installation = await prepare();
-    const { code, screen } = await onScreen(installation, openWebuiEnvironment().python, 'y\r');
-    expect(installation.secret('REDIS_URL')).toBe(REDIS);
-    // PostgreSQL alone is still to be had.
-    expect(screen).toContain('pip did not reach its package index');
-    expect(code).toBe(EXIT.service);
-  });
+  it.each([
+    ['installed', () => openWebuiEnvironment().python],
+    ['yet to be installed', basePython],
+  ])(
+    'names them with the option that would use each, and leaves them alone: Open WebUI is %s',
+    async (_, python) => {
+      const installation = await prepare();
+      const { code, stderr } = await installation.run('up', '--python', python(), '--service-user', 'nobody');
+      expect(stderr).toContain(`to use it: DATABASE_URL=postgresql://user:password@${POSTGRES}/database`);
+      expect(stderr).toMatch(new RegExp(`a Redis runs at ${REDIS}, and is left alone.*--use-found`));
+      expect(stderr.indexOf('--use-found')).toBeLessThan(
+        stderr.indexOf('pip did not reach its package index'),
+      );
+      expect(code).toBe(EXIT.service);
+      expect(() => installation.secret('REDIS_URL')).toThrow();
+    },
+  );
 
-  it('asks before Open WebUI is installed, which takes minutes', async () => {
-    const installation = await prepare();
-    const { code, screen } = await onScreen(installation, basePython(), 'y\r');
-    expect(screen.indexOf(QUESTION)).toBeLessThan(screen.indexOf('pip did not reach its package index'));
-    expect(code).toBe(EXIT.service);
-  });
-
-  it('takes it with --yes where a flag says so, and not without', async () => {
+  it('uses the Redis where --use-found says so', async () => {
     const installation = await prepare();
     const { python } = openWebuiEnvironment();
-    expect((await installation.run(...words(python), '--yes')).code).toBe(EXIT.service);
-    expect(() => installation.secret('REDIS_URL')).toThrow();
-    expect((await installation.run(...words(python), '--yes', '--use-found')).code).toBe(EXIT.service);
+    const words = ['up', '--python', python, '--service-user', 'nobody', '--use-found'];
+    const { code, stderr } = await installation.run(...words);
+    expect(stderr).toContain(`the Redis at ${REDIS} will be used`);
     expect(installation.secret('REDIS_URL')).toBe(REDIS);
-  });
-});
-
-const hasPostgres = await isListening('127.0.0.1', 5432);
-if (!hasPostgres) process.stderr.write('skipped: a PostgreSQL that is found. None is at 127.0.0.1:5432\n');
-
-describe.skipIf(!hasPostgres)('where a PostgreSQL answers that nobody has set', () => {
-  it('uses the database that somebody names, once it lets us in', async () => {
-    const env = { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', PIP_CONFIG_FILE: '/dev/null', PIP_FIND_LINKS: '' };
-    const nowhere = { PIP_RETRIES: '1', PIP_INDEX_URL: 'http://127.0.0.1:9/simple' };
-    const installation = await Installation.prepare(scope, { env: { ...env, ...nowhere } });
-    await installation.writeSettings(OFFLINE);
-    const { url } = await createDatabase(scope);
-    const [lacking, wrong] = [`${url}_not`, 'http://127.0.0.1'];
-    const question = 'A PostgreSQL answers at 127.0.0.1:5432. To use it';
-    const words = ['up', '--python', openWebuiEnvironment().python, '--service-user', 'nobody'];
-    const { code, screen } = await onTerminal(
-      [...installation.command, ...words],
-      [
-        { question: 'Go on?', typed: 'y\r' },
-        { question: 'administrator (', typed: '\r' },
-        { question, typed: `${wrong}\r` },
-        { question: 'that is no URL of a PostgreSQL', typed: '' },
-        { question, typed: `${lacking}\r` },
-        { question: 'it does not let us in: database', typed: '' },
-        { question, typed: `${url}\r` },
-        ...((await hasPgvector(url)) ? [] : [{ question: 'It has no pgvector', typed: 'y\r' }]),
-        ...(await foundServices()).slice(1),
-      ],
-      { cwd: installation.home, env: installation.env, timeoutMs: ANSWER_TIMEOUT_MS },
-    );
-    expect(installation.secret('DATABASE_URL')).toBe(url);
-    // It may hold a password.
-    expect(screen).not.toContain(url);
-    // Valkey alone is still to be had.
-    expect(screen).toContain('pip did not reach its package index');
+    // PostgreSQL alone is still to be had.
     expect(code).toBe(EXIT.service);
   });
 });
-
-async function hasPgvector(url: string): Promise<boolean> {
-  const client = new Client({ connectionString: url });
-  await client.connect();
-  const { rowCount } = await client.query(`SELECT FROM pg_available_extensions WHERE name = 'vector'`);
-  await client.end();
-  return rowCount === 1;
-}
-
-/** What is at the usual addresses here, which a test must not use: it is offered, and refused. */
-async function foundServices(): Promise<Parameters<typeof onTerminal>[1]> {
-  const [postgres, redis] = await Promise.all([5432, 6379].map((port) => isListening('127.0.0.1', port)));
-  return [
-    ...(postgres ? [{ question: 'A PostgreSQL answers', typed: '\r' }] : []),
-    ...(redis ? [{ question: 'A Redis answers', typed: '\r' }] : []),
-  ];
-}

@@ -62,15 +62,8 @@ describe.sequential('webui-tune up', () => {
     const { code, stdout } = await up('--dry-run');
     expect(code).toBe(EXIT.ok);
     expect(stdout.split('\n').map((line) => line.slice(0, 1))).toEqual([
-      ...[WITH_PIP ? '•' : '✓', '•', '•', '•', '•', '•', '•', '•', '✓'],
+      ...[WITH_PIP ? '•' : '✓', '•', '•', '•', '•', '•', '•', '•', '•', '✓'],
     ]);
-    expect(readdirSync(installation.home)).toEqual([]);
-  });
-
-  it('does nothing where nobody can be asked', async () => {
-    const { code, stderr } = await installation.run('up');
-    expect(code).toBe(EXIT.usage);
-    expect(stderr).toContain('--yes');
     expect(readdirSync(installation.home)).toEqual([]);
   });
 
@@ -96,6 +89,10 @@ describe.sequential('webui-tune up', () => {
       }
       first = await up('--metrics', `${metricsPort}`);
       expect(first.stderr + first.stdout).toContain(installation.url);
+      // Every step is listed before the first of them is done.
+      expect(first.stderr).toMatch(/^[•✓] Open WebUI .*\n(?:[•✓ ] .*\n)+\nno terminal to ask on: going on/);
+      expect(first.stderr).toMatch(/^ {2}serving: .*\(\d+ s\)$/m);
+      expect(first.stderr).toMatch(/^✓ model +yours: documents are embedded by openai$/m);
       expect(first.code).toBe(EXIT.ok);
       expect(first.stdout.trim()).toBe(installation.url);
       const apps = await installation.processes();
@@ -440,4 +437,16 @@ describe.sequential('webui-tune down', () => {
     },
     START_TIMEOUT,
   );
+
+  it('takes all away that up has made, and leaves what is the user’s', async () => {
+    const { code, stderr } = await installation.run('down', '--purge', '--yes');
+    expect([code, stderr]).toEqual([EXIT.ok, expect.stringContaining('open-webui.env, which is yours')]);
+    expect(installation.pm2.processes()).toEqual([]);
+    const there = readdirSync(installation.home, { recursive: true, encoding: 'utf8' });
+    const files = there.filter((name) => statSync(join(installation.home, name)).isFile());
+    // What the tests themselves have put there, and a browser.
+    expect(files.filter((name) => name.includes('webui-tune') || name.includes('pm2'))).toEqual([
+      '.local/share/webui-tune/open-webui.env',
+    ]);
+  });
 });

@@ -108,12 +108,12 @@ export class Installation {
     await writeFile(join(this.folder, 'open-webui.env'), lines.join(''), { mode: 0o600 });
   }
 
-  /** `webui-tune up` with the environment that the tests share, so that pip has only the services to install. */
+  /** `webui-tune up`, with nobody to ask, and with the environment that the tests share, so that pip has only the services to install. */
   up(...args: string[]): Promise<CommandResult> {
     const root = process.getuid?.() === 0 ? ['--service-user', 'nobody'] : [];
     // The long form installs Open WebUI too; torch comes from where pip's own settings say.
     const python = WITH_PIP ? ['--torch-index', 'default'] : ['--python', openWebuiEnvironment().python];
-    return this.run('up', '--yes', ...python, '--port', `${this.port}`, ...root, ...args);
+    return this.run('up', ...python, '--port', `${this.port}`, ...root, ...args);
   }
 
   async run(...args: string[]): Promise<CommandResult> {

@@ -1,0 +1,135 @@
+import { existsSync, readdirSync, rmdirSync, rmSync, statSync } from 'node:fs';
+import { userInfo } from 'node:os';
+import { basename, join, sep } from 'node:path';
+import { SERVICE_APPS } from '../embedded/apps.ts';
+import { placesIn } from '../embedded/folder.ts';
+import { type Installed, LOOPBACK } from '../embedded/installed.ts';
+import { releaseAccount } from '../embedded/release-account.ts';
+import { EXIT, TuneError } from '../errors.ts';
+import { isListening } from '../io/port.ts';
+import { runProgram } from '../io/run.ts';
+import { until } from '../io/wait.ts';
+import { findOnPath } from '../openwebui/path.ts';
+import { findBootScript } from '../pm2/boot-script.ts';
+import type { Pm2 } from '../pm2/client.ts';
+import { APPS } from '../runtime/contract.ts';
+import { dropSecrets, SECRETS_NAME } from '../settings/secrets-file.ts';
+import { type PurgeList, STATE_NAME } from './purge-list.ts';
+import type { Setup } from './setup.ts';
+
+/** Milliseconds that PM2's daemon gets to end. */
+const DAEMON_TIMEOUT = 20_000;
+
+/**
+ * Takes away all of `list`, once nothing of it runs: what PM2 has of it, folders, services with their account, and the
+ * state file last, so that a rerun resumes what was interrupted. Returns the list. Throws TuneError.
+ */
+export async function purge(setup: Setup, list: PurgeList, tell: (text: string) => void): Promise<PurgeList> {
+  const { installed, ownDataDir, left } = list;
+  if (installed) await refuseRunning(installed);
+  await leavePm2(setup, tell);
+  if (installed && ownDataDir !== undefined) dropEmbeddedUrls(join(ownDataDir, SECRETS_NAME), installed);
+  const state = placesIn(setup.services).state;
+  for (const folder of list.folders) {
+    removeExcept(folder, [...left, state]);
+    if (!existsSync(folder)) tell(`removed: ${folder}`);
+  }
+  if (installed) {
+    const word = await releaseAccount(setup.services, installed, setup.env);
+    if (word !== undefined) tell(word);
+  }
+  rmSync(state, { force: true });
+  for (const folder of list.parents) removeIfEmpty(folder);
+  rmSync(join(setup.folder, STATE_NAME), { force: true });
+  removeIfEmpty(setup.folder);
+  return list;
+}
+
+/** Its data must not be taken from under a server that PM2 has lost sight of. */
+async function refuseRunning({ postgresPort, valkeyPort }: Installed): Promise<void> {
+  const ports = { [SERVICE_APPS.postgres]: postgresPort, [SERVICE_APPS.valkey]: valkeyPort };
+  for (const [name, port] of Object.entries(ports)) {
+    if (!(await isListening(LOOPBACK, port))) continue;
+    throw new TuneError(`something still listens on ${LOOPBACK}:${port}, the port of ${name}`, EXIT.service, [
+      'stop it; then run webui-tune down --purge again',
+    ]);
+  }
+}
+
+/** Its logs, its boot script, its daemon and its folder, as far as nobody else has a use for them. */
+async function leavePm2(setup: Setup, tell: (text: string) => void): Promise<void> {
+  const pm2 = setup.plainPm2();
+  const { made, startup } = setup.remembered;
+  const others = (await pm2.list()).map(({ name }) => name);
+  removeLogs(pm2);
+  if (others.length > 0) {
+    tell(`PM2 stays, with its boot script where it has one: it runs ${[...new Set(others)].join(', ')}`);
+    if (startup) await pm2.run('save', '--force');
+    return;
+  }
+  if (made?.bootScript) await removeBootScript(setup, pm2, tell);
+  if (pm2.isRunning()) await endDaemon(pm2);
+  rmSync(join(pm2.home, 'dump.pm2'), { force: true });
+  rmSync(join(pm2.home, 'dump.pm2.bak'), { force: true });
+  if (!made?.pm2Home || !existsSync(pm2.home)) return;
+  rmSync(pm2.home, { recursive: true, force: true });
+  tell(`removed: PM2’s daemon and ${pm2.home}`);
+}
+
+/** PM2's command returns while its daemon is still on its way out. */
+async function endDaemon(pm2: Pm2): Promise<void> {
+  await pm2.run('kill');
+  await until(() => !pm2.isRunning(), { what: 'the end of PM2’s daemon', timeoutMs: DAEMON_TIMEOUT });
+}
+
+function removeLogs({ home }: Pm2): void {
+  const logs = join(home, 'logs');
+  if (!existsSync(logs)) return;
+  const ours = [...Object.values(APPS), ...Object.values(SERVICE_APPS)].map((name) => `${name}-`);
+  for (const name of readdirSync(logs)) {
+    if (ours.some((start) => name.startsWith(start))) rmSync(join(logs, name), { force: true });
+  }
+}
+
+async function removeBootScript(setup: Setup, pm2: Pm2, tell: (text: string) => void): Promise<void> {
+  const find = () => findBootScript(pm2.home, setup.home)?.path;
+  const path = find();
+  if (path === undefined) return;
+  if (process.getuid?.() !== 0) {
+    const { output } = await pm2.attempt('unstartup');
+    const command = /^\s*(sudo env .+?)\s*$/m.exec(output)?.[1] ?? 'pm2 unstartup';
+    tell(`left: PM2’s boot script ${path}, which root alone can remove: ${command}`);
+    return;
+  }
+  await pm2.attempt('unstartup', '-u', userInfo().username);
+  // PM2 stops where systemd does not run, as in a container.
+  if (find() !== undefined) {
+    const systemctl = findOnPath('systemctl', setup.env.PATH ?? '');
+    if (systemctl !== undefined) await runProgram(systemctl, ['disable', basename(path)], { env: setup.env });
+    rmSync(path, { force: true });
+  }
+  tell(`removed: PM2’s boot script ${path}`);
+}
+
+function dropEmbeddedUrls(secretsFile: string, { postgresPort, valkeyPort }: Installed): void {
+  dropSecrets(secretsFile, {
+    DATABASE_URL: `@${LOOPBACK}:${postgresPort}/`,
+    REDIS_URL: `@${LOOPBACK}:${valkeyPort}/`,
+  });
+}
+
+/** Removes a folder or a file, but for what is or lies in one of `kept`. */
+function removeExcept(path: string, kept: readonly string[]): void {
+  if (kept.includes(path)) return;
+  if (!kept.some((one) => one.startsWith(path + sep))) {
+    rmSync(path, { recursive: true, force: true, maxRetries: 3 });
+    return;
+  }
+  for (const name of readdirSync(path)) removeExcept(join(path, name), kept);
+  removeIfEmpty(path);
+}
+
+function removeIfEmpty(folder: string): void {
+  if (existsSync(folder) && statSync(folder).isDirectory() && readdirSync(folder).length === 0)
+    rmdirSync(folder);
+}
