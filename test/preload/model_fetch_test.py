@@ -149,6 +149,15 @@ class FetchTest(unittest.TestCase):
             self.assertIn(f"{self.hub.url} {words}", self.reason(), ill)
             self.assertEqual(find_model(REPOSITORY, self.environ), "", ill)
 
+    def test_a_mirror_without_checksums_in_its_list_is_asked_for_each(self) -> None:
+        self.hub.ills = {"bare", "untagged"}
+        self.assertIn("names no checksum of 1_Pooling/config.json", self.reason())
+        self.hub.ills = {"bare", "corrupt"}
+        self.assertIn("checksum is not the one", self.reason())
+        self.hub.ills = {"bare"}
+        self.assertEqual(self.reason(), "")
+        self.assertEqual((Path(find_model(REPOSITORY, self.environ)) / "model.safetensors").read_bytes(), WEIGHTS)
+
     def test_a_file_name_that_leads_out_of_the_cache_is_refused(self) -> None:
         self.hub.contents["../../outside.json"] = b"{}"
         self.assertIn("does not answer as Hugging Face does", self.reason())
