@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { environments } from '../scripts/environments.mjs';
+import { linesOfMissing } from '../src/commands/status.ts';
 import { MODELS_STATE } from '../src/runtime/contract.ts';
 import { missingModels, readModelsState } from '../src/runtime/models-state.ts';
 
@@ -45,6 +46,7 @@ describe('what the preload process knows of its models', () => {
       [true, false],
     ]);
     expect(state && missingModels(state)).toEqual(lines.trim().split('\n'));
+    expect(linesOfMissing(join(folder, 'control.sock'))).toEqual(lines.trim().split('\n'));
   });
 
   it('is unknown where the file is missing or broken', () => {
@@ -52,6 +54,7 @@ describe('what the preload process knows of its models', () => {
     for (const text of ['', '{', '{"models": 1}', '[]']) {
       writeFileSync(join(folder, MODELS_STATE), text);
       expect(readModelsState(folder)).toBeUndefined();
+      expect(linesOfMissing(join(folder, 'control.sock'))).toEqual([]);
     }
   });
 });

@@ -41,10 +41,15 @@ export async function showStatus(_: object, { out, err, colors }: Terminal): Pro
     const lines = alignReport(block.map((cells) => ({ kind: 'row', cells })));
     out(`${lines.map((line) => line.trim()).join('\n')}\n`);
   }
-  const models = readModelsState(dirname(plan.places.controlSocket));
-  for (const line of models ? missingModels(models) : []) out(`${colors.yellow('missing:')} ${line}\n`);
+  for (const line of linesOfMissing(plan.places.controlSocket)) out(`${colors.yellow('missing:')} ${line}\n`);
   if (!serves) err(`${colors.yellow('it does not serve:')} webui-tune up\n`);
   return serves ? EXIT.ok : EXIT.service;
+}
+
+/** The models that workers lack, as the preload process says in the folder of its socket; none where it never ran. */
+export function linesOfMissing(controlSocket: string): string[] {
+  const state = readModelsState(dirname(controlSocket));
+  return state ? missingModels(state) : [];
 }
 
 /** PM2 shows the memory with the shared pages; the workers say how much is their own. */

@@ -13,7 +13,7 @@ import { CLI, openWebuiEnvironment, sharedCache } from './environment.ts';
 import { request } from './http.ts';
 import { Pm2, type Pm2Process } from './pm2.ts';
 import { freePort } from './ports.ts';
-import { type ProcessInfo, programOf } from './proc.ts';
+import { commandLine, type ProcessInfo, programOf } from './proc.ts';
 import type { Scope } from './scope.ts';
 import { type Embeddings, type Services, settingsFor, startServices } from './services.ts';
 import { temporaryFolder } from './temp.ts';
@@ -101,13 +101,14 @@ export class Cluster {
 
   /**
    * The Python processes that PM2 did not start itself: the forked workers, also those whose preload process was
-   * replaced since, and which are nobody's children.
+   * replaced since, and which are nobody's children. The program that fetches models is none of them.
    */
   pythonWorkers(): ProcessInfo[] {
     const { daemonPid } = this.pm2;
     return this.pm2
       .processes()
-      .filter(({ pid, ppid }) => ppid !== daemonPid && programOf(pid).startsWith('python'));
+      .filter(({ pid, ppid }) => ppid !== daemonPid && programOf(pid).startsWith('python'))
+      .filter(({ pid }) => !commandLine(pid).includes('webui_preload.models.fetch'));
   }
 
   /** All processes but PM2's own daemon. */

@@ -49,14 +49,20 @@ class FakeHub(ThreadingHTTPServer):
         self.shutdown()
         self.server_close()
 
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A client that left early is what some tests are about."""
+
     def siblings(self) -> list[dict[str, object]]:
         entries = []
         for path, content in self.contents.items():
-            entry: dict[str, object] = {"rfilename": path, "size": len(content)}
+            entry: dict[str, object] = {"rfilename": path}
+            entries.append(entry)
+            if "bare" in self.ills:
+                continue
+            entry["size"] = len(content)
             entry["blobId"] = hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
             if len(content) >= LARGE:
                 entry["lfs"] = {"sha256": hashlib.sha256(content).hexdigest(), "size": len(content)}
-            entries.append(entry)
         return entries
 
 
@@ -81,6 +87,16 @@ class _Handler(BaseHTTPRequestHandler):
             self._file(self.server.contents[found[1]], given)
         else:
             self._answer(404, b"{}")
+
+    def do_HEAD(self) -> None:
+        content = self.server.contents[self.path.partition(f"/{self.server.revision}/")[2]]
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(content)))
+        is_large = len(content) >= LARGE
+        digest = hashlib.sha256(content) if is_large else hashlib.sha1(b"blob %d\0" % len(content) + content)
+        if "untagged" not in self.server.ills:
+            self.send_header("ETag", f'"{digest.hexdigest()}"')
+        self.end_headers()
 
     def _file(self, content: bytes, given: str) -> None:
         ills = self.server.ills

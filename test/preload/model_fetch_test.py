@@ -38,6 +38,9 @@ FILES = {
 
 
 class FetchTest(unittest.TestCase):
+    #: Bytes; 0: any.
+    largest_file = 0
+
     def setUp(self) -> None:
         folder = tempfile.TemporaryDirectory()
         self.addCleanup(folder.cleanup)
@@ -62,6 +65,9 @@ class FetchTest(unittest.TestCase):
         reader, writer = os.pipe()
         numbers = [str(number) for number in (writer, reach, stall)]
         command = [sys.executable, "-m", "webui_preload.models.fetch", *numbers, REPOSITORY]
+        if self.largest_file:
+            # In units of 512 bytes; a write beyond it fails, as on a full disk.
+            command = ["sh", "-c", f'ulimit -f {self.largest_file // 512}; exec "$@"', "sh", *command]
         process = subprocess.Popen(
             command, env={**self.environ, **environ}, pass_fds=[writer], stdout=subprocess.PIPE, text=True
         )
@@ -149,6 +155,15 @@ class FetchTest(unittest.TestCase):
             self.assertIn(f"{self.hub.url} {words}", self.reason(), ill)
             self.assertEqual(find_model(REPOSITORY, self.environ), "", ill)
 
+    def test_a_mirror_without_checksums_in_its_list_is_asked_for_each(self) -> None:
+        self.hub.ills = {"bare", "untagged"}
+        self.assertIn("names no checksum of 1_Pooling/config.json", self.reason())
+        self.hub.ills = {"bare", "corrupt"}
+        self.assertIn("checksum is not the one", self.reason())
+        self.hub.ills = {"bare"}
+        self.assertEqual(self.reason(), "")
+        self.assertEqual((Path(find_model(REPOSITORY, self.environ)) / "model.safetensors").read_bytes(), WEIGHTS)
+
     def test_a_file_name_that_leads_out_of_the_cache_is_refused(self) -> None:
         self.hub.contents["../../outside.json"] = b"{}"
         self.assertIn("does not answer as Hugging Face does", self.reason())
@@ -165,6 +180,14 @@ class FetchTest(unittest.TestCase):
     def test_says_that_the_cache_cannot_be_written(self) -> None:
         self.cache.write_text("a file")
         self.assertIn("it cannot be kept in", self.reason())
+
+    def test_a_disk_that_fills_up_is_told_and_what_has_come_is_kept(self) -> None:
+        self.largest_file = 102_400
+        self.assertRegex(self.reason(), "it cannot be kept in the cache: ")
+        self.assertEqual(find_model(REPOSITORY, self.environ), "")
+        self.largest_file = 0
+        self.assertEqual(self.reason(), "")
+        self.assertRegex(self.asked("model.safetensors")[-1], r" bytes=\d+-$")
 
     def test_says_what_is_wrong_with_a_proxy(self) -> None:
         self.assertIn("the settings of a proxy", self.reason(HTTP_PROXY="ftp://proxy"))

@@ -30,20 +30,29 @@ class RemoteFile:
     """A file as the hub describes it."""
 
     path: str
-    #: Bytes.
+    #: Bytes; 0 where the list of files does not say.
     size: int
-    #: SHA-256 of a large file's content, SHA-1 of a small one as a blob of git, in hexadecimal.
+    #: SHA-256 of a large file's content, SHA-1 of a small one as a blob of git, in hexadecimal; empty where the list
+    #: does not say.
     digest: str
 
     @classmethod
     def parse(cls, entry: Mapping[str, Any]) -> "RemoteFile":
         """From an entry of `siblings` (with `blobs=true`); raises ValueError, KeyError or TypeError."""
         large = entry.get("lfs")
-        file = cls(str(entry["rfilename"]), int(entry["size"]), str(large["sha256"] if large else entry["blobId"]))
+        digest = str(large["sha256"] if large else entry.get("blobId") or "")
+        file = cls(str(entry["rfilename"]), int(entry.get("size") or 0), digest)
         path = PurePosixPath(file.path)
-        if path.is_absolute() or ".." in path.parts or not _DIGEST.fullmatch(file.digest):
+        if path.is_absolute() or ".." in path.parts or not _DIGEST.fullmatch(digest or "0" * 40):
             raise ValueError(f"a hub that names such a file is not to be trusted: {file.path}")
         return file
+
+    def completed(self, headers: Mapping[str, str]) -> "RemoteFile":
+        """With what the answer to a HEAD of the file says; raises ValueError where that is no checksum."""
+        tag = (headers.get("x-linked-etag") or headers.get("etag") or "").removeprefix("W/").strip('"')
+        if not _DIGEST.fullmatch(tag):
+            raise ValueError(f"no checksum of {self.path}")
+        return RemoteFile(self.path, int(headers.get("x-linked-size") or headers["content-length"]), tag)
 
     def is_content(self, path: Path, progress: Callable[[], object]) -> bool:
         """Whether the file at ``path`` is this one; ``progress`` is called while it is read."""
