@@ -9,12 +9,14 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
+import { z } from 'zod';
 import { MODEL_PACKAGE, requirementsText } from '../embedded/packages.ts';
 import { EXIT, TuneError } from '../errors.ts';
 import { packageRoot, shippedFile } from '../io/package.ts';
 import { runProgram, tailOf } from '../io/run.ts';
 import { writeAtomically } from '../io/write.ts';
 import type { Environment } from '../types.ts';
+import { minorOf } from './base-python.ts';
 import { OWN_VERSION, uvInstall } from './own-python.ts';
 import { type PipOptions, pipInstallPackages, runPip } from './pip.ts';
 import { makeNew, OPEN_WEBUI, PIP, torchWishes } from './python.ts';
@@ -34,6 +36,7 @@ export interface FetchPlaces {
 /** What came of it, for people. */
 export interface Fetched {
   torch: string;
+  /** The oldest that the wheels run on: 3.11.5. */
   python: string;
   files: number;
   bytes: number;
@@ -83,19 +86,19 @@ export async function fillFolder(
   // The same build again: its own index is not asked this time, but the folder is.
   await download('--find-links', folder, requirement, OPEN_WEBUI);
   await buildWheels(python, folder, pip);
-  const more = await neededElsewhere(python, folder, setup.env);
-  if (more.length > 0) await download(...more);
+  const { oldest, missing } = await otherPatches(python, folder, setup.env);
+  if (missing.length > 0) await download(...missing);
 
   const without: string[] = [];
   await fetchPython(join(venv, 'bin', 'uv'), { folder, work }, setup, without);
   const registry = await fetchNpm({ folder, work }, setup, progress, without);
-  const version = await ask(python, ['-c', 'import sys; print("%d.%d" % sys.version_info[:2])'], setup.env);
   const files = sizesIn(folder);
   const torchFile = Object.keys(files).findLast((name) => name.startsWith('torch-')) ?? '';
   const manifest: Manifest = {
     platform: process.platform,
     arch: process.arch,
-    python: version,
+    python: minorOf(oldest),
+    oldest,
     torch: torchFile.split('-')[1] ?? '',
     ...(registry !== undefined && { registry }),
     files,
@@ -104,7 +107,7 @@ export async function fillFolder(
   const sizes = Object.values(files);
   return {
     torch: manifest.torch,
-    python: version,
+    python: oldest,
     files: sizes.length,
     bytes: sizes.reduce((sum, bytes) => sum + bytes, 0),
     without,
@@ -116,10 +119,16 @@ export async function dropParts(python: string, folder: string, env: Environment
   await ask(python, ['-c', DROP_PARTS, folder], env);
 }
 
-/** Requirements of the wheels on other patch versions of this Python. */
-export async function neededElsewhere(python: string, folder: string, env: Environment): Promise<string[]> {
+const Patches = z.object({ oldest: z.string(), missing: z.array(z.string()) });
+
+/** The oldest patch version of this Python that the wheels run on, and what they need on others from there on. */
+export async function otherPatches(
+  python: string,
+  folder: string,
+  env: Environment,
+): Promise<z.infer<typeof Patches>> {
   const script = shippedFile('other_patches.py', join('up', 'other_patches.py'));
-  return (await ask(python, [script, folder], env)).split('\n').filter(Boolean);
+  return Patches.parse(JSON.parse(await ask(python, [script, folder], env)));
 }
 
 /** Of a package that its index has no wheel of: a machine without a network could not build it. */
