@@ -17,7 +17,7 @@ import { runProgram, tailOf } from '../io/run.ts';
 import { writeAtomically } from '../io/write.ts';
 import type { Environment } from '../types.ts';
 import { minorOf } from './base-python.ts';
-import { OWN_VERSION, uvInstall } from './own-python.ts';
+import { isArchiveOf, uvInstall } from './own-python.ts';
 import { type PipOptions, pipInstallPackages, runPip } from './pip.ts';
 import { makeNew, OPEN_WEBUI, PIP, torchWishes } from './python.ts';
 import type { Setup } from './setup.ts';
@@ -89,15 +89,16 @@ export async function fillFolder(
   const { oldest, missing } = await otherPatches(python, folder, setup.env);
   if (missing.length > 0) await download(...missing);
 
-  const without: string[] = [];
-  await fetchPython(join(venv, 'bin', 'uv'), { folder, work }, setup, without);
+  const version = minorOf(oldest);
+  const noPython = await fetchPython(join(venv, 'bin', 'uv'), { folder, work }, version, setup.env);
+  const without = noPython === undefined ? [] : [noPython];
   const registry = await fetchNpm({ folder, work }, setup, progress, without);
-  const files = sizesIn(folder);
+  const files = sizesIn(folder, version);
   const torchFile = Object.keys(files).findLast((name) => name.startsWith('torch-')) ?? '';
   const manifest: Manifest = {
     platform: process.platform,
     arch: process.arch,
-    python: minorOf(oldest),
+    python: version,
     oldest,
     torch: torchFile.split('-')[1] ?? '',
     ...(registry !== undefined && { registry }),
@@ -141,35 +142,38 @@ async function buildWheels(python: string, folder: string, pip: PipOptions): Pro
   }
 }
 
-/** uv's archive of a Python, for machines that have none. */
-async function fetchPython(
+/**
+ * uv's archive of a Python that the wheels are for, for machines that have none. `version` is 3.11 or 3.12. Returns why there is
+ * none, for people.
+ */
+export async function fetchPython(
   uv: string,
   { folder, work }: FetchPlaces,
-  setup: Setup,
-  without: string[],
-): Promise<void> {
+  version: string,
+  env: Environment,
+): Promise<string | undefined> {
   const archives = join(folder, PYTHON_FOLDER);
-  if (archivesIn(archives).length > 0) return;
+  if (archivesIn(archives, version).length > 0) return undefined;
   // uv keeps there what it has downloaded and found to have the right hash.
   const cache = join(work, 'archives');
-  const env = { ...setup.env, UV_PYTHON_CACHE_DIR: cache };
-  const { ok, output } = await uvInstall(uv, join(work, 'python'), { env, folder: work });
-  const [archive] = archivesIn(cache);
+  const withCache = { ...env, UV_PYTHON_CACHE_DIR: cache };
+  const { ok, output } = await uvInstall(uv, join(work, 'python'), { env: withCache, folder: work, version });
+  const [archive] = archivesIn(cache, version);
   if (!ok || archive === undefined) {
     const why = ok ? 'this uv keeps no archive' : tailOf(output, 6);
-    without.push(`an archive of Python ${OWN_VERSION}, for a machine that has neither 3.11 nor 3.12: ${why}`);
-    return;
+    return `an archive of Python ${version}, for a machine that has none: ${why}`;
   }
   mkdirSync(archives, { recursive: true });
   // An interrupted copy keeps this name.
   const part = join(archives, `.${archive}`);
   cpSync(join(cache, archive), part);
   renameSync(part, join(archives, archive));
+  return undefined;
 }
 
-function archivesIn(folder: string): string[] {
+function archivesIn(folder: string, version: string): string[] {
   if (!existsSync(folder)) return [];
-  return readdirSync(folder).filter((name) => /cpython-.*\.tar\.gz$/.test(name) && !name.startsWith('.'));
+  return readdirSync(folder).filter((name) => isArchiveOf(name, version));
 }
 
 /** What `npm start` in a clone needs. Undefined: this is no clone, or npm failed. Returns npm's registry. */
@@ -204,9 +208,9 @@ async function fetchNpm(
 }
 
 /** Bytes of wheels and archives, by path. */
-function sizesIn(folder: string): Record<string, number> {
+function sizesIn(folder: string, version: string): Record<string, number> {
   const wheels = readdirSync(folder).filter((name) => name.endsWith('.whl'));
-  const archives = archivesIn(join(folder, PYTHON_FOLDER)).map((name) => join(PYTHON_FOLDER, name));
+  const archives = archivesIn(join(folder, PYTHON_FOLDER), version).map((name) => join(PYTHON_FOLDER, name));
   return Object.fromEntries(
     [...wheels, ...archives].map((name) => [name, statSync(join(folder, name)).size]),
   );
