@@ -4,12 +4,13 @@
  * already there is left alone; then it takes as long as the build.
  */
 import { spawnSync } from 'node:child_process';
-import { closeSync, mkdirSync, openSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { closeSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { ensureChromium } from './chromium.mjs';
 import { environments } from './environments.mjs';
 import { ensureNginx } from './nginx.mjs';
+import { prepareProgram } from './start.mjs';
 
 const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
 const LOG_TAIL_LINES = 20;
@@ -20,18 +21,6 @@ function run(command, args, stdio) {
   const { status, signal, error } = spawnSync(command, args, { cwd: ROOT, stdio });
   if (error) throw error;
   if (status !== 0) throw new Error(`${command} ${args.join(' ')}: ${signal ?? `exit code ${status}`}`);
-}
-
-function modifiedAt(path) {
-  return statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0;
-}
-
-function installPackages() {
-  const lockfile = join(ROOT, 'package-lock.json');
-  // npm writes this file at the end of an install.
-  if (modifiedAt(join(ROOT, 'node_modules', '.package-lock.json')) >= modifiedAt(lockfile)) return;
-  say('npm ci');
-  run('npm', ['ci', '--no-audit', '--no-fund'], ['ignore', process.stderr, process.stderr]);
 }
 
 /** pip warns about much that is of no interest here; the end of its log says what went wrong. */
@@ -78,19 +67,13 @@ function ensureEnvironment(key, environment) {
   run('flock', [environment.lock, process.execPath, self, '--create', key], 'inherit');
 }
 
-/** What the program itself needs. */
-function preparePackage() {
-  installPackages();
-  run('npm', ['run', '--silent', 'build'], ['ignore', process.stderr, process.stderr]);
-}
-
 function main([option, key]) {
   const { python, ...all } = environments();
   if (option === '--create') {
     createEnvironment(all[key], python);
     return;
   }
-  preparePackage();
+  prepareProgram();
   for (const ensure of [ensureChromium, ensureNginx]) {
     try {
       ensure();

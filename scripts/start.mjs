@@ -87,11 +87,12 @@ function isWritable(path) {
   }
 }
 
-function prepare(wheels) {
+/** What the program itself needs: npm's packages, where they are not there yet, and the build. */
+export function prepareProgram(wheels) {
   // npm writes this file at the end of an install.
   const installed = modifiedAt(join(ROOT, 'node_modules', '.package-lock.json'));
   if (installed < modifiedAt(join(ROOT, 'package-lock.json'))) {
-    process.stderr.write('start: npm ci\n');
+    process.stderr.write('npm ci\n');
     if (wheels === undefined) npm(npmWords(wheels));
     else withWritable(wheels, (folder) => npm(npmWords(folder)));
   }
@@ -115,7 +116,7 @@ if (process.argv[1] !== undefined && resolve(process.argv[1]) === fileURLToPath(
   const words = process.argv.slice(2);
   const wheels = wheelsOf(words);
   try {
-    prepare(wheels === undefined ? undefined : resolve(wheels));
+    prepareProgram(wheels === undefined ? undefined : resolve(wheels));
     run(words);
   } catch (error) {
     process.stderr.write(`error: ${error.message}\n`);

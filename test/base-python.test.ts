@@ -31,9 +31,21 @@ describe('the Python that an environment is made with', () => {
 
   it('is the one that the wheels are for', async () => {
     const PATH = pathWith({ 'python3.11': '3.11.2', 'python3.12': '3.12.4' });
-    const { fit, unfit } = await findBasePythons(setupWith(PATH), ['3.12']);
+    const wheels = { folder: '/stick', pythons: ['3.12'], manifest: undefined };
+    const { fit, unfit } = await findBasePythons(setupWith(PATH), wheels);
     expect(fit.map(({ version }) => version)).toEqual(['3.12.4']);
     expect(unfit).toEqual([`${join(PATH, 'python3.11')} is 3.11.2, and the wheels are for 3.12`]);
+    const about = { platform: 'linux', arch: 'x64', torch: '2.13.0+cpu', files: {} };
+    const manifest = { ...about, python: '3.11', oldest: '3.11.5' };
+    const later = await findBasePythons(setupWith(PATH), { folder: '/', pythons: ['3.11'], manifest });
+    expect(later.unfit[0]).toBe(
+      `${join(PATH, 'python3.11')} is 3.11.2, and the wheels need 3.11.5 or a later 3.11`,
+    );
+    const suits = await findBasePythons(setupWith(PATH), {
+      ...{ folder: '/', pythons: ['3.11'] },
+      manifest: { ...manifest, oldest: '3.11.2' },
+    });
+    expect(suits.fit.map(({ version }) => version)).toEqual(['3.11.2']);
   });
 
   it('is the named one, and no other', async () => {

@@ -14,6 +14,7 @@ const OUTPUTS = {
   proxy: `WARNING: Retrying (Retry(total=0, connect=None, read=None, redirect=None, status=None)) after connection broken by 'OSError('Tunnel connection failed: 407 Proxy Authentication Required')': /simple/tiny/\n${NONE}`,
   oldProxy: `WARNING: Retrying (Retry(total=0, connect=None, read=None, redirect=None, status=None)) after connection broken by 'ProxyError('Cannot connect to proxy.', OSError('Tunnel connection failed: 407 Proxy Authentication Required'))': /simple/tiny/\n${NONE}`,
   tls: `Could not fetch URL https://localhost:1/ok/tiny/: There was a problem confirming the ssl certificate: [SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: self-signed certificate (_ssl.c:1006) - skipping\n${NONE}`,
+  python: "ERROR: Package 'soupsieve' requires a different Python: 3.11.2 not in '>=3.11.5'\n",
   conflict:
     'ERROR: Cannot install torch==2.15.0 because these package versions have conflicting dependencies.\nERROR: ResolutionImpossible: for help visit https://pip.pypa.io/\n',
 };
@@ -30,6 +31,7 @@ describe('what pip says', () => {
     ['proxy', 'the proxy asks for a password', 'HTTPS_PROXY=http://USER:PASSWORD@HOST:PORT'],
     ['oldProxy', 'the proxy asks for a password', 'HTTPS_PROXY=http://USER:PASSWORD@HOST:PORT'],
     ['tls', 'does not trust the TLS certificate', 'PIP_CERT=/path/to/ca.pem'],
+    ['python', 'soupsieve needs Python >=3.11.5, and this is 3.11.2', '--python'],
     ['conflict', 'torch==2.15.0', 'a constraint'],
   ] as const)('is explained: %s', (name, message, mend) => {
     const error = explainPip({ output: OUTPUTS[name], log: LOG });

@@ -79,7 +79,13 @@ describe('the folder of --wheels', () => {
 
   it('is refused where a file of it is gone or cut off', () => {
     const folder = folderOf(WHEELS);
-    const manifest = { ...LINUX, python: '3.12', torch: '2.13.0+cpu', files: { [WHEELS[0] ?? '']: 9 } };
+    const manifest = {
+      ...LINUX,
+      python: '3.12',
+      oldest: '3.12.0',
+      torch: '2.13.0+cpu',
+      files: { [WHEELS[0] ?? '']: 9 },
+    };
     const write = (content: object) => writeFileSync(join(folder, MANIFEST), JSON.stringify(content));
     write(manifest);
     expect(() => checkWheels(folder, LINUX)).toThrow(`${WHEELS[0]} has 0 bytes, and fetch wrote 9`);

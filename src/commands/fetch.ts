@@ -4,6 +4,7 @@ import { join, resolve } from 'node:path';
 import { EXIT, type ExitCode, systemCode, TuneError } from '../errors.ts';
 import { holdLock } from '../io/lock.ts';
 import type { Terminal } from '../io/terminal.ts';
+import { minorOf } from '../up/base-python.ts';
 import { fillFolder } from '../up/fetch.ts';
 import { startProgress } from '../up/progress.ts';
 import { Setup } from '../up/setup.ts';
@@ -44,7 +45,7 @@ export async function fetchWheels(
     progress.end();
     for (const line of found.without) terminal.err(`without ${line}\n`);
     terminal.err(
-      `${found.files} files, ${gigabytes} GB, for ${process.platform} on ${process.arch} and Python ${found.python}, torch ${found.torch}\n` +
+      `${found.files} files, ${gigabytes} GB, for ${process.platform} on ${process.arch} and Python ${found.python} or a later ${minorOf(found.python)}, torch ${found.torch}\n` +
         `there: webui-tune up --wheels ${given}, or npm start -- --wheels ${given} in a clone\n`,
     );
     terminal.out(`${folder}\n`);

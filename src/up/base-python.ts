@@ -5,6 +5,7 @@ import { findOnPath } from '../openwebui/path.ts';
 import { isSupportedPython } from '../openwebui/versions.ts';
 import type { Environment } from '../types.ts';
 import type { Setup } from './setup.ts';
+import { type Wheels, whyNot } from './wheels.ts';
 
 /** Commands that may be a Python to make an environment with, the best first. */
 const PYTHONS = ['python3.11', 'python3.12', 'python3', 'python'];
@@ -26,12 +27,11 @@ export interface BasePythons {
 }
 
 /**
- * Pythons on PATH, or the one that `--python` names, that Open WebUI runs on. `versions` are those that the wheels at hand
- * are for; undefined: any.
+ * Pythons on PATH, or the one that `--python` names, that Open WebUI runs on, and the wheels at hand, if there are any.
  */
 export async function findBasePythons(
   { remembered, surroundings, env }: Pick<Setup, 'remembered' | 'surroundings' | 'env'>,
-  versions?: readonly string[],
+  wheels?: Wheels,
 ): Promise<BasePythons> {
   const named = remembered.options.python;
   const commands = named === undefined ? PYTHONS : [namedPython(named, surroundings).python];
@@ -40,9 +40,11 @@ export async function findBasePythons(
   for (const { path, version } of await ask(commands, env)) {
     if (version === undefined) unfit.push(`${path} does not run`);
     else if (!isSupportedPython(version)) unfit.push(`${path} is ${version}`);
-    else if (versions?.includes(minorOf(version)) === false) {
-      unfit.push(`${path} is ${version}, and the wheels are for ${versions.join(' and ')}`);
-    } else fit.push({ path, version });
+    else {
+      const reason = wheels && whyNot(wheels, version);
+      if (reason === undefined) fit.push({ path, version });
+      else unfit.push(`${path} is ${version}, and ${reason}`);
+    }
   }
   return { fit, unfit };
 }

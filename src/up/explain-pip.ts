@@ -16,6 +16,7 @@ const BROKEN_WHEEL = /Wheel '([^']+)' located at .+ is invalid|has an invalid wh
 const REFUSED_FILE = /HTTP error (\d{3}) while getting (\S+)/;
 const PROXY_PASSWORD = /407 Proxy Authentication Required|\b407 Client Error/;
 const UNTRUSTED = /CERTIFICATE_VERIFY_FAILED|problem confirming the ssl certificate/i;
+const OTHER_PYTHON = /Package '([^']+)' requires a different Python: (\S+) not in '([^']+)'/;
 const CONFLICT = /ResolutionImpossible/;
 /** Of a verbose pip, about a page of an index. */
 const NOT_FETCHED = /Could not fetch URL (\S+): (?:connection error: )?(.+?)(?: - skipping)?$/gm;
@@ -109,6 +110,13 @@ export function explainPip({ output, log, inquiry = '', wheels }: PipFailure): T
           ]
         : []),
       'without any network: webui-tune fetch DIR on another machine, then webui-tune up --wheels DIR',
+    );
+  }
+  const other = OTHER_PYTHON.exec(output);
+  if (other) {
+    return fail(
+      `${other[1]} needs Python ${other[3]}, and this is ${other[2]}`,
+      'webui-tune up --python /path/to/python names another one',
     );
   }
   if (CONFLICT.test(output)) {

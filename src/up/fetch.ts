@@ -9,14 +9,16 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
+import { z } from 'zod';
 import { requirementsText } from '../embedded/packages.ts';
 import { EXIT, TuneError } from '../errors.ts';
 import { packageRoot, shippedFile } from '../io/package.ts';
 import { runProgram, tailOf } from '../io/run.ts';
 import { writeAtomically } from '../io/write.ts';
 import type { Environment } from '../types.ts';
+import { minorOf } from './base-python.ts';
 import { MODEL_PACKAGE } from './default-model.ts';
-import { OWN_VERSION, uvInstall } from './own-python.ts';
+import { isArchiveOf, uvInstall } from './own-python.ts';
 import { type PipOptions, pipInstallPackages, runPip } from './pip.ts';
 import { makeNew, OPEN_WEBUI, PIP, torchWishes } from './python.ts';
 import type { Setup } from './setup.ts';
@@ -35,6 +37,7 @@ export interface FetchPlaces {
 /** What came of it, for people. */
 export interface Fetched {
   torch: string;
+  /** The oldest that the wheels run on: 3.11.5. */
   python: string;
   files: number;
   bytes: number;
@@ -84,19 +87,20 @@ export async function fillFolder(
   // The same build again: its own index is not asked this time, but the folder is.
   await download('--find-links', folder, requirement, OPEN_WEBUI);
   await buildWheels(python, folder, pip);
-  const more = await neededElsewhere(python, folder, setup.env);
-  if (more.length > 0) await download(...more);
+  const { oldest, missing } = await otherPatches(python, folder, setup.env);
+  if (missing.length > 0) await download(...missing);
 
-  const without: string[] = [];
-  await fetchPython(join(venv, 'bin', 'uv'), { folder, work }, setup, without);
+  const version = minorOf(oldest);
+  const noPython = await fetchPython(join(venv, 'bin', 'uv'), { folder, work }, version, setup.env);
+  const without = noPython === undefined ? [] : [noPython];
   const registry = await fetchNpm({ folder, work }, setup, progress, without);
-  const version = await ask(python, ['-c', 'import sys; print("%d.%d" % sys.version_info[:2])'], setup.env);
-  const files = sizesIn(folder);
+  const files = sizesIn(folder, version);
   const torchFile = Object.keys(files).findLast((name) => name.startsWith('torch-')) ?? '';
   const manifest: Manifest = {
     platform: process.platform,
     arch: process.arch,
     python: version,
+    oldest,
     torch: torchFile.split('-')[1] ?? '',
     ...(registry !== undefined && { registry }),
     files,
@@ -105,7 +109,7 @@ export async function fillFolder(
   const sizes = Object.values(files);
   return {
     torch: manifest.torch,
-    python: version,
+    python: oldest,
     files: sizes.length,
     bytes: sizes.reduce((sum, bytes) => sum + bytes, 0),
     without,
@@ -117,10 +121,16 @@ export async function dropParts(python: string, folder: string, env: Environment
   await ask(python, ['-c', DROP_PARTS, folder], env);
 }
 
-/** Requirements of the wheels on other patch versions of this Python. */
-export async function neededElsewhere(python: string, folder: string, env: Environment): Promise<string[]> {
+const Patches = z.object({ oldest: z.string(), missing: z.array(z.string()) });
+
+/** The oldest patch version of this Python that the wheels run on, and what they need on others from there on. */
+export async function otherPatches(
+  python: string,
+  folder: string,
+  env: Environment,
+): Promise<z.infer<typeof Patches>> {
   const script = shippedFile('other_patches.py', join('up', 'other_patches.py'));
-  return (await ask(python, [script, folder], env)).split('\n').filter(Boolean);
+  return Patches.parse(JSON.parse(await ask(python, [script, folder], env)));
 }
 
 /** Of a package that its index has no wheel of: a machine without a network could not build it. */
@@ -133,35 +143,38 @@ async function buildWheels(python: string, folder: string, pip: PipOptions): Pro
   }
 }
 
-/** uv's archive of a Python, for machines that have none. */
-async function fetchPython(
+/**
+ * uv's archive of a Python that the wheels are for, for machines that have none. `version` is 3.11 or 3.12. Returns why there is
+ * none, for people.
+ */
+export async function fetchPython(
   uv: string,
   { folder, work }: FetchPlaces,
-  setup: Setup,
-  without: string[],
-): Promise<void> {
+  version: string,
+  env: Environment,
+): Promise<string | undefined> {
   const archives = join(folder, PYTHON_FOLDER);
-  if (archivesIn(archives).length > 0) return;
+  if (archivesIn(archives, version).length > 0) return undefined;
   // uv keeps there what it has downloaded and found to have the right hash.
   const cache = join(work, 'archives');
-  const env = { ...setup.env, UV_PYTHON_CACHE_DIR: cache };
-  const { ok, output } = await uvInstall(uv, join(work, 'python'), { env, folder: work });
-  const [archive] = archivesIn(cache);
+  const withCache = { ...env, UV_PYTHON_CACHE_DIR: cache };
+  const { ok, output } = await uvInstall(uv, join(work, 'python'), { env: withCache, folder: work, version });
+  const [archive] = archivesIn(cache, version);
   if (!ok || archive === undefined) {
     const why = ok ? 'this uv keeps no archive' : tailOf(output, 6);
-    without.push(`an archive of Python ${OWN_VERSION}, for a machine that has neither 3.11 nor 3.12: ${why}`);
-    return;
+    return `an archive of Python ${version}, for a machine that has none: ${why}`;
   }
   mkdirSync(archives, { recursive: true });
   // An interrupted copy keeps this name.
   const part = join(archives, `.${archive}`);
   cpSync(join(cache, archive), part);
   renameSync(part, join(archives, archive));
+  return undefined;
 }
 
-function archivesIn(folder: string): string[] {
+function archivesIn(folder: string, version: string): string[] {
   if (!existsSync(folder)) return [];
-  return readdirSync(folder).filter((name) => /cpython-.*\.tar\.gz$/.test(name) && !name.startsWith('.'));
+  return readdirSync(folder).filter((name) => isArchiveOf(name, version));
 }
 
 /** What `npm start` in a clone needs. Undefined: this is no clone, or npm failed. Returns npm's registry. */
@@ -196,9 +209,9 @@ async function fetchNpm(
 }
 
 /** Bytes of wheels and archives, by path. */
-function sizesIn(folder: string): Record<string, number> {
+function sizesIn(folder: string, version: string): Record<string, number> {
   const wheels = readdirSync(folder).filter((name) => name.endsWith('.whl'));
-  const archives = archivesIn(join(folder, PYTHON_FOLDER)).map((name) => join(PYTHON_FOLDER, name));
+  const archives = archivesIn(join(folder, PYTHON_FOLDER), version).map((name) => join(PYTHON_FOLDER, name));
   return Object.fromEntries(
     [...wheels, ...archives].map((name) => [name, statSync(join(folder, name)).size]),
   );

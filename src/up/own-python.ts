@@ -82,6 +82,11 @@ function namesIn(folder: string): string[] {
   }
 }
 
+/** uv puts a part of its hash before the name that python-build-standalone gives it. */
+export function isArchiveOf(name: string, version: string): boolean {
+  return /^[^.]*cpython-/.test(name) && name.includes(`cpython-${version}.`) && name.endsWith('.tar.gz');
+}
+
 /** uv’s archives hold one folder, `python`. Its size was checked with those of the wheels. */
 async function unpackArchive(
   { folder }: Wheels,
@@ -90,7 +95,7 @@ async function unpackArchive(
   tried: string[],
 ): Promise<boolean> {
   const archives = namesIn(join(folder, PYTHON_FOLDER));
-  const archive = archives.find((name) => name.includes(`cpython-${version}.`) && name.endsWith('.tar.gz'));
+  const archive = archives.find((name) => isArchiveOf(name, version));
   if (archive === undefined) {
     tried.push(`${join(folder, PYTHON_FOLDER)} has no archive of Python ${version}`);
     return false;

@@ -15,6 +15,7 @@ import { type PipOptions, pipInstallPackages, pipTook } from './pip.ts';
 import type { Setup } from './setup.ts';
 import type { Step } from './step.ts';
 import { chooseTorch, type Torch, type TorchWishes } from './torch.ts';
+import { whyNot } from './wheels.ts';
 
 /** What is installed: the versions that this one was tested with. */
 export const OPEN_WEBUI = 'open-webui[postgres]>=0.12.4,<0.13';
@@ -191,7 +192,7 @@ function hasGpu(): boolean {
 /** A new environment, with the first Python that can make one. Throws TuneError that lists what there is and was tried. */
 export async function makeNew(folder: string, setup: Setup, progress: (text: string) => void): Promise<void> {
   const { env, wheels } = setup;
-  const { fit, unfit } = await findBasePythons(setup, wheels?.pythons);
+  const { fit, unfit } = await findBasePythons(setup, wheels);
   const problems = [...unfit];
   const tried: string[] = [];
   for (const { path } of fit) {
@@ -215,10 +216,10 @@ export async function makeNew(folder: string, setup: Setup, progress: (text: str
 /** Whether an environment of an earlier run works, and suits the wheels at hand. */
 async function isUsable(python: string, { env, wheels }: Setup): Promise<boolean> {
   if (!existsSync(python)) return false;
-  const script = 'import sys, pip; print("%d.%d" % sys.version_info[:2])';
+  const script = 'import sys, pip; print("%d.%d.%d" % sys.version_info[:3])';
   const result = await runProgram(python, ['-c', script], { env }).catch(() => undefined);
   if (result?.code !== 0) return false;
-  return wheels === undefined || wheels.pythons.includes(result.stdout.trim());
+  return wheels === undefined || whyNot(wheels, result.stdout.trim()) === undefined;
 }
 
 /** Makes an environment in place of what is there: nothing in it runs, and pip's downloads are elsewhere. Returns a problem. */

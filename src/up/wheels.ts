@@ -21,6 +21,8 @@ const Manifest = z.object({
   arch: z.string(),
   /** 3.11 or 3.12. */
   python: z.string(),
+  /** The oldest patch version that no wheel refuses: 3.11.5. */
+  oldest: z.string(),
   torch: z.string(),
   /** npm's registry, whose addresses are the keys of its cache. */
   registry: z.string().optional(),
@@ -130,6 +132,14 @@ export function checkWheels(folder: string, { platform, arch }: Omit<Target, 'py
     return other === undefined ? name : `${name} (${other} is for another system or Python)`;
   });
   throw fail(`it lacks ${missing.join(', ')} for ${platform} on ${arch} and Python ${closest?.python}`);
+}
+
+/** Why a Python (3.11.2) cannot take the wheels, for people; undefined: it can. */
+export function whyNot({ pythons, manifest }: Wheels, version: string): string | undefined {
+  const [minor, patch] = [version.split('.').slice(0, 2).join('.'), Number(version.split('.')[2])];
+  if (!pythons.includes(minor)) return `the wheels are for ${pythons.join(' and ')}`;
+  if (manifest?.python !== minor || patch >= Number(manifest.oldest.split('.')[2])) return undefined;
+  return `the wheels need ${manifest.oldest} or a later ${minor}`;
 }
 
 function namesIn(folder: string, fail: (message: string) => TuneError): string[] {

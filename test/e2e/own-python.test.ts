@@ -6,6 +6,7 @@ import { createServer } from 'node:http';
 import { basename, join } from 'node:path';
 import { execa } from 'execa';
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { fetchPython } from '../../src/up/fetch.ts';
 import { bringPython, type OwnPythonOptions } from '../../src/up/own-python.ts';
 import { PYTHON_FOLDER } from '../../src/up/wheels.ts';
 import { basePython } from '../kit/installation.ts';
@@ -156,6 +157,22 @@ describe.sequential('without a Python that fits', () => {
       expect(await runs_(await bringPython(options({ PATH: uv }), tried))).toBe(about.full);
     },
   );
+
+  it('is brought by fetch for a machine that has no network, once', async () => {
+    const places = { folder: join(folder, 'fetched'), work: join(folder, 'work') };
+    for (const made of [places.folder, places.work]) mkdirSync(made);
+    const fetch = () => fetchPython(join(uv, 'uv'), places, about.version, env);
+    mirror = 'gone';
+    expect(await fetch()).toContain('404');
+    expect(existsSync(join(places.folder, PYTHON_FOLDER))).toBe(false);
+    mirror = 'whole';
+    expect(await fetch()).toBeUndefined();
+    const [name = ''] = readdirSync(join(places.folder, PYTHON_FOLDER));
+    const fetched = readFileSync(join(places.folder, PYTHON_FOLDER, name));
+    expect(fetched.equals(readFileSync(archive))).toBe(true);
+    mirror = 'gone';
+    expect(await fetch()).toBeUndefined();
+  });
 
   it('unpacks the one that lies beside the wheels, and needs no uv', async () => {
     const stick = join(folder, 'stick');

@@ -6,7 +6,7 @@ import { createServer as createTlsServer } from 'node:https';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { dropParts, neededElsewhere } from '../../src/up/fetch.ts';
+import { dropParts, otherPatches } from '../../src/up/fetch.ts';
 import { pipInstallPackages } from '../../src/up/pip.ts';
 import { chooseTorch } from '../../src/up/torch.ts';
 import { offlinePip } from '../../src/up/wheels.ts';
@@ -156,7 +156,13 @@ describe('a folder that fetch fills', () => {
       `optional; python_full_version < '${minor}.1' and extra == 'x'`,
       'always',
     ]);
-    expect(await neededElsewhere(python, wheels, env)).toEqual(['newer', 'older>=1']);
+    expect(await otherPatches(python, wheels, env)).toEqual({
+      oldest: `${minor}.0`,
+      missing: ['newer', 'older>=1'],
+    });
+    // A wheel that refuses the first ones: they need nothing any more.
+    await packWheel(wheels, 'picky', '1.0', [], `>=${minor}.1`);
+    expect(await otherPatches(python, wheels, env)).toEqual({ oldest: `${minor}.1`, missing: ['newer'] });
   });
 
   it('keeps the wheels that are whole, and no part of one', async () => {

@@ -8,14 +8,14 @@ import { execa } from 'execa';
 import { basePython } from './installation.ts';
 import type { Scope } from './scope.ts';
 
-/** argv: folder, name, version, requirements. Writes NAME-VERSION-py3-none-any.whl, nothing of which is compressed. */
+/** argv: folder, name, version, Requires-Python, requirements. Writes NAME-VERSION-py3-none-any.whl, nothing of which is compressed. */
 const PACK = `
 import sys, zipfile
-folder, name, version, *needs = sys.argv[1:]
+folder, name, version, python, *needs = sys.argv[1:]
 about = f"{name}-{version}.dist-info"
 files = {
     f"{name}.py": "text = 'whole'\\n",
-    f"{about}/METADATA": f"Metadata-Version: 2.1\\nName: {name}\\nVersion: {version}\\n" + "".join(f"Requires-Dist: {n}\\n" for n in needs),
+    f"{about}/METADATA": f"Metadata-Version: 2.1\\nName: {name}\\nVersion: {version}\\nRequires-Python: {python}\\n" + "".join(f"Requires-Dist: {n}\\n" for n in needs),
     f"{about}/WHEEL": "Wheel-Version: 1.0\\nGenerator: test\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n",
 }
 files[f"{about}/RECORD"] = "".join(f"{n},,\\n" for n in [*files, f"{about}/RECORD"])
@@ -30,8 +30,9 @@ export async function packWheel(
   name: string,
   version: string,
   needs: readonly string[] = [],
+  requiresPython = '>=3.9',
 ): Promise<string> {
-  await execa(basePython(), ['-c', PACK, folder, name, version, ...needs]);
+  await execa(basePython(), ['-c', PACK, folder, name, version, requiresPython, ...needs]);
   return join(folder, `${name}-${version}-py3-none-any.whl`);
 }
 
