@@ -328,7 +328,7 @@ describe('a supervisor', () => {
       expect(kept().worker).toBe(120 * MIB);
       const own = readMemory(process.pid);
       const preload = readMemory(child.pid ?? 0);
-      const alone = (preload?.resident ?? 0) + (own?.resident ?? 0) - (own?.private ?? 0);
+      const alone = (preload?.resident ?? 0) + (own?.proportional ?? 0) - (own?.private ?? 0);
       // Both grow and shrink a little from one look to the next.
       expect(kept().base / MIB).toBeGreaterThan(0.8 * alone);
       expect(kept().base / MIB).toBeLessThan(1.5 * alone);

@@ -34,7 +34,8 @@ export const METRICS = 40 * MIB;
 export const LEVELS: Readonly<Record<PreloadLevel, LevelCost>> = {
   full: {
     // On two machines 810 and 846 MiB with one worker, 839 and 927 with two, 1,000 and 1,095 with four, which have 79 to
-    // 83 each, supervisor and all; with a local model (all-MiniLM-L6-v2), which they share, 905 with two and 1,043 with four.
+    // 83 each, supervisor and all; with a local model (all-MiniLM-L6-v2), which they share, 905 to 1,028 with two and 1,043
+    // with four.
     base: 750 * MIB,
     worker: 72 * MIB,
     // Not the model, but what torch computes in: some 50 in a worker that has embedded a document, which not all have.

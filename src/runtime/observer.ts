@@ -7,7 +7,7 @@ import { readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { LEAST_GROWTH, OBSERVED } from './contract.ts';
 import { processName } from './history.ts';
-import { type Memory, readMemory } from './memory.ts';
+import { readMemory } from './memory.ts';
 import { type InstanceRecord, instanceOfRecord } from './report.ts';
 
 /** What the file of an instance holds. */
@@ -109,7 +109,7 @@ export class Observer {
 
   #write(worker: number): void {
     const own = readMemory(process.pid);
-    const base = own && baseOf(this.#folder, own);
+    const base = own && baseOf(this.#folder);
     if (base === undefined) return; // the kernel does not say
     const bytes = (mib: number) => Math.round(mib * MIB);
     const kept: ObservedInstance = {
@@ -137,31 +137,42 @@ function leaks({ memory, firstMemory, limit }: Look): boolean {
 
 /**
  * MiB of the tree without what is private to workers and supervisors. By the shares of pages (`Pss`) that is what all
- * hold together; where others map the same files too, what the preload process and a supervisor would hold alone is
- * more, and true (measure/index.ts computes the same). Undefined where there is no preload process.
+ * hold together; where others map Python's libraries too, what the preload process would hold alone is more, and true.
+ * Node's program is counted by its share, because the process manager has it in memory anyway. Undefined where there is no
+ * preload process.
  */
-function baseOf(folder: string, own: Memory): number | undefined {
+function baseOf(folder: string): number | undefined {
   const preload = readMemory(pidIn(folder, 'preload.lock'));
   if (!preload) return undefined;
-  const others = processesOf(folder).flatMap((pid) => readMemory(pid) ?? []);
-  const shares = others.reduce((sum, { proportional, private: mine }) => sum + proportional - mine, 0);
-  return Math.max(preload.proportional + shares, preload.resident + own.resident - own.private);
+  const { workers, supervisors } = processesOf(folder);
+  const node = sharesOf(supervisors);
+  return node + Math.max(preload.proportional + sharesOf(workers), preload.resident);
+}
+
+/** Their shares of what others have too. */
+function sharesOf(pids: readonly number[]): number {
+  const memories = pids.flatMap((pid) => readMemory(pid) ?? []);
+  return memories.reduce((sum, { proportional, private: own }) => sum + proportional - own, 0);
 }
 
 /** Workers that serve and their supervisors, by the records of all instances. */
-function processesOf(folder: string): number[] {
-  return readdirSync(folder).flatMap((name) => {
+function processesOf(folder: string): { workers: number[]; supervisors: number[] } {
+  const pairs = readdirSync(folder).flatMap((name) => {
     if (instanceOfRecord(name) === undefined) return [];
     try {
       const { serving } = JSON.parse(readFileSync(join(folder, name), 'utf8')) as InstanceRecord;
       const supervisor = Number.parseInt(serving?.supervisor ?? '', 10);
       // What is left of one that has ended may name a process of somebody else's by now.
       if (!serving || processName(supervisor) !== serving.supervisor) return [];
-      return [serving.worker, supervisor];
+      return [{ worker: serving.worker, supervisor }];
     } catch {
       return []; // it is being written, or of another version of ours
     }
   });
+  return {
+    workers: pairs.map(({ worker }) => worker),
+    supervisors: pairs.map(({ supervisor }) => supervisor),
+  };
 }
 
 function pidIn(folder: string, name: string): number {
