@@ -18,9 +18,6 @@ import { dropSecrets, SECRETS_NAME } from '../settings/secrets-file.ts';
 import { type PurgeList, STATE_NAME } from './purge-list.ts';
 import type { Setup } from './setup.ts';
 
-/** Milliseconds that PM2's daemon gets to end. */
-const DAEMON_TIMEOUT = 20_000;
-
 /** Milliseconds that servers get which somebody has stopped already: more than PM2 gives them (render/apps.ts). */
 const STOP_TIMEOUT = 90_000;
 
@@ -87,18 +84,12 @@ async function leavePm2(setup: Setup, tell: (text: string) => void): Promise<voi
     return;
   }
   if (made?.bootScript) await removeBootScript(setup, pm2, tell);
-  if (pm2.isRunning()) await endDaemon(pm2);
+  await pm2.kill();
   rmSync(join(pm2.home, 'dump.pm2'), { force: true });
   rmSync(join(pm2.home, 'dump.pm2.bak'), { force: true });
   if (!made?.pm2Home || !existsSync(pm2.home)) return;
   rmSync(pm2.home, { recursive: true, force: true });
   tell(`removed: PM2’s daemon and ${pm2.home}`);
-}
-
-/** PM2's command returns while its daemon is still on its way out. */
-async function endDaemon(pm2: Pm2): Promise<void> {
-  await pm2.run('kill');
-  await until(() => !pm2.isRunning(), { what: 'the end of PM2’s daemon', timeoutMs: DAEMON_TIMEOUT });
 }
 
 function removeLogs({ home }: Pm2): void {
