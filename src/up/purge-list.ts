@@ -11,6 +11,7 @@ import type { Setup } from './setup.ts';
 export interface PurgeList {
   /** Folders and files, services of root's and the state file aside. */
   folders: string[];
+  controlSocket: string;
   /** Folders above those, which go where nothing else is in them; the inner ones first. */
   parents: string[];
   /** Undefined: no services were set up. */
@@ -37,10 +38,11 @@ export function listPurge(setup: Setup): PurgeList {
     ]);
   }
   const installed = installedOrUndefined(services);
+  const socket = controlSocket(dataDir ?? standard, env, home);
   const cache = staticCache(env, home);
   const model = remembered.made?.model;
   const folders = [
-    dirname(controlSocket(dataDir ?? standard, env, home)),
+    dirname(socket),
     cache,
     ...(model === undefined ? [] : [model]),
     ...namesIn(folder)
@@ -50,6 +52,7 @@ export function listPurge(setup: Setup): PurgeList {
   ];
   return {
     folders: folders.filter((path) => isThere(path) && !left.includes(path)),
+    controlSocket: socket,
     // Those of the model are the cache of huggingface_hub.
     parents: [
       dirname(cache),

@@ -9,6 +9,7 @@ import { EXIT, TuneError } from '../errors.ts';
 import { isListening } from '../io/port.ts';
 import { runProgram } from '../io/run.ts';
 import { until } from '../io/wait.ts';
+import { processesIn, processesWith } from '../machine/processes.ts';
 import { findOnPath } from '../openwebui/path.ts';
 import { findBootScript } from '../pm2/boot-script.ts';
 import type { Pm2 } from '../pm2/client.ts';
@@ -17,8 +18,8 @@ import { dropSecrets, SECRETS_NAME } from '../settings/secrets-file.ts';
 import { type PurgeList, STATE_NAME } from './purge-list.ts';
 import type { Setup } from './setup.ts';
 
-/** Milliseconds that PM2's daemon gets to end. */
-const DAEMON_TIMEOUT = 20_000;
+/** Milliseconds that servers get which somebody has stopped already: more than PM2 gives them (render/apps.ts). */
+const STOP_TIMEOUT = 90_000;
 
 /**
  * Takes away all of `list`, once nothing of it runs: what PM2 has of it, folders, services with their account, and the
@@ -26,7 +27,7 @@ const DAEMON_TIMEOUT = 20_000;
  */
 export async function purge(setup: Setup, list: PurgeList, tell: (text: string) => void): Promise<PurgeList> {
   const { installed, ownDataDir, left } = list;
-  if (installed) await refuseRunning(installed);
+  await untilStopped(setup, list);
   await leavePm2(setup, tell);
   if (installed && ownDataDir !== undefined) dropEmbeddedUrls(join(ownDataDir, SECRETS_NAME), installed);
   const state = placesIn(setup.services).state;
@@ -45,15 +46,30 @@ export async function purge(setup: Setup, list: PurgeList, tell: (text: string) 
   return list;
 }
 
-/** Its data must not be taken from under a server that PM2 has lost sight of. */
-async function refuseRunning({ postgresPort, valkeyPort }: Installed): Promise<void> {
-  const ports = { [SERVICE_APPS.postgres]: postgresPort, [SERVICE_APPS.valkey]: valkeyPort };
-  for (const [name, port] of Object.entries(ports)) {
-    if (!(await isListening(LOOPBACK, port))) continue;
-    throw new TuneError(`something still listens on ${LOOPBACK}:${port}, the port of ${name}`, EXIT.service, [
-      'stop it; then run webui-tune down --purge again',
-    ]);
+/**
+ * Its data must not be taken from under a server that is still on its way out, as after a run that was interrupted, or that
+ * PM2 has lost sight of. Throws TuneError.
+ */
+async function untilStopped({ services }: Setup, { controlSocket, installed }: PurgeList): Promise<void> {
+  const running = () => [...processesIn('/', services), ...processesWith('/', controlSocket)];
+  await until(() => running().length === 0, {
+    what: 'the end',
+    timeoutMs: STOP_TIMEOUT,
+    intervalMs: 100,
+  }).catch(() => {
+    const names = running().map(({ pid, command }) => `${pid} (${command[0] ?? '?'})`);
+    throw stillRuns(`process ${names.join(', ')}`);
+  });
+  // Where there is no /proc to look into.
+  for (const port of installed ? [installed.postgresPort, installed.valkeyPort] : []) {
+    if (await isListening(LOOPBACK, port)) throw stillRuns(`whatever listens on ${LOOPBACK}:${port}`);
   }
+}
+
+function stillRuns(what: string): TuneError {
+  return new TuneError(`${what} still runs, and PM2 does not stop it: nothing was deleted`, EXIT.service, [
+    'stop it; then run webui-tune down --purge again',
+  ]);
 }
 
 /** Its logs, its boot script, its daemon and its folder, as far as nobody else has a use for them. */
@@ -68,18 +84,12 @@ async function leavePm2(setup: Setup, tell: (text: string) => void): Promise<voi
     return;
   }
   if (made?.bootScript) await removeBootScript(setup, pm2, tell);
-  if (pm2.isRunning()) await endDaemon(pm2);
+  await pm2.kill();
   rmSync(join(pm2.home, 'dump.pm2'), { force: true });
   rmSync(join(pm2.home, 'dump.pm2.bak'), { force: true });
   if (!made?.pm2Home || !existsSync(pm2.home)) return;
   rmSync(pm2.home, { recursive: true, force: true });
   tell(`removed: PM2’s daemon and ${pm2.home}`);
-}
-
-/** PM2's command returns while its daemon is still on its way out. */
-async function endDaemon(pm2: Pm2): Promise<void> {
-  await pm2.run('kill');
-  await until(() => !pm2.isRunning(), { what: 'the end of PM2’s daemon', timeoutMs: DAEMON_TIMEOUT });
 }
 
 function removeLogs({ home }: Pm2): void {

@@ -243,7 +243,7 @@ describe.skipIf(!isRoot).sequential('as root, without an account for the service
     const linked = '/etc/systemd/system/multi-user.target.wants/pm2-root.service';
     await expect(inside('ls', linked)).rejects.toThrow();
     expect(readdirSync(installation.folder)).toEqual(['open-webui.env']);
-    expect(existsSync(join(installation.home, '.cache'))).toBe(false);
+    expect(existsSync(join(installation.home, '.cache', 'webui-tune'))).toBe(false);
     await until(() => installation.pm2.processes().length === 0, {
       what: 'PM2 is gone',
       timeoutMs: BOOT_TIMEOUT_MS,
