@@ -46,12 +46,15 @@ export function expectAllSeen(runs: boolean, butFor: readonly string[] = []): vo
   expect(missing.map(({ id }) => id)).toEqual([]);
 }
 
+/** Of a snapshot: a commit's, as all are. */
+const REVISION = '0123456789abcdef0123456789abcdef01234567';
+
 /** Makes an empty snapshot of a model in a cache of Hugging Face, as a download would; its folder. */
 export async function placeModel(cache: string, name: string): Promise<string> {
   const folder = join(cache, `models--${name.replace('/', '--')}`);
-  const snapshot = join(folder, 'snapshots', 'of-the-test');
+  const snapshot = join(folder, 'snapshots', REVISION);
   await Promise.all([mkdir(snapshot, { recursive: true }), mkdir(join(folder, 'refs'), { recursive: true })]);
-  await writeFile(join(folder, 'refs', 'main'), 'of-the-test');
+  await writeFile(join(folder, 'refs', 'main'), REVISION);
   return snapshot;
 }
 
