@@ -100,18 +100,24 @@ export const KEY_DIGEST = '.webui-tune.key';
  */
 export const MODELS_STATE = 'models.json';
 
+/** A model that a worker's start-up loads. */
+export interface LocalModel {
+  kind: 'embedding' | 'reranker';
+  name: string;
+  here: boolean;
+  /** Why it is not here; empty where it is. */
+  reason: string;
+}
+
+/** Open WebUI's own choice of an embedding model (open_webui/config.py, 0.12.4; preload/webui_preload/services.py). */
+export const DEFAULT_MODEL = 'sentence-transformers/all-MiniLM-L6-v2';
+
 export interface ModelsState {
   /** Address of the hub: HF_ENDPOINT, or Hugging Face's own. */
   endpoint: string;
   /** Whether workers run with Hugging Face offline: by the user's setting, or because a model is missing. */
   offline: boolean;
-  models: {
-    kind: 'embedding' | 'reranker';
-    name: string;
-    here: boolean;
-    /** Why it is not here; empty where it is. */
-    reason: string;
-  }[];
+  models: LocalModel[];
   /** ISO 8601, UTC; so is the next. */
   checkedAt: string;
   /** null: it is not tried again while this runs. */

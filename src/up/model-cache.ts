@@ -15,8 +15,9 @@ import { EXIT } from '../errors.ts';
 import { textOf } from '../io/read.ts';
 import { statOrUndefined } from '../io/stat.ts';
 import { writeAtomically } from '../io/write.ts';
+import { DEFAULT_MODEL } from '../runtime/contract.ts';
 import type { Environment } from '../types.ts';
-import { MODEL, MODEL_FILES, type ModelFile, REVISION } from './default-model.ts';
+import { MODEL_FILES, type ModelFile, REVISION } from './default-model.ts';
 import { WrongPackage } from './explain-pip.ts';
 
 /* The default model in the cache of huggingface_hub, laid out as that lays it out. */
@@ -86,7 +87,7 @@ export async function placeModel(cache: string, folder: string, from: string): P
 
 /** Its folder in the cache. */
 export function modelFolder(cache: string): string {
-  return join(cache, `models--${MODEL.replace('/', '--')}`);
+  return join(cache, `models--${DEFAULT_MODEL.replace('/', '--')}`);
 }
 
 function wrongFile({ path, sha256 }: ModelFile, from: string): WrongPackage {

@@ -14,7 +14,8 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { MODEL, MODEL_FILES, MODEL_PACKAGE, REVISION } from '../../src/up/default-model.ts';
+import { DEFAULT_MODEL } from '../../src/runtime/contract.ts';
+import { MODEL_FILES, MODEL_PACKAGE, REVISION } from '../../src/up/default-model.ts';
 import { modelStep } from '../../src/up/model.ts';
 import { isModelWhole } from '../../src/up/model-cache.ts';
 import { Setup } from '../../src/up/setup.ts';
@@ -75,7 +76,7 @@ async function ask(env: Record<string, string | undefined>, ...lines: string[]):
 
 const FOUND_BY_HUB = [
   'from huggingface_hub import snapshot_download',
-  `print(snapshot_download("${MODEL}", local_files_only=True))`,
+  `print(snapshot_download("${DEFAULT_MODEL}", local_files_only=True))`,
 ];
 
 describe('the embedding model', () => {
@@ -88,10 +89,15 @@ describe('the embedding model', () => {
       expect(await run()).toMatch(new RegExp(`from ${hub.url}$`));
       expect([...hub.asked].sort()).toEqual(MODEL_FILES.map(({ path }) => path).sort());
       expect(said).toContain(`asking ${hub.url}`);
-      const snapshot = join(cacheIn(home), `models--${MODEL.replace('/', '--')}`, 'snapshots', REVISION);
+      const snapshot = join(
+        cacheIn(home),
+        `models--${DEFAULT_MODEL.replace('/', '--')}`,
+        'snapshots',
+        REVISION,
+      );
       expect(await step.check()).toBe(`all-MiniLM-L6-v2, for documents: ${cacheIn(home)}`);
       expect(await ask(env, ...FOUND_BY_HUB)).toBe(snapshot);
-      expect(readdirSync(cacheIn(home))).toEqual([`models--${MODEL.replace('/', '--')}`]);
+      expect(readdirSync(cacheIn(home))).toEqual([`models--${DEFAULT_MODEL.replace('/', '--')}`]);
       const length = await ask(
         {
           ...env,
@@ -101,7 +107,7 @@ describe('the embedding model', () => {
         },
         'from open_webui.retrieval.utils import get_model_path',
         'from sentence_transformers import SentenceTransformer',
-        `model = SentenceTransformer(get_model_path("${MODEL}", False), device="cpu")`,
+        `model = SentenceTransformer(get_model_path("${DEFAULT_MODEL}", False), device="cpu")`,
         'print(len(model.encode("a sentence")))',
       );
       expect(length).toBe('384');
@@ -121,7 +127,7 @@ describe('the embedding model', () => {
           'import sys',
           'from huggingface_hub import hf_hub_download',
           'for file in sys.argv[2:]:',
-          `    hf_hub_download("${MODEL}", file, revision="${REVISION}", cache_dir=sys.argv[1])`,
+          `    hf_hub_download("${DEFAULT_MODEL}", file, revision="${REVISION}", cache_dir=sys.argv[1])`,
         ].join('\n'),
         theirs,
         ...MODEL_FILES.map(({ path }) => path),
@@ -132,7 +138,7 @@ describe('the embedding model', () => {
       [
         ...(await layoutOf(theirs)),
         // Theirs asked for the revision, and not for main.
-        `models--${MODEL.replace('/', '--')}/refs/main: ${REVISION}`,
+        `models--${DEFAULT_MODEL.replace('/', '--')}/refs/main: ${REVISION}`,
       ].sort(),
     );
   });
@@ -247,7 +253,7 @@ describe('the embedding model', () => {
       await expect(ask(env, ...FOUND_BY_HUB)).rejects.toThrow();
       await run();
       expect(isModelWhole(cacheIn(home))).toBe(true);
-      expect(readdirSync(cacheIn(home))).toEqual([`models--${MODEL.replace('/', '--')}`]);
+      expect(readdirSync(cacheIn(home))).toEqual([`models--${DEFAULT_MODEL.replace('/', '--')}`]);
     },
     LONG,
   );
@@ -255,7 +261,7 @@ describe('the embedding model', () => {
   it('that lost a file, or a part of one, is mended', async () => {
     const { home, env, step, run } = await prepare();
     await run();
-    const folder = join(cacheIn(home), `models--${MODEL.replace('/', '--')}`);
+    const folder = join(cacheIn(home), `models--${DEFAULT_MODEL.replace('/', '--')}`);
     const file = join(folder, 'snapshots', REVISION, 'model.safetensors');
     const breaks: (() => void)[] = [
       () => rmSync(file),

@@ -4,7 +4,8 @@ import { createReadStream, readFileSync } from 'node:fs';
 import { createServer, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
-import { MODEL, MODEL_FILES, type ModelFile, REVISION } from '../../src/up/default-model.ts';
+import { DEFAULT_MODEL } from '../../src/runtime/contract.ts';
+import { MODEL_FILES, type ModelFile, REVISION } from '../../src/up/default-model.ts';
 import { openWebuiEnvironment } from './environment.ts';
 import type { Scope } from './scope.ts';
 
@@ -25,7 +26,7 @@ export async function startHub(scope: Scope): Promise<Hub> {
   const hub: Hub = { url: '', asked: new Set() };
   const server = createServer((request, response) => {
     if (hub.isSilent) return;
-    const prefix = `/${MODEL}/resolve/${REVISION}/`;
+    const prefix = `/${DEFAULT_MODEL}/resolve/${REVISION}/`;
     const path = decodeURIComponent(request.url ?? '').replace(prefix, '');
     const file = MODEL_FILES.find((one) => one.path === path);
     if (!file) {

@@ -1,7 +1,6 @@
-import { APPS } from '../../runtime/contract.ts';
+import { APPS, DEFAULT_MODEL, type LocalModel } from '../../runtime/contract.ts';
 import { check, error, type Finding, note, ok, warning } from '../check.ts';
-import { DEFAULT_MODEL, type ModelsFacts } from '../facts/models.ts';
-import type { LocalModel } from '../facts/models-state.ts';
+import type { ModelsFacts } from '../facts/models.ts';
 
 const UNUSED = 'documents are not embedded (BYPASS_EMBEDDING_AND_RETRIEVAL)';
 

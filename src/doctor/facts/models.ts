@@ -4,8 +4,10 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { EXIT, TuneError } from '../../errors.ts';
 import { shippedFile } from '../../io/package.ts';
+import { DEFAULT_MODEL, type LocalModel, type ModelsState } from '../../runtime/contract.ts';
+import { readModelsState } from '../../runtime/models-state.ts';
 import type { DatabaseFacts, Environment } from '../../types.ts';
-import { type LocalModel, type ModelsState, readModelsState } from './models-state.ts';
+
 import { inForce, storedSettings } from './stored.ts';
 
 export interface ModelsFacts {
@@ -31,8 +33,7 @@ export interface ModelsFacts {
   answers: readonly HubAnswer[];
 }
 
-/** What Open WebUI embeds with where nobody says otherwise (open_webui/config.py, 0.12.4). */
-export const DEFAULT_MODEL = 'sentence-transformers/all-MiniLM-L6-v2';
+/** Hugging Face's own address. */
 const HUB = 'https://huggingface.co';
 
 /** Milliseconds for all that is asked of Hugging Face. */
