@@ -280,14 +280,18 @@ function settle(state: State): [State, Action[]] {
       ],
     ];
   }
+  if (hasOtherVersion(state, state.link)) return [state, []];
   const [asked, actions] = ask(state, state.link, { token: worker.token, because });
   return [asked, [{ type: 'log', message: `replacing the worker: ${because.detail}` }, ...actions]];
 }
 
 function settleWithout(state: State, link: Generation): [State, Action[]] {
-  // A worker of another version may still finish its answers: wait until it has left.
-  const overlaps = state.workers.some((w) => w.generation.version !== link.version);
-  return overlaps ? [state, []] : ask(state, link, undefined);
+  return hasOtherVersion(state, link) ? [state, []] : ask(state, link, undefined);
+}
+
+/** A worker of another version may still finish its answers: none is forked beside it. */
+function hasOtherVersion({ workers }: State, { version }: Generation): boolean {
+  return workers.some(({ generation }) => generation.version !== version);
 }
 
 function ask(
