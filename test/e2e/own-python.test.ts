@@ -11,32 +11,14 @@ import { bringPython, type OwnPythonOptions } from '../../src/up/own-python.ts';
 import { PYTHON_FOLDER } from '../../src/up/wheels.ts';
 import { basePython } from '../kit/installation.ts';
 import { listen } from '../kit/pip-index.ts';
+import { type AboutPython, aboutPython, packPython } from '../kit/python-archive.ts';
 import { temporaryFolder } from '../kit/temp.ts';
 import { useScope } from '../kit/vitest.ts';
-
-/** Of the Python that the tests run on, as uv writes it. */
-const ABOUT = `
-import json, platform, sys
-v = sys.version_info
-os = {"darwin": "darwin"}.get(sys.platform, "linux")
-arch = {"arm64": "aarch64"}.get(platform.machine(), platform.machine())
-print(json.dumps({"version": f"{v[0]}.{v[1]}", "full": f"{v[0]}.{v[1]}.{v[2]}", "patch": v[2], "minor": v[1],
-                  "prefix": sys.base_prefix, "os": os, "arch": arch, "libc": "none" if os == "darwin" else "gnu"}))
-`;
 
 const scope = useScope();
 let folder: string;
 let archive: string;
-let about: {
-  version: string;
-  full: string;
-  patch: number;
-  minor: number;
-  prefix: string;
-  os: string;
-  arch: string;
-  libc: string;
-};
+let about: AboutPython;
 let env: Record<string, string>;
 /** Where uv, once it is there, is found by the next test. */
 let uv: string;
@@ -45,8 +27,8 @@ let runs = 0;
 
 beforeAll(async () => {
   folder = await temporaryFolder(scope, 'python');
-  about = JSON.parse((await execa(basePython(), ['-c', ABOUT])).stdout);
-  archive = await packPython();
+  about = await aboutPython();
+  archive = await packPython(folder);
   const port = await listen(
     scope,
     createServer((_, response) => {
@@ -95,22 +77,6 @@ beforeEach(() => {
   mirror = 'whole';
   runs += 1;
 });
-
-/** In the layout of python-build-standalone, without what an environment does not need. */
-async function packPython(): Promise<string> {
-  const root = join(folder, 'pack', 'python');
-  const name = `python${about.version}`;
-  const skip = /\/(?:test|idlelib|site-packages|dist-packages|__pycache__|config-[^/]*)$/;
-  await cp(join(about.prefix, 'lib', name), join(root, 'lib', name), {
-    recursive: true,
-    dereference: true,
-    filter: (path) => !skip.test(path),
-  });
-  await cp(basePython(), join(root, 'bin', name), { dereference: true });
-  const path = join(folder, `cpython-${about.full}.tar.gz`);
-  await execa('tar', ['-C', join(folder, 'pack'), '-czf', path, 'python']);
-  return path;
-}
 
 const ours = () => join(folder, `ours-${runs}`);
 

@@ -1,0 +1,1 @@
+export function isExecutable(path: string): boolean;
