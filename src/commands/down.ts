@@ -1,3 +1,5 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { SERVICE_APPS } from '../embedded/apps.ts';
 import { EXIT, type ExitCode, TuneError } from '../errors.ts';
 import { ask, canAsk } from '../io/ask.ts';
@@ -5,7 +7,7 @@ import type { Terminal } from '../io/terminal.ts';
 import { APPS } from '../runtime/contract.ts';
 import { removeApps } from '../up/cluster.ts';
 import { purge } from '../up/purge.ts';
-import { listPurge, type PurgeList } from '../up/purge-list.ts';
+import { listPurge, type PurgeList, STATE_NAME } from '../up/purge-list.ts';
 import { Setup } from '../up/setup.ts';
 
 /** Workers first, databases last: nobody loses what it still writes to. */
@@ -46,7 +48,8 @@ async function stopAll(setup: Setup): Promise<string[]> {
 
 async function takeAway(setup: Setup, { yes }: DownOptions, terminal: Terminal): Promise<ExitCode> {
   const list = listPurge(setup);
-  if (list.folders.length === 0 && !list.installed && (await setup.processes()).length === 0) {
+  const hasState = existsSync(join(setup.folder, STATE_NAME));
+  if (!hasState && list.folders.length === 0 && !list.installed && (await setup.processes()).length === 0) {
     terminal.err('nothing of it is there\n');
     return EXIT.ok;
   }

@@ -234,9 +234,9 @@ describe.skipIf(!isRoot).sequential('as root, without an account for the service
         ...(timeout !== undefined && { timeout, killSignal: 'SIGKILL' as const }),
       });
     // The first are killed on the way, wherever that is.
-    for (const milliseconds of [500, 900, 1_300]) await purge(milliseconds);
+    for (const milliseconds of [250, 350, 450, 550]) await purge(milliseconds);
     const { exitCode, stderr } = await purge();
-    expect([exitCode, stderr]).toEqual([EXIT.ok, expect.stringContaining('open-webui.env, which is yours')]);
+    expect(exitCode, stderr).toBe(EXIT.ok);
     await expect(inside('getent', 'passwd', OWN_ACCOUNT)).rejects.toThrow();
     await expect(inside('ls', '/var/lib/webui-tune')).rejects.toThrow();
     await expect(inside('ls', '/etc/systemd/system/pm2-root.service')).rejects.toThrow();
