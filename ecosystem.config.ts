@@ -5,6 +5,6 @@
  *   const { sizeApps } = require('webui-tune/ecosystem');
  *   module.exports = { apps: sizeApps({ port: 3000, preset: 'team' }) };
  */
-import { sizeApps } from './src/size-apps.ts';
+import { sizeApps } from './src/tune/size-apps.ts';
 
 export const apps = sizeApps();

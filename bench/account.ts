@@ -1,4 +1,4 @@
-import { CONNECTIONS } from '../src/bench/load.ts';
+import { CONNECTIONS } from '../src/bench/contest/load.ts';
 import type { OpenWebui } from '../test/kit/openwebui.ts';
 
 const CHATS = 30;

@@ -1,7 +1,7 @@
 /**
  * `npm run bench:capacity`: what one request, one chat and one open page take of a worker, of PostgreSQL, of Redis and of
  * the network. Its figures are counts and CPU time, which a busy machine changes little; they go into
- * src/capacity/measured.ts by hand, because everything computed from them changes with them.
+ * src/plan/measured-capacity.ts by hand, because everything computed from them changes with them.
  */
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';

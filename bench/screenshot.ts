@@ -5,7 +5,7 @@
 import { mkdirSync, statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { Scope } from '../src/io/scope.ts';
+import { Scope } from '../src/base/io/scope.ts';
 import { startBrowser } from './visits/browser.ts';
 
 /** Pixels; the height is that of the claims and the first charts. */

@@ -5,10 +5,10 @@
  */
 import { cpus } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type Limit, load as loadAs } from '../src/bench/load.ts';
-import { summarize } from '../src/bench/statistics.ts';
-import { apiCalls, type RecordedRequest, readRecording } from '../src/bench/visits.ts';
-import { cpuMs } from '../src/machine/process-cpu.ts';
+import { cpuMs } from '../src/base/machine/process-cpu.ts';
+import { type Limit, load as loadAs } from '../src/bench/contest/load.ts';
+import { summarize } from '../src/bench/contest/statistics.ts';
+import { apiCalls, type RecordedRequest, readRecording } from '../src/bench/contest/visits.ts';
 import { type Cluster, startCluster } from '../test/kit/cluster.ts';
 import { MIB, readMemory } from '../test/kit/memory.ts';
 import { OpenWebui } from '../test/kit/openwebui.ts';

@@ -8,9 +8,9 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { environments } from '../scripts/environments.mjs';
-import { summarize } from '../src/bench/statistics.ts';
-import { asInput } from '../src/openwebui/probe.ts';
-import { SECRETS_NAME } from '../src/settings/secrets-file.ts';
+import { summarize } from '../src/bench/contest/statistics.ts';
+import { asInput } from '../src/facts/openwebui/probe.ts';
+import { SECRETS_NAME } from '../src/tune/secrets/secrets-file.ts';
 
 const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
 const ROUNDS = 20;

@@ -1,5 +1,5 @@
 /** Samples of one figure, the limit that it has to keep, and the table that shows both. */
-import { summarize } from '../src/bench/statistics.ts';
+import { summarize } from '../src/bench/contest/statistics.ts';
 
 export interface Figure {
   what: string;

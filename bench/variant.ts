@@ -5,9 +5,9 @@
  */
 import { randomUUID } from 'node:crypto';
 import { parseArgs } from 'node:util';
-import { load } from '../src/bench/load.ts';
-import { apiCalls, readRecording } from '../src/bench/visits.ts';
-import { cpuMs } from '../src/machine/process-cpu.ts';
+import { cpuMs } from '../src/base/machine/process-cpu.ts';
+import { load } from '../src/bench/contest/load.ts';
+import { apiCalls, readRecording } from '../src/bench/contest/visits.ts';
 import { type Cluster, startCluster } from '../test/kit/cluster.ts';
 import { OpenWebui } from '../test/kit/openwebui.ts';
 import { Scope } from '../test/kit/scope.ts';

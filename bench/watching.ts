@@ -4,8 +4,8 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { execa } from 'execa';
-import { cpuMs } from '../src/machine/process-cpu.ts';
-import { allProcesses, commandLine } from '../src/machine/process-table.ts';
+import { cpuMs } from '../src/base/machine/process-cpu.ts';
+import { allProcesses, commandLine } from '../src/base/machine/process-table.ts';
 import { startCluster } from '../test/kit/cluster.ts';
 import { CLI } from '../test/kit/environment.ts';
 import { Scope } from '../test/kit/scope.ts';

@@ -1,7 +1,7 @@
 /** Clusters whose services an event takes away. */
-import type { Scope } from '../src/io/scope.ts';
-import { PostgresServer } from '../src/scratch/postgres.ts';
-import { startRedis } from '../src/scratch/redis.ts';
+import type { Scope } from '../src/base/io/scope.ts';
+import { PostgresServer } from '../src/bench/scratch/postgres.ts';
+import { startRedis } from '../src/bench/scratch/redis.ts';
 import { startCluster } from '../test/kit/cluster.ts';
 import { type Sentinel, startSentinel } from '../test/kit/sentinel.ts';
 import { startServices } from '../test/kit/services.ts';

@@ -1,5 +1,5 @@
 /** The results as aligned lines. */
-import { summarize } from '../src/bench/statistics.ts';
+import { summarize } from '../src/bench/contest/statistics.ts';
 import type { Result } from './run.ts';
 
 const HEAD = [

@@ -2,7 +2,8 @@
  * Bundles the programs of the package into dist/ and copies the Python half of the runtime beside the
  * cluster worker, so that dist/runtime/ is complete in itself and can be put under a user's data folder.
  */
-import { cpSync, readFileSync, rmSync } from 'node:fs';
+import { cpSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
 import { build } from 'esbuild';
 
 const { version } = JSON.parse(readFileSync('package.json', 'utf8'));
@@ -37,7 +38,7 @@ await Promise.all([
   // PM2 loads its configuration with require(), and so may users: CommonJS, complete in itself.
   build({
     ...common,
-    entryPoints: { 'ecosystem.config': 'ecosystem.config.ts', ecosystem: 'src/size-apps.ts' },
+    entryPoints: { 'ecosystem.config': 'ecosystem.config.ts', ecosystem: 'src/tune/size-apps.ts' },
     outdir: 'dist',
     format: 'cjs',
     outExtension: { '.js': '.cjs' },
@@ -48,7 +49,7 @@ await Promise.all([
   // container requires it, which costs less memory a worker than its import() path.
   build({
     ...common,
-    entryPoints: { worker: 'src/runtime/worker.ts', logrotate: 'src/runtime/logrotate.ts' },
+    entryPoints: { worker: 'src/runtime/supervisor/main.ts', logrotate: 'src/runtime/logrotate.ts' },
     outdir: 'dist/runtime',
     format: 'cjs',
     outExtension: { '.js': '.cjs' },
@@ -56,7 +57,7 @@ await Promise.all([
   }),
   build({
     ...common,
-    entryPoints: { metrics: 'src/metrics/main.ts' },
+    entryPoints: { metrics: 'src/runtime/metrics/main.ts' },
     outdir: 'dist/runtime',
     format: 'cjs',
     outExtension: { '.js': '.cjs' },
@@ -66,6 +67,12 @@ cpSync('src/runtime/preload', 'dist/runtime/preload', {
   recursive: true,
   filter: (path) => !path.includes('__pycache__'),
 });
-for (const name of ['pip_sizes.py', 'other_patches.py']) cpSync(`src/up/${name}`, `dist/${name}`);
-for (const name of ['probe.py', 'models.py', 'fetch_model.py'])
-  cpSync(`src/openwebui/${name}`, `dist/${name}`);
+// What the tuner has an installation's own Python run lies flat beside the bundles.
+for (const room of ['facts', 'setup']) {
+  for (const { name, parentPath } of readdirSync(join('src', room), {
+    recursive: true,
+    withFileTypes: true,
+  })) {
+    if (name.endsWith('.py')) cpSync(join(parentPath, name), join('dist', name));
+  }
+}

@@ -8,7 +8,7 @@ import { environments } from './environments.mjs';
 const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
 const PRELOAD = 'src/runtime/preload';
 const TESTS = 'test/preload';
-const FOLDERS = [PRELOAD, 'src/openwebui', 'src/up', 'scripts', TESTS];
+const FOLDERS = ['src', 'scripts', TESTS];
 
 const { openWebui, tools } = environments();
 

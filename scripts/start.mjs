@@ -19,11 +19,11 @@ import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
-/** Of src/up/wheels.ts: npm's cache in the folder, and what says of which registry it is. */
+/** Of src/setup/python/wheels.ts: npm's cache in the folder, and what says of which registry it is. */
 const NPM_FOLDER = 'npm';
 const MANIFEST = 'webui-tune-wheels.json';
 
-/** Of src/errors.ts: something could not be installed. */
+/** Of src/base/errors.ts: something could not be installed. */
 const EXIT_SERVICE = 7;
 
 const modifiedAt = (path) => statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0;

@@ -1,8 +1,8 @@
 #!/usr/bin/env node
 import { CommanderError } from 'commander';
+import { EXIT, type ExitCode, TuneError } from './base/errors.ts';
+import { realTerminal, type Terminal } from './base/io/terminal.ts';
 import { makeProgram } from './commands/program.ts';
-import { EXIT, type ExitCode, TuneError } from './errors.ts';
-import { realTerminal, type Terminal } from './io/terminal.ts';
 
 async function main(terminal: Terminal): Promise<ExitCode> {
   let code: ExitCode = EXIT.ok;

@@ -1,22 +1,25 @@
 /** The library: the same steps as the command line, one by one. */
-export { type BenchReport, BenchSchema } from './bench/schema.ts';
+
+export { EXIT, type ExitCode, TuneError } from './base/errors.ts';
+export { readMachine } from './base/machine/index.ts';
+export { type BenchReport, BenchSchema } from './bench/contest/schema.ts';
 export { CHECKS } from './doctor/checks/index.ts';
 export { type DoctorReport, DoctorSchema } from './doctor/schema.ts';
-export { EXIT, type ExitCode, TuneError } from './errors.ts';
-export { readMachine } from './machine/index.ts';
-export { type KeptMeasurement, MeasurementSchema } from './measure/kept.ts';
+export { askServices } from './facts/services/index.ts';
+export { collectSettings, type SettingSources } from './facts/settings/collect.ts';
 export { makePlan } from './plan/index.ts';
 export type { PlanInput, Wish } from './plan/input.ts';
 export type { Conditions, Measurement } from './plan/measurement.ts';
-export { loadPreset, presetNames } from './presets.ts';
+export { PlanSchema } from './plan/schema.ts';
+export type * from './plan/types.ts';
 export { type App, appsOf } from './render/apps.ts';
 export { renderEcosystem } from './render/ecosystem.ts';
 export { FORMATS, type Format, renderAs } from './render/formats.ts';
 export { PRELOAD_CHOICES, type PreloadChoice } from './runtime/contract.ts';
-export { PlanSchema } from './schema.ts';
-export { askServices } from './services/index.ts';
-export { collectSettings, type SettingSources } from './settings/collect.ts';
-export { keepSecrets, type SecretsToKeep } from './settings/secrets-file.ts';
-export { prepare, type Tuned, type TuneOptions, tune } from './tune.ts';
-export type * from './types.ts';
-export { type TopReport, TopSchema } from './watch/schema.ts';
+export { type TopReport, TopSchema } from './runtime/watch/schema.ts';
+export { type KeptMeasurement, MeasurementSchema } from './tune/measurements/kept.ts';
+export type { TuneOptions } from './tune/options.ts';
+export { loadPreset, presetNames } from './tune/presets.ts';
+export { keepSecrets, type SecretsToKeep } from './tune/secrets/secrets-file.ts';
+export { prepare, tune } from './tune/tune.ts';
+export type { Tuned } from './tune/tuned.ts';

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { EXIT } from '../src/errors.ts';
-import { anyPythons, findBasePythons, noPython } from '../src/up/base-python.ts';
+import { EXIT } from '../src/base/errors.ts';
+import { anyPythons, findBasePythons, noPython } from '../src/setup/python/base-python.ts';
 import { temporaryFolder } from './temporary.ts';
 
 /** A folder for PATH with commands that say they are of these versions; `broken` does not run. */

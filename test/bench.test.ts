@@ -1,17 +1,17 @@
 import { describe, expect, it } from 'vitest';
-import { contendersFor } from '../src/bench/contenders.ts';
-import { FIGURE_IDS, FIGURES } from '../src/bench/figures.ts';
-import { findKnee } from '../src/bench/knee.ts';
-import { untuned } from '../src/bench/ours.ts';
-import { chooseContenders, merge } from '../src/bench/run.ts';
-import { type BenchReport, BenchSchema, type ContenderReport } from '../src/bench/schema.ts';
-import { untilReloaded } from '../src/bench/server.ts';
-import { formatNumber, percentile, summarize } from '../src/bench/statistics.ts';
-import { CLAIMS, judge } from '../src/bench/targets.ts';
-import { apiCalls, chatCalls, readRecording } from '../src/bench/visits.ts';
-import { renderBench } from '../src/render/bench.ts';
-import { renderBenchHtml } from '../src/render/bench-html/index.ts';
-import type { Plan } from '../src/types.ts';
+import { contendersFor } from '../src/bench/contest/contenders.ts';
+import { FIGURE_IDS, FIGURES } from '../src/bench/contest/figures.ts';
+import { findKnee } from '../src/bench/contest/knee.ts';
+import { untuned } from '../src/bench/contest/ours.ts';
+import { chooseContenders, merge } from '../src/bench/contest/run.ts';
+import { type BenchReport, BenchSchema, type ContenderReport } from '../src/bench/contest/schema.ts';
+import { untilReloaded } from '../src/bench/contest/server.ts';
+import { formatNumber, percentile, summarize } from '../src/bench/contest/statistics.ts';
+import { CLAIMS, judge } from '../src/bench/contest/targets.ts';
+import { apiCalls, chatCalls, readRecording } from '../src/bench/contest/visits.ts';
+import { renderBenchHtml } from '../src/bench/report/html/index.ts';
+import { renderBench } from '../src/bench/report/index.ts';
+import type { Plan } from '../src/plan/types.ts';
 
 const HOSTILE = `</title></svg><script>alert("1")</script><img src=x onerror='a'>&\u2028`;
 

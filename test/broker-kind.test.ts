@@ -3,7 +3,7 @@
  * answers that others have recorded (Snapchat/KeyDB#981 and #326; the documentation of KeyDB's INFO; Dragonfly 1.40.1).
  */
 import { describe, expect, it } from 'vitest';
-import { brokerOf, parseInfo } from '../src/services/broker-kind.ts';
+import { brokerOf, parseInfo } from '../src/facts/services/broker-kind.ts';
 
 const REDIS =
   '# Server\r\nredis_version:8.10.1\r\nredis_mode:standalone\r\nexecutable:/data/redis-server\r\n';

@@ -2,11 +2,11 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { ASSUMPTIONS, breakingPoints, capacityFor, workersFor } from '../src/capacity/index.ts';
-import { MEASURED } from '../src/capacity/measured.ts';
-import { renderCapacity } from '../src/render/capacity.ts';
+import { ASSUMPTIONS, breakingPoints, capacityFor, workersFor } from '../scripts/scaling/capacity.ts';
+import { withFigures } from '../scripts/scaling/document.ts';
+import { renderCapacity } from '../scripts/scaling/table.ts';
+import { MEASURED } from '../src/plan/measured-capacity.ts';
 import { ROOT } from './kit/environment.ts';
-import { withFigures } from './scaling-document.ts';
 
 const need = (users: number, part: string) =>
   capacityFor(users).loads.find((load) => load.part === part)?.need ?? Number.NaN;

@@ -2,9 +2,9 @@ import { execFileSync } from 'node:child_process';
 import { cpus } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import type { MachineFacts } from '../src/base/machine/facts.ts';
+import { GIB } from '../src/base/units.ts';
 import { makePlan } from '../src/plan/index.ts';
-import type { MachineFacts } from '../src/types.ts';
-import { GIB } from '../src/units.ts';
 import { inputOf } from './inputs.ts';
 import { Cgroup } from './kit/cgroup.ts';
 import { useScope } from './kit/vitest.ts';
@@ -17,7 +17,7 @@ const why = group ? '' : ': none can be made here';
 describe.skipIf(group === undefined)(`in a real cgroup with 2 GiB and one CPU${why}`, () => {
   it('the plan follows the cgroup', { timeout: 60_000 }, async () => {
     const program =
-      "import { readMachine } from './src/machine/index.ts'; console.log(JSON.stringify(await readMachine()));";
+      "import { readMachine } from './src/base/machine/index.ts'; console.log(JSON.stringify(await readMachine()));";
     const output = await group?.inside(async () =>
       execFileSync(process.execPath, ['--import', 'tsx', '--input-type=module', '-e', program], {
         cwd: ROOT,

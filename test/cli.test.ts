@@ -1,10 +1,10 @@
 import { CommanderError } from 'commander';
 import { createColors } from 'picocolors';
 import { describe, expect, it } from 'vitest';
+import { EXIT_MEANINGS } from '../src/base/errors.ts';
+import type { Terminal } from '../src/base/io/terminal.ts';
 import { makeProgram } from '../src/commands/program.ts';
 import { printReport } from '../src/commands/report.ts';
-import { EXIT_MEANINGS } from '../src/errors.ts';
-import type { Terminal } from '../src/io/terminal.ts';
 
 interface Recorded {
   out: string;

@@ -3,8 +3,8 @@ import { EventEmitter } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
-import { OpenWebui, type PageSocket } from '../src/client/open-webui.ts';
-import { Scope } from '../src/io/scope.ts';
+import { Scope } from '../src/base/io/scope.ts';
+import { OpenWebui, type PageSocket } from '../src/bench/client/open-webui.ts';
 
 const ARRIVAL_MS = 60;
 

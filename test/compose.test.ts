@@ -2,13 +2,14 @@ import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
+import { GIB, MIB } from '../src/base/units.ts';
 import { makePlan } from '../src/plan/index.ts';
 import type { PlanInput } from '../src/plan/input.ts';
-import { PM2_VERSION } from '../src/pm2/version.ts';
-import { COMPOSE_HEADER, renderCompose } from '../src/render/compose/index.ts';
+import { renderCompose } from '../src/render/compose/index.ts';
 import { ownServices } from '../src/render/compose/services.ts';
+import { COMPOSE_HEADER } from '../src/render/first-lines.ts';
+import { PM2_VERSION } from '../src/render/pm2-version.ts';
 import { ENV } from '../src/runtime/contract.ts';
-import { GIB, MIB } from '../src/units.ts';
 import { inputOf, machineOf } from './inputs.ts';
 import { settingsOf } from './settings-of.ts';
 

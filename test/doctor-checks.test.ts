@@ -3,13 +3,13 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { GIB, MIB } from '../src/base/units.ts';
 import { CHECKS } from '../src/doctor/checks/index.ts';
 import { type ModelsFacts, neededModels, readModels } from '../src/doctor/facts/models.ts';
 import type { Embedded, TrialFacts } from '../src/doctor/facts/trials.ts';
 import type { Facts } from '../src/doctor/facts.ts';
 import { makePlan } from '../src/plan/index.ts';
 import { DEFAULT_MODEL } from '../src/runtime/contract.ts';
-import { GIB, MIB } from '../src/units.ts';
 import { inputOf, machineOf, SERVICES } from './inputs.ts';
 import { settingsOf } from './settings-of.ts';
 

@@ -1,14 +1,14 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { EXIT, TuneError } from '../src/base/errors.ts';
 import { check, error, note, ok, warning } from '../src/doctor/check.ts';
 import { CHECKS } from '../src/doctor/checks/index.ts';
 import { absent, known, type Outcomes } from '../src/doctor/facts.ts';
+import { renderDoctor, summaryOf } from '../src/doctor/report.ts';
 import { countVerdicts, exitCodeOf, NAMES, runChecks } from '../src/doctor/run.ts';
 import { DoctorSchema, doctorReport } from '../src/doctor/schema.ts';
-import { EXIT, TuneError } from '../src/errors.ts';
-import { renderDoctor, summaryOf } from '../src/render/doctor.ts';
-import { renderCheckTable } from '../src/render/doctor-table.ts';
+import { renderCheckTable } from '../src/doctor/table.ts';
 import { ROOT } from './kit/environment.ts';
 
 /** Nothing is known, but for what a test says. */

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { explainPip, isBrokenFile, unseenPackage } from '../src/up/explain-pip.ts';
+import { explainPip, isBrokenFile, unseenPackage } from '../src/setup/python/explain-pip.ts';
 
 const LOG = '/pip.log';
 const NONE =

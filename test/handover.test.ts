@@ -3,8 +3,8 @@ import { existsSync } from 'node:fs';
 import { connect, createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
-import { encode } from '../src/runtime/frames.ts';
-import { Handover } from '../src/runtime/handover.ts';
+import { encode } from '../src/runtime/supervisor/frames.ts';
+import { Handover } from '../src/runtime/supervisor/handover.ts';
 import { temporaryFolder } from './temporary.ts';
 
 const sockets: Socket[] = [];

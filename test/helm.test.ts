@@ -1,10 +1,11 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
-import { TuneError } from '../src/errors.ts';
+import { TuneError } from '../src/base/errors.ts';
 import { makePlan } from '../src/plan/index.ts';
 import type { PlanInput } from '../src/plan/input.ts';
-import { HELM_HEADER, renderHelm } from '../src/render/helm/index.ts';
+import { HELM_HEADER } from '../src/render/first-lines.ts';
+import { renderHelm } from '../src/render/helm/index.ts';
 import type { HelmOptions } from '../src/render/helm/options.ts';
 import { DOWN, hostileText, inputOf, SERVICES } from './inputs.ts';
 import { settingsOf } from './settings-of.ts';

@@ -1,8 +1,8 @@
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { History, processName } from '../src/runtime/history.ts';
-import { type InstanceRecord, recordName } from '../src/runtime/report.ts';
+import { History, processName } from '../src/runtime/supervisor/history.ts';
+import { type InstanceRecord, recordName } from '../src/runtime/supervisor/report.ts';
 import { temporaryFolder } from './temporary.ts';
 
 /** No process has this: it is above the largest pid that Linux hands out (proc(5), pid_max). */

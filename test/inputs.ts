@@ -1,9 +1,10 @@
 import fc from 'fast-check';
+import type { MachineFacts } from '../src/base/machine/facts.ts';
+import { GIB, MIB } from '../src/base/units.ts';
+import type { ServiceFacts } from '../src/facts/types.ts';
 import type { PlanInput } from '../src/plan/input.ts';
 import type { Measurement } from '../src/plan/measurement.ts';
-import { loadPreset, presetNames } from '../src/presets.ts';
-import type { MachineFacts, ServiceFacts } from '../src/types.ts';
-import { GIB, MIB } from '../src/units.ts';
+import { loadPreset, presetNames } from '../src/tune/presets.ts';
 import { settingsOf } from './settings-of.ts';
 
 export const UP = { up: true, version: '1' } as const;

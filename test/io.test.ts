@@ -9,13 +9,13 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { controlSocket, dataHome } from '../src/io/folders.ts';
-import { isModuleFolder } from '../src/io/module-type.ts';
-import { checkOutput, writeOutput } from '../src/io/output.ts';
-import { packageRoot, packageVersion, shippedFile } from '../src/io/package.ts';
-import { isThrowAway, keepRuntime, pathByContent } from '../src/io/runtime-folder.ts';
-import { writeAtomically } from '../src/io/write.ts';
-import { HEADER } from '../src/render/ecosystem.ts';
+import { controlSocket, dataHome } from '../src/base/io/folders.ts';
+import { isModuleFolder } from '../src/base/io/module-type.ts';
+import { packageRoot, packageVersion, shippedFile } from '../src/base/io/package.ts';
+import { writeAtomically } from '../src/base/io/write.ts';
+import { HEADER } from '../src/render/first-lines.ts';
+import { isThrowAway, keepRuntime, pathByContent } from '../src/runtime/folder.ts';
+import { checkOutput, writeOutput } from '../src/tune/output.ts';
 import { temporaryFolder } from './temporary.ts';
 
 describe('writeAtomically', () => {

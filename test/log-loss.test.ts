@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { LogLoss } from '../src/runtime/log-loss.ts';
+import { LogLoss } from '../src/runtime/supervisor/log-loss.ts';
 
 const full = new Error('ENOSPC: no space left on device, write');
 

@@ -10,11 +10,11 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it, test } from 'vitest';
-import { foldersUpwards } from '../src/machine/cgroup.ts';
-import { parseCpuList } from '../src/machine/cpulist.ts';
-import { readMachine } from '../src/machine/index.ts';
-import { listenersOn } from '../src/machine/listeners.ts';
-import { memoryOf, processesIn, processesWith } from '../src/machine/processes.ts';
+import { foldersUpwards } from '../src/base/machine/cgroup.ts';
+import { parseCpuList } from '../src/base/machine/cpulist.ts';
+import { readMachine } from '../src/base/machine/index.ts';
+import { listenersOn } from '../src/base/machine/listeners.ts';
+import { memoryOf, processesIn, processesWith } from '../src/base/machine/processes.ts';
 import { temporaryFolder } from './temporary.ts';
 
 const FIXTURES = join(import.meta.dirname, 'fixtures', 'machine');

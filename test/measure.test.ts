@@ -4,27 +4,27 @@ import { basename, join } from 'node:path';
 import fc from 'fast-check';
 import { createColors } from 'picocolors';
 import { describe, expect, it } from 'vitest';
-import { startProgress } from '../src/io/progress.ts';
-import { Scope } from '../src/io/scope.ts';
-import { settingsDigest } from '../src/measure/conditions.ts';
-import { workersToMeasure } from '../src/measure/index.ts';
+import { startProgress } from '../src/base/io/progress.ts';
+import { Scope } from '../src/base/io/scope.ts';
+import { GIB, MIB } from '../src/base/units.ts';
+import { workersToMeasure } from '../src/bench/measure/index.ts';
+import { renderMeasurement } from '../src/bench/measure/table.ts';
+import { makeScratchFolder } from '../src/bench/scratch/folder.ts';
+import { type Lookup, scratchSettings, substitutesFor, wantedFor } from '../src/bench/scratch/settings.ts';
+import { makePlan } from '../src/plan/index.ts';
+import { type Conditions, chooseMeasurement } from '../src/plan/measurement.ts';
+import { PlanSchema } from '../src/plan/schema.ts';
+import type { Plan } from '../src/plan/types.ts';
+import { explanationOf } from '../src/render/explain.ts';
+import { reportOf } from '../src/render/report.ts';
+import { settingsDigest } from '../src/tune/measurements/conditions.ts';
 import {
   type KeptMeasurement,
   keepMeasurement,
   MeasurementSchema,
   measurementsFolder,
   readMeasurements,
-} from '../src/measure/kept.ts';
-import { makePlan } from '../src/plan/index.ts';
-import { type Conditions, chooseMeasurement } from '../src/plan/measurement.ts';
-import { explanationOf } from '../src/render/explain.ts';
-import { renderMeasurement } from '../src/render/measurement.ts';
-import { reportOf } from '../src/render/report.ts';
-import { PlanSchema } from '../src/schema.ts';
-import { makeScratchFolder } from '../src/scratch/folder.ts';
-import { type Lookup, scratchSettings, substitutesFor, wantedFor } from '../src/scratch/settings.ts';
-import type { Plan } from '../src/types.ts';
-import { GIB, MIB } from '../src/units.ts';
+} from '../src/tune/measurements/kept.ts';
 import { anyInput, inputOf, machineOf, measuredFor, SERVICES } from './inputs.ts';
 import { settingsOf } from './settings-of.ts';
 import { temporaryFolder } from './temporary.ts';

@@ -1,11 +1,11 @@
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
-import { Metrics } from '../src/metrics/registry.ts';
-import { startMetrics } from '../src/metrics/server.ts';
-import { socketName } from '../src/runtime/report.ts';
-import { GIB, MIB } from '../src/units.ts';
-import type { Sample } from '../src/watch/sample.ts';
+import { GIB, MIB } from '../src/base/units.ts';
+import { Metrics } from '../src/runtime/metrics/registry.ts';
+import { startMetrics } from '../src/runtime/metrics/server.ts';
+import { socketName } from '../src/runtime/supervisor/report.ts';
+import type { Sample } from '../src/runtime/watch/sample.ts';
 import { freePort } from './kit/ports.ts';
 import { type Exposition, parseExposition } from './kit/prometheus.ts';
 import { instanceOf, NOW, recordOf, START, sampleOf, usageOf, uvicornSample, workerOf } from './samples.ts';

@@ -1,11 +1,12 @@
 import { symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { findCandidates, namedPython } from '../src/openwebui/candidates.ts';
-import { findOpenWebui } from '../src/openwebui/find.ts';
-import type { Probe } from '../src/openwebui/probe.ts';
-import { interpreterIn, interpreterOf } from '../src/openwebui/shebang.ts';
-import { checkVersions, missingPackage, quoteForShell } from '../src/openwebui/versions.ts';
+import { quoteForShell } from '../src/base/io/shell.ts';
+import { findCandidates, namedPython } from '../src/facts/openwebui/candidates.ts';
+import { findOpenWebui } from '../src/facts/openwebui/find.ts';
+import type { Probe } from '../src/facts/openwebui/probe.ts';
+import { interpreterIn, interpreterOf } from '../src/facts/openwebui/shebang.ts';
+import { checkVersions, missingPackage } from '../src/facts/openwebui/versions.ts';
 import { temporaryFolder } from './temporary.ts';
 
 const PYTHON = '#!/bin/sh\n';

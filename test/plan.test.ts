@@ -1,14 +1,15 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { TuneError } from '../src/errors.ts';
+import { TuneError } from '../src/base/errors.ts';
+import { GIB, MIB } from '../src/base/units.ts';
+import type { DatabaseFacts, RedisFacts, ServiceFacts } from '../src/facts/types.ts';
 import { makePlan } from '../src/plan/index.ts';
 import type { PlanInput } from '../src/plan/input.ts';
 import { METRICS } from '../src/plan/model.ts';
 import { SETTINGS_GROUPS } from '../src/plan/settings/index.ts';
-import { loadPreset } from '../src/presets.ts';
-import type { DatabaseFacts, Plan, RedisFacts, ServiceFacts } from '../src/types.ts';
-import { GIB, MIB } from '../src/units.ts';
-import { wishesOf } from '../src/wishes.ts';
+import type { Plan } from '../src/plan/types.ts';
+import { loadPreset } from '../src/tune/presets.ts';
+import { wishesOf } from '../src/tune/requested.ts';
 import { anyInput, DOWN, inputOf, machineOf, SERVICES } from './inputs.ts';
 import { settingsOf } from './settings-of.ts';
 

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { findPm2 } from '../src/pm2/program.ts';
+import { findPm2 } from '../src/setup/pm2/program.ts';
 import { temporaryFolder } from './temporary.ts';
 
 /** A PM2 as npm installs it globally, with its folder of commands. */

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { loadPreset, parsePreset, presetNames } from '../src/presets.ts';
-import { GIB, MIB } from '../src/units.ts';
+import { GIB, MIB } from '../src/base/units.ts';
+import { loadPreset, parsePreset, presetNames } from '../src/tune/presets.ts';
 import { temporaryFolder } from './temporary.ts';
 
 describe('the presets of the package', () => {

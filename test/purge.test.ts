@@ -3,11 +3,11 @@ import { once } from 'node:events';
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { readInstalled, writeInstalled } from '../src/embedded/installed.ts';
-import { releaseAccount } from '../src/embedded/release-account.ts';
-import { purge } from '../src/up/purge.ts';
-import { listPurge } from '../src/up/purge-list.ts';
-import { Setup } from '../src/up/setup.ts';
+import { readInstalled, writeInstalled } from '../src/facts/embedded/installed.ts';
+import { releaseAccount } from '../src/setup/embedded/release-account.ts';
+import { purge } from '../src/setup/purge/purge.ts';
+import { listPurge } from '../src/setup/purge/purge-list.ts';
+import { Setup } from '../src/setup/up/setup.ts';
 import { temporaryFolder } from './temporary.ts';
 
 // No port of anybody's: the services of these installations do not run.

@@ -1,8 +1,8 @@
 /** Samples of a cluster, for what is made of them. */
-import type { ProcessUsage } from '../src/machine/usage.ts';
-import type { InstanceRecord } from '../src/runtime/report.ts';
-import { GIB, MIB } from '../src/units.ts';
-import type { InstanceSample, Sample, WorkerSample } from '../src/watch/sample.ts';
+import type { ProcessUsage } from '../src/base/machine/usage.ts';
+import { GIB, MIB } from '../src/base/units.ts';
+import type { InstanceRecord } from '../src/runtime/supervisor/report.ts';
+import type { InstanceSample, Sample, WorkerSample } from '../src/runtime/watch/sample.ts';
 
 /** When all processes were started: milliseconds since 1970. */
 export const START = Date.parse('2026-03-01T12:00:00Z');

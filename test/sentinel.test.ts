@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import { sentinelNotices } from '../src/notices.ts';
+import { type Ask, findMaster, readSentinelSettings } from '../src/facts/services/sentinel.ts';
+import type { SentinelFacts, ServiceFacts } from '../src/facts/types.ts';
 import { makePlan } from '../src/plan/index.ts';
-import { type Ask, findMaster, readSentinelSettings } from '../src/services/sentinel.ts';
-import type { SentinelFacts, ServiceFacts } from '../src/types.ts';
+import { sentinelNotices } from '../src/tune/warnings.ts';
 import { inputOf, SERVICES, UP } from './inputs.ts';
 import { settingsOf } from './settings-of.ts';
 

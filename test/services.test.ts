@@ -1,12 +1,12 @@
 import { createServer as createHttpServer } from 'node:http';
 import { createServer } from 'node:net';
 import { describe, expect, it } from 'vitest';
-import { askOllama, isLocalHost, ollamaOf, postgresOf, redisOf } from '../src/services/colocated.ts';
-import { askServices } from '../src/services/index.ts';
-import { parseRedisUrl } from '../src/services/redis.ts';
-import { reasonOf, within } from '../src/services/timeout.ts';
-import { databaseUrl, parseDatabaseUrl, readDatabaseUrl, whereOf } from '../src/services/urls.ts';
-import { GIB, MIB } from '../src/units.ts';
+import { GIB, MIB } from '../src/base/units.ts';
+import { askOllama, isLocalHost, ollamaOf, postgresOf, redisOf } from '../src/facts/services/colocated.ts';
+import { askServices } from '../src/facts/services/index.ts';
+import { parseRedisUrl } from '../src/facts/services/redis.ts';
+import { reasonOf, within } from '../src/facts/services/timeout.ts';
+import { databaseUrl, parseDatabaseUrl, readDatabaseUrl, whereOf } from '../src/facts/services/urls.ts';
 import { freePort, listenOnLoopback } from './kit/ports.ts';
 import { settingsOf } from './settings-of.ts';
 

@@ -1,4 +1,4 @@
-import type { Setting, Settings } from '../src/types.ts';
+import type { Setting, Settings } from '../src/facts/types.ts';
 
 /** Settings as if they came from the environment. */
 export function settingsOf(

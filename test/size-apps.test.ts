@@ -1,7 +1,7 @@
 import { createColors } from 'picocolors';
 import { describe, expect, it } from 'vitest';
 import { makeProgram } from '../src/commands/program.ts';
-import { argumentsOf, type SizeOptions } from '../src/size-apps.ts';
+import { argumentsOf, type SizeOptions } from '../src/tune/size-apps.ts';
 
 /** One of each: the compiler finds an option that is missing here. */
 const ALL: Required<Omit<SizeOptions, 'cwd' | 'env'>> = {

@@ -4,6 +4,7 @@
  */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { step } from '../src/runtime/supervisor/decisions.ts';
 import {
   type Action,
   type Event,
@@ -12,8 +13,7 @@ import {
   type State,
   serving,
   update,
-} from '../src/runtime/state.ts';
-import { step } from '../src/runtime/supervisor.ts';
+} from '../src/runtime/supervisor/state.ts';
 
 interface PythonWorker {
   supervisor: number;

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { type Action, type Event, initialState, type State } from '../src/runtime/state.ts';
-import { step } from '../src/runtime/supervisor.ts';
+import { step } from '../src/runtime/supervisor/decisions.ts';
+import { type Action, type Event, initialState, type State } from '../src/runtime/supervisor/state.ts';
 
 const first = { name: 'a1', version: '0.12.4' };
 const second = { name: 'b2', version: '0.12.4' };

@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { makePlan } from '../src/plan/index.ts';
 import type { PlanInput } from '../src/plan/input.ts';
-import { renderUnits, SYSTEMD_HEADER } from '../src/render/systemd/index.ts';
+import { SYSTEMD_HEADER } from '../src/render/first-lines.ts';
+import { renderUnits } from '../src/render/systemd/index.ts';
 import { commandWord, environmentLine } from '../src/render/systemd/unit.ts';
 import { ENV } from '../src/runtime/contract.ts';
 import { inputOf } from './inputs.ts';

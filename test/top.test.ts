@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
+import { MIB } from '../src/base/units.ts';
 import { plainText, renderTop } from '../src/render/top.ts';
-import { MIB } from '../src/units.ts';
-import { compare } from '../src/watch/compare.ts';
+import { compare } from '../src/runtime/watch/compare.ts';
 import { instanceOf, NOW, recordOf, sampleOf, usageOf, uvicornSample, workerOf } from './samples.ts';
 
 const before = sampleOf({

@@ -1,8 +1,14 @@
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { GIB } from '../src/units.ts';
-import { requireLargeRoom } from '../src/up/python.ts';
-import { bringsCuda, chooseTorch, cpuBuildsOf, type TorchWishes, versionsIn } from '../src/up/torch.ts';
+import { GIB } from '../src/base/units.ts';
+import {
+  bringsCuda,
+  chooseTorch,
+  cpuBuildsOf,
+  type TorchWishes,
+  versionsIn,
+} from '../src/setup/python/torch.ts';
+import { requireLargeRoom } from '../src/setup/up/python.ts';
 import { temporaryFolder } from './temporary.ts';
 
 const CPU = 'https://cpu.example/whl';

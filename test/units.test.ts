@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { formatBytes, GIB, MIB, parsePercent, parseSize } from '../src/units.ts';
+import { formatBytes, GIB, MIB, parsePercent, parseSize } from '../src/base/units.ts';
 
 describe('parseSize', () => {
   it.each([

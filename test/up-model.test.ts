@@ -1,9 +1,15 @@
 import { mkdirSync, truncateSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { requirementsText } from '../src/embedded/packages.ts';
-import { embeddingOf, MODEL_FILES, MODEL_PACKAGE, REVISION } from '../src/up/default-model.ts';
-import { findWrongFile, hubCache, isModelWhole, placeModel, snapshotIn } from '../src/up/model-cache.ts';
+import { requirementsText } from '../src/facts/embedded/packages.ts';
+import { embeddingOf, MODEL_FILES, MODEL_PACKAGE, REVISION } from '../src/setup/model/default-model.ts';
+import {
+  findWrongFile,
+  hubCache,
+  isModelWhole,
+  placeModel,
+  snapshotIn,
+} from '../src/setup/model/model-cache.ts';
 import { settingsOf } from './settings-of.ts';
 import { temporaryFolder } from './temporary.ts';
 

@@ -2,9 +2,9 @@ import { appendFileSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { createColors } from 'picocolors';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { foundLines } from '../src/up/found.ts';
-import { followPreload } from '../src/up/preload-log.ts';
-import { startProgress } from '../src/up/progress.ts';
+import { foundLines } from '../src/setup/up/found.ts';
+import { followPreload } from '../src/setup/up/preload-log.ts';
+import { startProgress } from '../src/setup/up/progress.ts';
 import { temporaryFolder } from './temporary.ts';
 
 describe('the progress of a step', () => {

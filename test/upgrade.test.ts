@@ -2,8 +2,8 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { type BackupPlace, backUpDatabase, checkBackup } from '../src/upgrade/backup.ts';
-import { chooseVersions, compareVersions, runningVersion } from '../src/upgrade/versions.ts';
+import { type BackupPlace, backUpDatabase, checkBackup } from '../src/setup/upgrade/backup.ts';
+import { chooseVersions, compareVersions, runningVersion } from '../src/setup/upgrade/versions.ts';
 import { settingsOf } from './settings-of.ts';
 import { temporaryFolder } from './temporary.ts';
 

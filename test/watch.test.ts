@@ -1,14 +1,14 @@
 import { createServer, type Server } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
-import { readUsage } from '../src/machine/usage.ts';
-import { encode } from '../src/runtime/frames.ts';
-import { History } from '../src/runtime/history.ts';
-import { type SupervisorReport, socketName } from '../src/runtime/report.ts';
-import { GIB, KIB, MIB } from '../src/units.ts';
-import { compare } from '../src/watch/compare.ts';
-import { takeSample } from '../src/watch/sample.ts';
-import { TopSchema } from '../src/watch/schema.ts';
+import { readUsage } from '../src/base/machine/usage.ts';
+import { GIB, KIB, MIB } from '../src/base/units.ts';
+import { encode } from '../src/runtime/supervisor/frames.ts';
+import { History } from '../src/runtime/supervisor/history.ts';
+import { type SupervisorReport, socketName } from '../src/runtime/supervisor/report.ts';
+import { compare } from '../src/runtime/watch/compare.ts';
+import { takeSample } from '../src/runtime/watch/sample.ts';
+import { TopSchema } from '../src/runtime/watch/schema.ts';
 import { instanceOf, NOW, recordOf, sampleOf, usageOf, uvicornSample, workerOf } from './samples.ts';
 import { temporaryFolder } from './temporary.ts';
 

@@ -1,7 +1,13 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { checkWheels, MANIFEST, missingWheels, offlinePip, readWheelName } from '../src/up/wheels.ts';
+import {
+  checkWheels,
+  MANIFEST,
+  missingWheels,
+  offlinePip,
+  readWheelName,
+} from '../src/setup/python/wheels.ts';
 import { temporaryFolder } from './temporary.ts';
 
 const LINUX = { platform: 'linux', arch: 'x64' };

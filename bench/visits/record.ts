@@ -1,12 +1,12 @@
 /**
  * `npx tsx bench/visits/record.ts`: starts Open WebUI with a worker, visits it in Chromium, and keeps what that asked
- * for in src/bench/recording.json. For a new version of Open WebUI.
+ * for in src/bench/contest/recording.json. For a new version of Open WebUI.
  */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { BrowserContext, Request } from 'playwright-core';
 import { OPEN_WEBUI_VERSION } from '../../scripts/environments.mjs';
-import { isHashed, type RecordedRequest, type Recording } from '../../src/bench/visits.ts';
+import { isHashed, type RecordedRequest, type Recording } from '../../src/bench/contest/visits.ts';
 import { startCluster } from '../../test/kit/cluster.ts';
 import { ROOT } from '../../test/kit/environment.ts';
 import { Scope } from '../../test/kit/scope.ts';

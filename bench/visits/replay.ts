@@ -1,6 +1,6 @@
 /** Replays a recorded visit as a browser makes it, on connections of its own. */
 import http from 'node:http';
-import type { RecordedRequest } from '../../src/bench/visits.ts';
+import type { RecordedRequest } from '../../src/bench/contest/visits.ts';
 import { OneConnection } from '../../test/kit/http.ts';
 
 /** Connections that browsers open to one host over HTTP/1.1. */

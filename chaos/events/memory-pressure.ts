@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
+import { formatBytes, MIB } from '../../src/base/units.ts';
 import { APPS } from '../../src/runtime/contract.ts';
-import { formatBytes, MIB } from '../../src/units.ts';
 import { Cgroup } from '../../test/kit/cgroup.ts';
 import { planCluster, planOf } from '../../test/kit/cluster.ts';
 import { OneConnection } from '../../test/kit/http.ts';

@@ -1,7 +1,7 @@
 import { readdirSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { summarize } from '../../src/bench/statistics.ts';
+import { summarize } from '../../src/bench/contest/statistics.ts';
 import type { Cluster } from '../../test/kit/cluster.ts';
 import { connectionsByWorker } from '../../test/kit/connections.ts';
 import { MIB, readMemory } from '../../test/kit/memory.ts';

@@ -1,20 +1,20 @@
 import { homedir } from 'node:os';
 import { resolve } from 'node:path';
 import { createColors } from 'picocolors';
-import { contendersFor } from '../bench/contenders.ts';
-import { chooseContenders, runBench } from '../bench/run.ts';
-import type { BenchReport } from '../bench/schema.ts';
-import { EXIT, type ExitCode, TuneError } from '../errors.ts';
-import { findInterpreter, viewpointOf } from '../installation.ts';
-import { dataHome } from '../io/folders.ts';
-import { checkOutput, writeOutput } from '../io/output.ts';
-import { startProgress } from '../io/progress.ts';
-import { Scope } from '../io/scope.ts';
-import type { Terminal } from '../io/terminal.ts';
-import { readMachine } from '../machine/index.ts';
-import { findPm2 } from '../pm2/program.ts';
-import { renderBench } from '../render/bench.ts';
-import { ownEnvironment } from '../up/python.ts';
+import { EXIT, type ExitCode, TuneError } from '../base/errors.ts';
+import { dataHome } from '../base/io/folders.ts';
+import { startProgress } from '../base/io/progress.ts';
+import { Scope } from '../base/io/scope.ts';
+import type { Terminal } from '../base/io/terminal.ts';
+import { readMachine } from '../base/machine/index.ts';
+import { contendersFor } from '../bench/contest/contenders.ts';
+import { chooseContenders, runBench } from '../bench/contest/run.ts';
+import type { BenchReport } from '../bench/contest/schema.ts';
+import { renderBench } from '../bench/report/index.ts';
+import { findPm2 } from '../setup/pm2/program.ts';
+import { ownEnvironment } from '../setup/up/python.ts';
+import { findInterpreter, viewpointOf } from '../tune/installation.ts';
+import { checkOutput, writeOutput } from '../tune/output.ts';
 
 export interface BenchCommandOptions {
   workers?: number;
@@ -56,7 +56,7 @@ export async function bench(options: BenchCommandOptions, terminal: Terminal): P
     runBench(scope, { workers, rounds, seconds, sweep, ...(only && { only }) }, ground, progress.tell),
   ).finally(() => progress.end());
   if (html !== undefined) {
-    const { renderBenchHtml } = await import('../render/bench-html/index.ts');
+    const { renderBenchHtml } = await import('../bench/report/html/index.ts');
     writeOutput(html, renderBenchHtml(report));
     terminal.err(`report: ${html}\n`);
   }

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
-import type { ExitCode } from '../errors.ts';
-import type { Terminal } from '../io/terminal.ts';
+import type { ExitCode } from '../base/errors.ts';
+import type { Terminal } from '../base/io/terminal.ts';
 
 /** What a command is added with. */
 export interface CommandContext {

@@ -1,17 +1,17 @@
 import { resolve } from 'node:path';
-import { planDeployment } from '../deployment.ts';
-import { EXIT, type ExitCode, TuneError } from '../errors.ts';
-import { checkOutput, writeOutput } from '../io/output.ts';
-import { keepRuntime, stableRuntime } from '../io/runtime-folder.ts';
-import type { Terminal } from '../io/terminal.ts';
-import { quoteForShell } from '../openwebui/versions.ts';
+import { EXIT, type ExitCode, TuneError } from '../base/errors.ts';
+import { quoteForShell } from '../base/io/shell.ts';
+import type { Terminal } from '../base/io/terminal.ts';
 import { renderCompose } from '../render/compose/index.ts';
 import { ownServices } from '../render/compose/services.ts';
 import { type ContainerFormat, USUAL_NAMES } from '../render/formats.ts';
 import { renderHelm } from '../render/helm/index.ts';
 import { SECRET } from '../render/helm/values.ts';
 import { type ReportLine, reportOf } from '../render/report.ts';
-import type { EcosystemOptions } from './ecosystem.ts';
+import { keepRuntime, stableRuntime } from '../runtime/folder.ts';
+import { planDeployment } from '../tune/containers.ts';
+import { checkOutput, writeOutput } from '../tune/output.ts';
+import { type EcosystemOptions, requireNoHelmOptions } from './plan-options.ts';
 import { printReport } from './report.ts';
 
 /** What a format gives: the file, and what is said about it. */
@@ -44,16 +44,6 @@ function requireNoMetrics({ metrics }: EcosystemOptions): void {
   if (metrics === undefined || metrics === 'off') return;
   throw new TuneError('--metrics is for PM2 and systemd: it is served on 127.0.0.1', EXIT.usage, [
     'leave it away',
-  ]);
-}
-
-/** Throws TuneError for options of Kubernetes with a file for PM2. */
-export function requireNoHelmOptions({ replicas, storageClass }: EcosystemOptions): void {
-  const flag =
-    replicas !== undefined ? '--replicas' : storageClass !== undefined ? '--storage-class' : undefined;
-  if (flag === undefined) return;
-  throw new TuneError(`${flag} is for --format helm`, EXIT.usage, [
-    flag === '--replicas' ? 'on this machine: --workers N' : 'leave it away',
   ]);
 }
 

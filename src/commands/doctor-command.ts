@@ -1,9 +1,9 @@
-import { EXIT } from '../errors.ts';
+import { EXIT } from '../base/errors.ts';
 import type { CommandContext } from './context.ts';
 import type { DoctorCommandOptions } from './doctor.ts';
 import { wholeNumber } from './numbers.ts';
 
-/** What a worker takes (preload/webui_preload/echo.py, MOST_SILENCE). */
+/** What a worker takes (preload/webui_preload/worker/echo.py, MOST_SILENCE). */
 const MOST_SILENCE = 3_600;
 
 const parseSeconds = (text: string) =>

@@ -1,14 +1,14 @@
 import { homedir } from 'node:os';
 import { createColors } from 'picocolors';
+import type { ExitCode } from '../base/errors.ts';
+import type { Terminal } from '../base/io/terminal.ts';
 import type { Verdict } from '../doctor/check.ts';
 import { CHECKS } from '../doctor/checks/index.ts';
 import { fixAll } from '../doctor/fix.ts';
 import { type DoctorOptions, gather } from '../doctor/gather.ts';
+import { renderDoctor, summaryOf } from '../doctor/report.ts';
 import { countVerdicts, exitCodeOf, runChecks } from '../doctor/run.ts';
 import { doctorReport } from '../doctor/schema.ts';
-import type { ExitCode } from '../errors.ts';
-import type { Terminal } from '../io/terminal.ts';
-import { renderDoctor, summaryOf } from '../render/doctor.ts';
 
 export interface DoctorCommandOptions extends DoctorOptions {
   json?: boolean;

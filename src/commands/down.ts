@@ -1,14 +1,14 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { SERVICE_APPS } from '../embedded/apps.ts';
-import { EXIT, type ExitCode, TuneError } from '../errors.ts';
-import { ask, canAsk } from '../io/ask.ts';
-import type { Terminal } from '../io/terminal.ts';
+import { EXIT, type ExitCode, TuneError } from '../base/errors.ts';
+import { ask, canAsk } from '../base/io/ask.ts';
+import type { Terminal } from '../base/io/terminal.ts';
+import { SERVICE_APPS } from '../facts/embedded/apps.ts';
 import { APPS } from '../runtime/contract.ts';
-import { removeApps } from '../up/cluster.ts';
-import { purge } from '../up/purge.ts';
-import { listPurge, type PurgeList, STATE_NAME } from '../up/purge-list.ts';
-import { Setup } from '../up/setup.ts';
+import { purge } from '../setup/purge/purge.ts';
+import { listPurge, type PurgeList, STATE_NAME } from '../setup/purge/purge-list.ts';
+import { removeApps } from '../setup/up/cluster.ts';
+import { Setup } from '../setup/up/setup.ts';
 
 /** Workers first, databases last: nobody loses what it still writes to. */
 const ORDER = [

@@ -1,9 +1,10 @@
 import { dirname, resolve } from 'node:path';
-import { EXIT, type ExitCode, TuneError } from '../errors.ts';
-import { isModuleFolder } from '../io/module-type.ts';
-import { checkOutput, writeOutput } from '../io/output.ts';
-import type { Terminal } from '../io/terminal.ts';
-import { quoteForShell } from '../openwebui/versions.ts';
+import { EXIT, type ExitCode, TuneError } from '../base/errors.ts';
+import { isModuleFolder } from '../base/io/module-type.ts';
+import { quoteForShell } from '../base/io/shell.ts';
+import type { Terminal } from '../base/io/terminal.ts';
+import { plural } from '../base/units.ts';
+import type { Plan } from '../plan/types.ts';
 import { appsOf } from '../render/apps.ts';
 import { explanationOf, similarKeys } from '../render/explain.ts';
 import {
@@ -16,26 +17,12 @@ import {
   USUAL_NAMES,
 } from '../render/formats.ts';
 import { reportOf } from '../render/report.ts';
-import { prepare, type TuneOptions, tune } from '../tune.ts';
-import type { Plan } from '../types.ts';
-import { plural } from '../units.ts';
-import { printDeployment, requireNoHelmOptions } from './deployment.ts';
+import { checkOutput, writeOutput } from '../tune/output.ts';
+import { prepare, tune } from '../tune/tune.ts';
+import { printDeployment } from './deployment.ts';
+import { type EcosystemOptions, requireNoHelmOptions } from './plan-options.ts';
 import { printReport } from './report.ts';
 import { printUnits } from './units.ts';
-
-export interface EcosystemOptions extends TuneOptions {
-  force?: boolean;
-  format?: Format;
-  /** For Kubernetes only. */
-  replicas?: number;
-  storageClass?: string;
-  /** The plan instead of the file. */
-  json?: boolean;
-  /** One number or setting instead of the file. */
-  explain?: string;
-  /** The apps as JSON, for the configuration file that PM2 is loading (size-apps.ts). */
-  forPm2?: boolean;
-}
 
 /**
  * The default command: prints the ecosystem file, or writes it to `--out`; the reasons go to stderr. Nothing is written
@@ -102,7 +89,7 @@ function printExplanation(plan: Plan, key: string, { out }: Terminal): ExitCode 
 
 /** PM2's own validation is loaded only where a file is made: it takes longer than a plan. */
 async function checkForPm2(plan: Plan): Promise<void> {
-  const { faultsOf } = await import('../pm2/schema.ts');
+  const { faultsOf } = await import('../setup/pm2/schema.ts');
   const faults = faultsOf(appsOf(plan));
   if (faults.length > 0) throw new Error(`PM2 would not take this file:\n${faults.join('\n')}`);
 }

@@ -1,13 +1,13 @@
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { EXIT, type ExitCode, systemCode, TuneError } from '../errors.ts';
-import { holdLock } from '../io/lock.ts';
-import type { Terminal } from '../io/terminal.ts';
-import { minorOf } from '../up/base-python.ts';
-import { fillFolder } from '../up/fetch.ts';
-import { startProgress } from '../up/progress.ts';
-import { Setup } from '../up/setup.ts';
+import { EXIT, type ExitCode, systemCode, TuneError } from '../base/errors.ts';
+import { holdLock } from '../base/io/lock.ts';
+import type { Terminal } from '../base/io/terminal.ts';
+import { minorOf } from '../setup/python/base-python.ts';
+import { fillFolder } from '../setup/up/fetch-wheels.ts';
+import { startProgress } from '../setup/up/progress.ts';
+import { Setup } from '../setup/up/setup.ts';
 
 export interface FetchOptions {
   python?: string;

@@ -1,16 +1,18 @@
 import { homedir } from 'node:os';
 import { join } from 'node:path';
-import { EXIT, type ExitCode, TuneError } from '../errors.ts';
-import { holdLock } from '../io/lock.ts';
-import { startProgress } from '../io/progress.ts';
-import { Scope } from '../io/scope.ts';
-import type { Terminal } from '../io/terminal.ts';
-import { makePrivateFolder } from '../io/write.ts';
-import { measure, workersToMeasure } from '../measure/index.ts';
-import { type KeptMeasurement, keepMeasurement, measurementsFolder } from '../measure/kept.ts';
-import { renderMeasurement, renderSteps } from '../render/measurement.ts';
-import { type Tuned, type TuneOptions, tune } from '../tune.ts';
-import type { Environment } from '../types.ts';
+import { EXIT, type ExitCode, TuneError } from '../base/errors.ts';
+import type { Environment } from '../base/io/environment.ts';
+import { holdLock } from '../base/io/lock.ts';
+import { startProgress } from '../base/io/progress.ts';
+import { Scope } from '../base/io/scope.ts';
+import type { Terminal } from '../base/io/terminal.ts';
+import { makePrivateFolder } from '../base/io/write.ts';
+import { measure, workersToMeasure } from '../bench/measure/index.ts';
+import { renderMeasurement, renderSteps } from '../bench/measure/table.ts';
+import { type KeptMeasurement, keepMeasurement, measurementsFolder } from '../tune/measurements/kept.ts';
+import type { TuneOptions } from '../tune/options.ts';
+import { tune } from '../tune/tune.ts';
+import type { Tuned } from '../tune/tuned.ts';
 
 export interface MeasureOptions extends TuneOptions {
   json?: boolean;

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
-import { EXIT, type ExitCode, systemCode, TuneError } from '../errors.ts';
-import type { Terminal } from '../io/terminal.ts';
-import { METRICS_HOST, startMetrics } from '../metrics/server.ts';
+import { EXIT, type ExitCode, systemCode, TuneError } from '../base/errors.ts';
+import type { Terminal } from '../base/io/terminal.ts';
+import { METRICS_HOST, startMetrics } from '../runtime/metrics/server.ts';
 import { findCluster } from './top.ts';
 
 export interface MetricsOptions {

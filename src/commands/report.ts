@@ -1,4 +1,4 @@
-import type { Terminal } from '../io/terminal.ts';
+import type { Terminal } from '../base/io/terminal.ts';
 import { alignReport, type ReportLine } from '../render/report.ts';
 
 /** Prints a report on stderr, coloured where the terminal is. */

@@ -1,14 +1,14 @@
 import { dirname } from 'node:path';
-import { SERVICE_APPS } from '../embedded/apps.ts';
-import { EXIT, type ExitCode } from '../errors.ts';
-import { addressOf, isReady } from '../io/address.ts';
-import type { Terminal } from '../io/terminal.ts';
-import type { Pm2Process } from '../pm2/client.ts';
+import { EXIT, type ExitCode } from '../base/errors.ts';
+import { addressOf, isReady } from '../base/io/address.ts';
+import type { Terminal } from '../base/io/terminal.ts';
+import { formatBytes } from '../base/units.ts';
+import { SERVICE_APPS } from '../facts/embedded/apps.ts';
 import { alignReport } from '../render/report.ts';
 import { APPS } from '../runtime/contract.ts';
 import { missingModels, readModelsState } from '../runtime/models-state.ts';
-import { formatBytes } from '../units.ts';
-import { Setup } from '../up/setup.ts';
+import type { Pm2Process } from '../setup/pm2/client.ts';
+import { Setup } from '../setup/up/setup.ts';
 
 const OURS: readonly string[] = [
   SERVICE_APPS.postgres,

@@ -2,17 +2,17 @@ import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createColors } from 'picocolors';
+import { EXIT, type ExitCode, TuneError } from '../base/errors.ts';
+import { dataHome } from '../base/io/folders.ts';
+import { openScreen } from '../base/io/screen.ts';
+import type { Terminal } from '../base/io/terminal.ts';
 import { findEcosystemFile, loadEcosystem } from '../doctor/facts/ecosystem.ts';
-import { EXIT, type ExitCode, TuneError } from '../errors.ts';
-import { dataHome } from '../io/folders.ts';
-import { openScreen } from '../io/screen.ts';
-import type { Terminal } from '../io/terminal.ts';
 import { USUAL_NAMES } from '../render/formats.ts';
 import { type Line, plainText, renderTop, type Tone } from '../render/top.ts';
 import { ENV } from '../runtime/contract.ts';
-import { compare } from '../watch/compare.ts';
-import { chooseCluster } from '../watch/find.ts';
-import { type Sample, takeSample } from '../watch/sample.ts';
+import { compare } from '../runtime/watch/compare.ts';
+import { chooseCluster } from '../runtime/watch/find.ts';
+import { type Sample, takeSample } from '../runtime/watch/sample.ts';
 
 export interface TopOptions {
   /** Ecosystem file; undefined: the cluster that runs. */

@@ -1,14 +1,13 @@
 import { userInfo } from 'node:os';
 import { join, resolve } from 'node:path';
-import { EXIT, type ExitCode, TuneError } from '../errors.ts';
-import { checkOutput, writeOutput } from '../io/output.ts';
-import { statOrUndefined } from '../io/stat.ts';
-import type { Terminal } from '../io/terminal.ts';
+import { EXIT, type ExitCode, TuneError } from '../base/errors.ts';
+import { statOrUndefined } from '../base/io/stat.ts';
+import type { Terminal } from '../base/io/terminal.ts';
 import { reportOf } from '../render/report.ts';
 import { renderUnits, UNITS } from '../render/systemd/index.ts';
-import { prepare, tune } from '../tune.ts';
-import { requireNoHelmOptions } from './deployment.ts';
-import type { EcosystemOptions } from './ecosystem.ts';
+import { checkOutput, writeOutput } from '../tune/output.ts';
+import { prepare, tune } from '../tune/tune.ts';
+import { type EcosystemOptions, requireNoHelmOptions } from './plan-options.ts';
 import { printReport } from './report.ts';
 
 /** Where units of the administrator are. */

@@ -1,14 +1,14 @@
-import { EXIT, type ExitCode, TuneError } from '../errors.ts';
-import { addressOf } from '../io/address.ts';
-import { ask, canAsk } from '../io/ask.ts';
-import type { Terminal } from '../io/terminal.ts';
-import { keepWhatWasObserved } from '../tune.ts';
-import { checkEmail, hasAdmin } from '../up/admin.ts';
-import { findServices, foundLines, useFoundRedis } from '../up/found.ts';
-import { stepsOf } from '../up/index.ts';
-import { startProgress } from '../up/progress.ts';
-import { Setup, type SetupOptions } from '../up/setup.ts';
-import { previewSteps, runSteps, type Step, type StepReport } from '../up/step.ts';
+import { EXIT, type ExitCode, TuneError } from '../base/errors.ts';
+import { addressOf } from '../base/io/address.ts';
+import { ask, canAsk } from '../base/io/ask.ts';
+import type { Terminal } from '../base/io/terminal.ts';
+import { checkEmail, hasAdmin } from '../setup/up/admin.ts';
+import { findServices, foundLines, useFoundRedis } from '../setup/up/found.ts';
+import { stepsOf } from '../setup/up/index.ts';
+import { startProgress } from '../setup/up/progress.ts';
+import { Setup, type SetupOptions } from '../setup/up/setup.ts';
+import { previewSteps, runSteps, type Step, type StepReport } from '../setup/up/step.ts';
+import { keepWhatWasObserved } from '../tune/tune.ts';
 
 export interface UpOptions extends SetupOptions {
   yes?: boolean;

@@ -1,10 +1,10 @@
 import { join } from 'node:path';
-import { EXIT, type ExitCode, TuneError } from '../errors.ts';
-import { ask, canAsk } from '../io/ask.ts';
-import { holdLock } from '../io/lock.ts';
-import type { Terminal } from '../io/terminal.ts';
-import type { SetupOptions } from '../up/setup.ts';
-import type { Installation, UpgradePlan } from '../upgrade/index.ts';
+import { EXIT, type ExitCode, TuneError } from '../base/errors.ts';
+import { ask, canAsk } from '../base/io/ask.ts';
+import { holdLock } from '../base/io/lock.ts';
+import type { Terminal } from '../base/io/terminal.ts';
+import type { SetupOptions } from '../setup/up/setup.ts';
+import type { Installation, UpgradePlan } from '../setup/upgrade/index.ts';
 import type { CommandContext } from './context.ts';
 
 interface UpgradeOptions extends SetupOptions {
@@ -45,8 +45,8 @@ async function runUpgrade(
   terminal: Terminal,
 ): Promise<ExitCode> {
   const [{ Setup }, { planUpgrade, upgrade }] = await Promise.all([
-    import('../up/setup.ts'),
-    import('../upgrade/index.ts'),
+    import('../setup/up/setup.ts'),
+    import('../setup/upgrade/index.ts'),
   ]);
   const setup = new Setup(options);
   const { plan, settings } = await setup.tuned();

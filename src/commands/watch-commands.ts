@@ -1,5 +1,5 @@
 import { InvalidArgumentError } from 'commander';
-import { EXIT } from '../errors.ts';
+import { EXIT } from '../base/errors.ts';
 import { METRICS_PORT } from '../runtime/contract.ts';
 import type { CommandContext } from './context.ts';
 import type { MetricsOptions } from './metrics.ts';

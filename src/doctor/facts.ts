@@ -1,7 +1,9 @@
-import type { TuneError } from '../errors.ts';
-import type { Installation, Viewpoint } from '../installation.ts';
-import type { FoundOpenWebui } from '../openwebui/find.ts';
-import type { DatabaseFacts, MachineFacts, Plan, RedisFacts, ServiceFacts } from '../types.ts';
+import type { TuneError } from '../base/errors.ts';
+import type { MachineFacts } from '../base/machine/facts.ts';
+import type { FoundOpenWebui } from '../facts/openwebui/find.ts';
+import type { DatabaseFacts, RedisFacts, ServiceFacts } from '../facts/types.ts';
+import type { Plan } from '../plan/types.ts';
+import type { Installation, Viewpoint } from '../tune/installation.ts';
 import type { ClusterFacts } from './facts/cluster.ts';
 import type { CrossingFacts } from './facts/crossing.ts';
 import type { AskedEngine } from './facts/documents.ts';

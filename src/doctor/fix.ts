@@ -1,9 +1,9 @@
 import { chmodSync, rmSync } from 'node:fs';
-import { Pm2 } from '../pm2/client.ts';
-import { findPm2 } from '../pm2/program.ts';
-import { connected } from '../services/redis.ts';
-import { reasonOf } from '../services/timeout.ts';
-import type { Environment } from '../types.ts';
+import type { Environment } from '../base/io/environment.ts';
+import { connected } from '../facts/services/redis.ts';
+import { reasonOf } from '../facts/services/timeout.ts';
+import { Pm2 } from '../setup/pm2/client.ts';
+import { findPm2 } from '../setup/pm2/program.ts';
 import type { Fix } from './check.ts';
 import { openBroker } from './facts/redis.ts';
 import type { Outcomes } from './facts.ts';

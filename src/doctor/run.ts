@@ -1,4 +1,4 @@
-import { EXIT, type ExitCode } from '../errors.ts';
+import { EXIT, type ExitCode } from '../base/errors.ts';
 import { type Check, type Finding, skipped, VERDICTS, type Verdict } from './check.ts';
 import type { FactName, Facts, Outcomes } from './facts.ts';
 

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { packageVersion } from '../io/package.ts';
+import { packageVersion } from '../base/io/package.ts';
 import { GROUPS, VERDICTS } from './check.ts';
 import type { Outcomes } from './facts.ts';
 import { countVerdicts, type Report } from './run.ts';

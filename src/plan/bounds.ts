@@ -1,9 +1,11 @@
-import type { Colocated, MachineFacts, Plan, Recommendation, RedisFacts, ServiceFacts } from '../types.ts';
-import { formatBytes } from '../units.ts';
+import type { MachineFacts } from '../base/machine/facts.ts';
+import { formatBytes } from '../base/units.ts';
+import type { Colocated, RedisFacts, ServiceFacts } from '../facts/types.ts';
 import type { PlanInput } from './input.ts';
 import { surge } from './model.ts';
 import { connectionBudget, connectionsOf, leastPools } from './pools.ts';
 import { type Requirement, usesPgvector } from './services.ts';
+import type { Plan, Recommendation } from './types.ts';
 
 /** Connections of a worker to Redis under load: its pools grow with what it does at once (an estimate). */
 export const REDIS_CONNECTIONS = 64;

@@ -1,7 +1,8 @@
-import type { DatabaseFacts, Plan, ServiceFacts, Settings } from '../types.ts';
+import type { DatabaseFacts, ServiceFacts, Settings } from '../facts/types.ts';
 import { isLoopback } from './index.ts';
 import { type Requirement, usesPgvector } from './services.ts';
 import { SETTINGS_GROUPS } from './settings/index.ts';
+import type { Plan } from './types.ts';
 
 /** A setting of Open WebUI for a container; a secret has no value here, only a name. */
 export interface ContainerSetting {

@@ -1,5 +1,6 @@
-import type { CpuFacts, MachineFacts, Recommendation } from '../types.ts';
-import { formatBytes } from '../units.ts';
+import type { CpuFacts, MachineFacts } from '../base/machine/facts.ts';
+import { formatBytes } from '../base/units.ts';
+import type { Recommendation } from './types.ts';
 
 /** What was read from the machine, each fact with the file that says so. */
 export function machineFacts({ cpu, memory, ...machine }: MachineFacts): Recommendation[] {

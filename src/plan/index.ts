@@ -1,5 +1,5 @@
-import type { Colocated, Plan, Recommendation, ServiceFacts } from '../types.ts';
-import { formatBytes, plural, toMib } from '../units.ts';
+import { formatBytes, plural, toMib } from '../base/units.ts';
+import type { Colocated, ServiceFacts } from '../facts/types.ts';
 import {
   boundReasons,
   explainConnections,
@@ -25,6 +25,7 @@ import { connectionBudget, workersForConnections } from './pools.ts';
 import { chooseRuntime, runtimeRecommendation, runtimeWarnings } from './runtime.ts';
 import { type Missing, missingForSeveralWorkers, type Requirement, usesPgvector } from './services.ts';
 import { planSettings } from './settings/index.ts';
+import type { Plan, Recommendation } from './types.ts';
 import { countWorkers, type OtherBounds, type WorkerCount } from './workers.ts';
 
 /**

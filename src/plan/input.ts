@@ -1,15 +1,9 @@
-import type { PreloadChoice } from '../runtime/contract.ts';
-import type {
-  EmbeddedService,
-  MachineFacts,
-  Places,
-  Preset,
-  RuntimeChoice,
-  ServiceFacts,
-  Settings,
-  Source,
-} from '../types.ts';
+import type { MachineFacts } from '../base/machine/facts.ts';
+import type { DataDirDecision } from '../facts/settings/data-dir.ts';
+import type { EmbeddedService, ServiceFacts, Settings, Source } from '../facts/types.ts';
+import type { PreloadChoice, RuntimeChoice } from '../runtime/contract.ts';
 import type { Measurement } from './measurement.ts';
+import type { Places, Preset } from './types.ts';
 
 /** What the user asked for, or the default in its place. */
 export interface Wish<T> {
@@ -32,8 +26,7 @@ export interface PlanInput {
     torch?: string;
   };
   places: Places;
-  /** Why the data folder is where it is; and the setting's source. */
-  dataDir: { reason: string; source: 'environment' | 'env file' | 'computed' };
+  dataDir: DataDirDecision;
   /** Whether the data folder holds documents embedded into the local Chroma store. */
   hasLocalVectors: boolean;
   workers?: Wish<number>;

@@ -1,4 +1,4 @@
-import type { PreloadLevel } from '../types.ts';
+import type { PreloadLevel } from './types.ts';
 
 /** What a measurement holds for: all that the memory of workers depends on. */
 export interface Conditions {

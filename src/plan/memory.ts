@@ -1,15 +1,8 @@
-import { EXIT, TuneError } from '../errors.ts';
-import type { PreloadChoice } from '../runtime/contract.ts';
-import type {
-  Colocated,
-  MemoryFacts,
-  MemoryPlan,
-  PreloadLevel,
-  Preset,
-  RuntimeChoice,
-  Settings,
-} from '../types.ts';
-import { formatBytes, MIB } from '../units.ts';
+import { EXIT, TuneError } from '../base/errors.ts';
+import type { MemoryFacts } from '../base/machine/facts.ts';
+import { formatBytes, MIB } from '../base/units.ts';
+import type { Colocated, Settings } from '../facts/types.ts';
+import type { PreloadChoice, RuntimeChoice } from '../runtime/contract.ts';
 import type { Wish } from './input.ts';
 import {
   baseCost,
@@ -23,6 +16,7 @@ import {
   workerGrowth,
 } from './model.ts';
 import { type Requirement, usesLocalChroma } from './services.ts';
+import type { MemoryPlan, PreloadLevel, Preset } from './types.ts';
 
 /** Any number of workers beyond one: the base is the same for all of them. */
 const SEVERAL = 2;

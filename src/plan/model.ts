@@ -1,7 +1,7 @@
+import { MIB } from '../base/units.ts';
 import { LEAST_GROWTH } from '../runtime/contract.ts';
-import type { PreloadLevel, Preset } from '../types.ts';
-import { MIB } from '../units.ts';
 import { type Measurement, sourceInWords } from './measurement.ts';
+import type { PreloadLevel, Preset } from './types.ts';
 
 /** What the tree costs at one level of preloading. */
 export interface LevelCost {

@@ -1,5 +1,5 @@
-import type { LimitedBy, MemoryPlan, Plan } from '../types.ts';
 import { surge } from './model.ts';
+import type { LimitedBy, MemoryPlan, Plan } from './types.ts';
 
 /** What an earlier plan made of the memory at hand. Bytes. */
 export interface PlannedMemory {

@@ -1,4 +1,4 @@
-import type { DatabaseFacts, Settings } from '../types.ts';
+import type { DatabaseFacts, Settings } from '../facts/types.ts';
 
 /*
  * Database connections of one worker: open_webui/internal/db.py and retrieval/vector/dbs/pgvector.py (0.12.4). Each

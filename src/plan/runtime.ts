@@ -1,5 +1,6 @@
-import type { Plan, Recommendation, RuntimeChoice } from '../types.ts';
+import type { RuntimeChoice } from '../runtime/contract.ts';
 import type { PlanInput } from './input.ts';
+import type { Plan, Recommendation } from './types.ts';
 
 /**
  * Forking is measured and trusted on Linux; macOS's system libraries are not safe after a fork, and Windows has none.

@@ -1,5 +1,5 @@
-import { databaseUrl, parseDatabaseUrl } from '../services/urls.ts';
-import type { Reachability, ServiceFacts, Settings } from '../types.ts';
+import { databaseUrl, parseDatabaseUrl } from '../facts/services/urls.ts';
+import type { Reachability, ServiceFacts, Settings } from '../facts/types.ts';
 
 /** Something without which a second worker would lose data or messages. */
 export interface Missing {

@@ -1,5 +1,6 @@
-import type { Bounds, CpuFacts, LimitedBy, Preset } from '../types.ts';
+import type { CpuFacts } from '../base/machine/facts.ts';
 import type { Wish } from './input.ts';
+import type { Bounds, LimitedBy, Preset } from './types.ts';
 
 export interface WorkerCount {
   workers: number;

@@ -1,6 +1,7 @@
+import type { EmbeddedService } from '../facts/types.ts';
 import { workerLimitMib } from '../plan/index.ts';
+import type { Plan } from '../plan/types.ts';
 import { APPS, ENV, EXIT_CANNOT_BOOT, READY_SECONDS, RUNTIME_FILES } from '../runtime/contract.ts';
-import type { EmbeddedService, Plan } from '../types.ts';
 
 export type AppValue =
   | string
@@ -189,7 +190,7 @@ function preloadEnvironment(plan: Plan): Record<string, string> {
   ]);
 }
 
-/** What the tree is to keep its real figures with; the doctor compares them with these (measure/observed.ts, Planned). */
+/** What the tree is to keep its real figures with; the doctor compares them with these (tune/measurements/observed.ts, Planned). */
 function plannedFigures({ memory, machine, preset }: Plan): [string, string][] {
   const { conditions, embedsLocally, base, worker, supervisor } = memory;
   if (conditions === undefined) return [];

@@ -1,10 +1,8 @@
+import type { LimitedBy, Plan } from '../plan/types.ts';
 import { APPS } from '../runtime/contract.ts';
-import type { LimitedBy, Plan } from '../types.ts';
 import { type App, type AppValue, appsOf } from './apps.ts';
+import { HEADER } from './first-lines.ts';
 import { commentText, propertyName, stringLiteral } from './literal.ts';
-
-/** First line of every file that we write: by it we know which ones we may overwrite. */
-export const HEADER = '// PM2 ecosystem file for Open WebUI, made by webui-tune.';
 
 const INTRODUCTION = `${HEADER}
 //

@@ -1,4 +1,4 @@
-import type { Plan } from '../types.ts';
+import type { Plan } from '../plan/types.ts';
 
 /** One number or setting of the plan, with all that is known about it. */
 export interface Explanation {

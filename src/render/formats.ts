@@ -1,4 +1,4 @@
-import type { Plan } from '../types.ts';
+import type { Plan } from '../plan/types.ts';
 import { appsOf } from './apps.ts';
 import { renderEcosystem } from './ecosystem.ts';
 import { escapeHidden } from './literal.ts';

@@ -1,4 +1,4 @@
-import type { Plan, PlannedSetting, Recommendation } from '../types.ts';
+import type { Plan, PlannedSetting, Recommendation } from '../plan/types.ts';
 
 /** A line of the report by what it is; the terminal decides on colours. */
 export interface ReportLine {

@@ -1,5 +1,5 @@
-import { GIB, MIB, plural } from '../units.ts';
-import type { TopReport, TopWorker } from '../watch/schema.ts';
+import { GIB, MIB, plural } from '../base/units.ts';
+import type { TopReport, TopWorker } from '../runtime/watch/schema.ts';
 import { visible } from './report.ts';
 
 /** What a piece of text means; the terminal decides on colours. */

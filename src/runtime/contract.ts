@@ -1,6 +1,6 @@
 /**
  * What the rendered ecosystem file and the runtime agree on. The tuner writes these names, the cluster worker
- * (worker.ts) and the preload process (preload/settings.py) read them; nothing else passes between the two.
+ * (supervisor/main.ts) and the preload process (preload/webui_preload/settings.py) read them; nothing else passes between the two.
  */
 
 /** PM2 app names; `pm2 reload open-webui` and every document use them. */
@@ -38,7 +38,7 @@ export const ENV = {
    * safe to empty while nothing runs. Absent: the app answers them itself.
    */
   staticCache: 'WEBUI_TUNE_STATIC_CACHE',
-  /** Preload: `true`: workers spare round trips and work around the app (shortcuts.py). Absent: they do not. */
+  /** Preload: `true`: workers spare round trips and work around the app (shortcuts/take.py). Absent: they do not. */
   shortcuts: 'WEBUI_TUNE_SHORTCUTS',
   /**
    * Preload: what was planned for, and with which figures, as JSON (`Planned` in measure/observed.ts); the preload process
@@ -72,14 +72,14 @@ export const EXIT_CANNOT_BOOT = 78;
 export const READY_SECONDS = 300;
 
 /**
- * What a worker answers ahead of the app (preload/webui_preload/echo.py): to a request whose header is `SECONDS.HMAC`, the
+ * What a worker answers ahead of the app (preload/webui_preload/worker/echo.py): to a request whose header is `SECONDS.HMAC`, the
  * time and the hexadecimal HMAC-SHA256 of `echo SECONDS` with WEBUI_SECRET_KEY, it says how that request arrived; with
  * `?silence=N`, after N seconds.
  */
 export const ECHO = { path: '/api/webui-tune/echo', header: 'x-webui-tune-echo' } as const;
 
 /**
- * What a worker tries at such a request (preload/webui_preload/trial.py), signed with `embed SECONDS` and `read SECONDS`:
+ * What a worker tries at such a request (preload/webui_preload/worker/trial.py), signed with `embed SECONDS` and `read SECONDS`:
  * to embed a sentence, and to read a page, with Open WebUI's own code and settings. `seconds`: until it gives up.
  */
 export const TRIALS = {
@@ -109,7 +109,7 @@ export interface LocalModel {
   reason: string;
 }
 
-/** Open WebUI's own choice of an embedding model (open_webui/config.py, 0.12.4; preload/webui_preload/services.py). */
+/** Open WebUI's own choice of an embedding model (open_webui/config.py, 0.12.4; preload/webui_preload/services/wait.py). */
 export const DEFAULT_MODEL = 'sentence-transformers/all-MiniLM-L6-v2';
 
 export interface ModelsState {
@@ -135,8 +135,8 @@ export const MODEL_MEND =
   'Let this machine reach Hugging Face, name a proxy (HTTPS_PROXY) or a mirror (HF_ENDPOINT) in the env file, or bring the model along: docs/offline.md';
 /**
  * Files in the folder of the control socket in which a running tree keeps what it really takes, for the next plan
- * (measure/observed.ts reads them): the preload process once, at its start (preload/webui_preload/observed.py), and each
- * instance's supervisor as its worker grows (observer.ts).
+ * (tune/measurements/observed.ts reads them): the preload process once, at its start (preload/webui_preload/observed.py), and each
+ * instance's supervisor as its worker grows (supervisor/observer.ts).
  */
 export const OBSERVED = {
   preload: 'observed-preload.json',
@@ -149,7 +149,7 @@ export const OBSERVED = {
  */
 export const LEAST_GROWTH = 0.25;
 
-/** Name that a Python worker gives its process (preload/webui_preload/worker.py, _name_process). */
+/** Name that a Python worker gives its process (preload/webui_preload/worker/run.py, _name_process). */
 export const WORKER_PROCESS = 'webui-worker';
 
 /** Port of the metrics unless another is asked for: that of OpenTelemetry's exporter for Prometheus. */
@@ -162,3 +162,8 @@ export const RUNTIME_FILES = {
   logrotate: 'logrotate.cjs',
   metrics: 'metrics.cjs',
 } as const;
+
+/** How workers come about: forked from the preload process, or spawned by Open WebUI's own server. */
+export const RUNTIMES = ['preload', 'uvicorn'] as const;
+
+export type RuntimeChoice = (typeof RUNTIMES)[number];

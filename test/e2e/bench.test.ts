@@ -3,11 +3,11 @@ import { chmod, mkdir, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { afterAll, describe, expect, it } from 'vitest';
-import { type BenchReport, BenchSchema } from '../../src/bench/schema.ts';
-import { Scope } from '../../src/io/scope.ts';
-import { temporaryFolder } from '../../src/io/temp.ts';
-import { until } from '../../src/io/wait.ts';
-import { allProcesses, commandLine, environment } from '../../src/machine/process-table.ts';
+import { Scope } from '../../src/base/io/scope.ts';
+import { temporaryFolder } from '../../src/base/io/temp.ts';
+import { until } from '../../src/base/io/wait.ts';
+import { allProcesses, commandLine, environment } from '../../src/base/machine/process-table.ts';
+import { type BenchReport, BenchSchema } from '../../src/bench/contest/schema.ts';
 import { CLI, openWebuiEnvironment } from '../kit/environment.ts';
 
 /** A minute and a half where nothing else runs. */

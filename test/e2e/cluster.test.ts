@@ -2,7 +2,7 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { summarize } from '../../src/bench/statistics.ts';
+import { summarize } from '../../src/bench/contest/statistics.ts';
 import { APPS, ENV } from '../../src/runtime/contract.ts';
 import { type Cluster, startCluster } from '../kit/cluster.ts';
 import { connectionsByWorker, connectTo, ownerOf } from '../kit/connections.ts';

@@ -3,7 +3,7 @@ import { chmod, mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { EXIT } from '../../src/errors.ts';
+import { EXIT } from '../../src/base/errors.ts';
 import { CLI, openWebuiEnvironment, ROOT } from '../kit/environment.ts';
 import { temporaryFolder } from '../kit/temp.ts';
 import { useScope } from '../kit/vitest.ts';

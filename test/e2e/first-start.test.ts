@@ -9,13 +9,13 @@ import { basename, dirname, join } from 'node:path';
 import { execa } from 'execa';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { isExecutable } from '../../scripts/executable.mjs';
+import { EXIT } from '../../src/base/errors.ts';
 import { DoctorSchema } from '../../src/doctor/schema.ts';
-import { OWN_ACCOUNT } from '../../src/embedded/account.ts';
-import { EXIT } from '../../src/errors.ts';
-import { PYTHON_FOLDER } from '../../src/up/wheels.ts';
+import { OWN_ACCOUNT } from '../../src/setup/embedded/account.ts';
+import { PYTHON_FOLDER } from '../../src/setup/python/wheels.ts';
 import { makeClone, readmeCommands } from '../kit/clone.ts';
 import { basePython } from '../kit/installation.ts';
-import { type Network, packageHosts, startNetwork } from '../kit/network.ts';
+import { asNobody, type Network, packageHosts, startNetwork } from '../kit/network.ts';
 import { OpenWebui } from '../kit/openwebui.ts';
 import { packPython } from '../kit/python-archive.ts';
 import { temporaryFolder } from '../kit/temp.ts';
@@ -44,9 +44,6 @@ function indexSettings(): Record<string, string> {
   return Object.fromEntries(settings) as Record<string, string>;
 }
 
-/** With root's files, and without root's rights. */
-const AS_NOBODY = ['/usr/bin/unshare', '--user', '--map-user=65534', '--map-group=65534', '--'];
-
 /** The interpreter itself, not a shim of pyenv's, which needs a home. */
 function findNewPython(): string | undefined {
   const pyenv = join(process.env.PYENV_ROOT ?? join(homedir(), '.pyenv'), 'versions');
@@ -60,15 +57,15 @@ class Stranger {
   readonly clone: string;
   readonly #network: Network;
   readonly #path: string;
-  readonly #as: readonly string[];
+  readonly #through: readonly string[];
 
-  /** `as`: the words with which another account runs a command. */
-  constructor(folder: string, network: Network, path: string, as: readonly string[] = []) {
+  /** `through`: the words before each command; default: those of the network. */
+  constructor(folder: string, network: Network, path: string, through = network.through) {
     this.home = join(folder, 'home');
     this.clone = join(folder, 'webui-tune');
     this.#network = network;
     this.#path = path;
-    this.#as = as;
+    this.#through = through;
     mkdirSync(this.home);
     makeClone(this.clone);
   }
@@ -79,14 +76,7 @@ class Stranger {
 
   /** Runs a line of shell in the clone, without a terminal. */
   async run(line: string, timeout = START_TIMEOUT_MS) {
-    const [program = '', ...words] = [
-      ...this.#network.through,
-      ...this.#as,
-      '/bin/bash',
-      '-o',
-      'pipefail',
-      '-c',
-    ];
+    const [program = '', ...words] = [...this.#through, '/bin/bash', '-o', 'pipefail', '-c'];
     // To enter a namespace is to leave the folder.
     words.push(`cd ${this.clone}; ${line}`);
     const started = performance.now();
@@ -237,7 +227,7 @@ describe.skipIf(!isRoot || !NEW_PYTHON).sequential('npm start without any networ
       prepare: 'rm -f /usr/bin/python*',
     });
     const programs = [bin, dirname(process.execPath), '/usr/sbin', '/usr/bin', '/sbin', '/bin'];
-    stranger = new Stranger(folder, network, programs.join(':'), AS_NOBODY);
+    stranger = new Stranger(folder, network, programs.join(':'), await asNobody(scope, network));
   });
 
   it(

@@ -1,6 +1,6 @@
 /** What becomes of open pages while PostgreSQL is away. */
 import { beforeAll, describe, expect, it } from 'vitest';
-import { PostgresServer } from '../../src/scratch/postgres.ts';
+import { PostgresServer } from '../../src/bench/scratch/postgres.ts';
 import { type Cluster, startCluster } from '../kit/cluster.ts';
 import { OpenWebui } from '../kit/openwebui.ts';
 import { startServices } from '../kit/services.ts';

@@ -7,7 +7,7 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { pipInstallPackages } from '../../src/up/pip.ts';
+import { pipInstallPackages } from '../../src/setup/python/pip.ts';
 import { basePython } from '../kit/installation.ts';
 import { isAlive, processesWithEnvironment } from '../kit/proc.ts';
 import { temporaryFolder } from '../kit/temp.ts';

@@ -1,8 +1,8 @@
 /** The preset `small` where it has to fit: a control group of 1 GiB, with PostgreSQL and Redis in it. */
 import { beforeAll, describe, expect, it } from 'vitest';
+import { GIB, MIB } from '../../src/base/units.ts';
+import type { Plan } from '../../src/plan/types.ts';
 import { APPS } from '../../src/runtime/contract.ts';
-import type { Plan } from '../../src/types.ts';
-import { GIB, MIB } from '../../src/units.ts';
 import { Cgroup } from '../kit/cgroup.ts';
 import { type Cluster, planCluster, planOf } from '../kit/cluster.ts';
 import { startEmbeddedPostgres } from '../kit/embedded-postgres.ts';

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { execa } from 'execa';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { PlanSchema } from '../../src/schema.ts';
+import { PlanSchema } from '../../src/plan/schema.ts';
 import { CLI, openWebuiEnvironment } from '../kit/environment.ts';
 import { request } from '../kit/http.ts';
 import { startLoad } from '../kit/load.ts';

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { execa } from 'execa';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { APPS } from '../../src/runtime/contract.ts';
-import { type TopReport, TopSchema } from '../../src/watch/schema.ts';
+import { type TopReport, TopSchema } from '../../src/runtime/watch/schema.ts';
 import { type Cluster, planCluster, planOf } from '../kit/cluster.ts';
 import { CLI } from '../kit/environment.ts';
 import { request } from '../kit/http.ts';

@@ -15,10 +15,10 @@ import { join } from 'node:path';
 import { execa } from 'execa';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { DEFAULT_MODEL } from '../../src/runtime/contract.ts';
-import { MODEL_FILES, MODEL_PACKAGE, REVISION } from '../../src/up/default-model.ts';
-import { modelStep } from '../../src/up/model.ts';
-import { isModelWhole } from '../../src/up/model-cache.ts';
-import { Setup } from '../../src/up/setup.ts';
+import { MODEL_FILES, MODEL_PACKAGE, REVISION } from '../../src/setup/model/default-model.ts';
+import { isModelWhole } from '../../src/setup/model/model-cache.ts';
+import { modelStep } from '../../src/setup/up/model.ts';
+import { Setup } from '../../src/setup/up/setup.ts';
 import { openWebuiEnvironment, ROOT } from '../kit/environment.ts';
 import { type Hub, startHub } from '../kit/model-hub.ts';
 import { temporaryFolder } from '../kit/temp.ts';
@@ -227,8 +227,8 @@ describe('the embedding model', () => {
       writeFileSync(
         script,
         [
-          `import { modelStep } from '${ROOT}/src/up/model.ts';`,
-          `import { Setup } from '${ROOT}/src/up/setup.ts';`,
+          `import { modelStep } from '${ROOT}/src/setup/up/model.ts';`,
+          `import { Setup } from '${ROOT}/src/setup/up/setup.ts';`,
           `const setup = new Setup({ python: ${JSON.stringify(python)}, cwd: ${JSON.stringify(home)} });`,
           'setup.hasOpenWebui = true;',
           'modelStep(setup).run(() => {});',
@@ -286,7 +286,7 @@ describe('the embedding model', () => {
       { HF_HOME: '/h', HF_HUB_CACHE: '$HOME/c' },
       { HUGGINGFACE_HUB_CACHE: '/old', XDG_CACHE_HOME: '/x' },
     ];
-    const { hubCache } = await import('../../src/up/model-cache.ts');
+    const { hubCache } = await import('../../src/setup/model/model-cache.ts');
     for (const variables of places) {
       const env = { PATH: process.env.PATH, HOME: '/home/u', ...variables };
       const theirs = await ask(

@@ -2,7 +2,7 @@
 import { chmodSync, existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { EXIT } from '../../src/errors.ts';
+import { EXIT } from '../../src/base/errors.ts';
 import { openWebuiEnvironment } from '../kit/environment.ts';
 import { basePython, Installation } from '../kit/installation.ts';
 import { useScope } from '../kit/vitest.ts';

@@ -11,8 +11,8 @@ import {
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { makeEnvironment, OPEN_WEBUI, ownEnvironment } from '../../src/up/python.ts';
-import { Setup } from '../../src/up/setup.ts';
+import { makeEnvironment, OPEN_WEBUI, ownEnvironment } from '../../src/setup/up/python.ts';
+import { Setup } from '../../src/setup/up/setup.ts';
 import { basePython } from '../kit/installation.ts';
 import { packWheel } from '../kit/pip-index.ts';
 import { temporaryFolder } from '../kit/temp.ts';

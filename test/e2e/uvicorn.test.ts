@@ -3,7 +3,7 @@ import { execa } from 'execa';
 import { Client } from 'pg';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { APPS } from '../../src/runtime/contract.ts';
-import { TopSchema } from '../../src/watch/schema.ts';
+import { TopSchema } from '../../src/runtime/watch/schema.ts';
 import { type Cluster, planCluster } from '../kit/cluster.ts';
 import { connectTo, ownerOf } from '../kit/connections.ts';
 import { CLI } from '../kit/environment.ts';

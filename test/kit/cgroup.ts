@@ -1,7 +1,7 @@
 /** A real control group of version 1 or 2, where this machine lets us make one, and what it says of itself. */
 import { mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { textOrUndefined } from '../../src/io/read.ts';
+import { textOrUndefined } from '../../src/base/io/read.ts';
 import type { Scope } from './scope.ts';
 import { until } from './wait.ts';
 

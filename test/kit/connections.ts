@@ -1,1 +1,1 @@
-export * from '../../src/client/connections.ts';
+export * from '../../src/bench/client/connections.ts';

@@ -1,15 +1,20 @@
 /** The PostgreSQL with pgvector that `webui-tune up` brings, set up by the same code, without Open WebUI and PM2. */
 import { chmod, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { findAccount } from '../../src/embedded/account.ts';
-import { embeddedPostgres } from '../../src/embedded/apps.ts';
-import { postgresConfig } from '../../src/embedded/config.ts';
-import { placesIn } from '../../src/embedded/folder.ts';
-import type { Installed } from '../../src/embedded/installed.ts';
-import { type Programs, packagesFolder, programsIn, requirementsText } from '../../src/embedded/packages.ts';
-import { embeddedUrls, keepPasswords } from '../../src/embedded/passwords.ts';
-import { initPostgres, prepareDatabase } from '../../src/embedded/postgres.ts';
-import { pipInstallPackages } from '../../src/up/pip.ts';
+import { embeddedPostgres } from '../../src/facts/embedded/apps.ts';
+import { placesIn } from '../../src/facts/embedded/folder.ts';
+import type { Installed } from '../../src/facts/embedded/installed.ts';
+import {
+  type Programs,
+  packagesFolder,
+  programsIn,
+  requirementsText,
+} from '../../src/facts/embedded/packages.ts';
+import { findAccount } from '../../src/setup/embedded/account.ts';
+import { postgresConfig } from '../../src/setup/embedded/config.ts';
+import { embeddedUrls, keepPasswords } from '../../src/setup/embedded/passwords.ts';
+import { initPostgres, prepareDatabase } from '../../src/setup/embedded/postgres.ts';
+import { pipInstallPackages } from '../../src/setup/python/pip.ts';
 import { openWebuiEnvironment } from './environment.ts';
 import { freePort } from './ports.ts';
 import { type StartedProcess, startProcess, untilServing } from './processes.ts';

@@ -1,1 +1,1 @@
-export * from '../../src/client/http.ts';
+export * from '../../src/bench/client/http.ts';

@@ -1,1 +1,1 @@
-export * from '../../src/client/load.ts';
+export * from '../../src/bench/client/load.ts';

@@ -1,2 +1,2 @@
-export * from '../../src/machine/process-memory.ts';
-export { MIB } from '../../src/units.ts';
+export * from '../../src/base/machine/process-memory.ts';
+export { MIB } from '../../src/base/units.ts';

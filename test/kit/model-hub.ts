@@ -5,7 +5,7 @@ import { createServer, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { DEFAULT_MODEL } from '../../src/runtime/contract.ts';
-import { MODEL_FILES, type ModelFile, REVISION } from '../../src/up/default-model.ts';
+import { MODEL_FILES, type ModelFile, REVISION } from '../../src/setup/model/default-model.ts';
 import { openWebuiEnvironment } from './environment.ts';
 import type { Scope } from './scope.ts';
 

@@ -13,6 +13,7 @@ import { processTree } from './proc.ts';
 import { startProcess, untilServing } from './processes.ts';
 import type { Scope } from './scope.ts';
 import { temporaryFolder } from './temp.ts';
+import { until } from './wait.ts';
 
 const RELAY = fileURLToPath(new URL('relay.mjs', import.meta.url));
 const START_TIMEOUT_MS = 20_000;
@@ -109,6 +110,25 @@ export async function startNetwork(
     asked,
     urlOf: (port) => `http://127.0.0.1:${ports.get(port)}`,
   };
+}
+
+/**
+ * The words with which an ordinary user runs a command in the network: with root's files, and without root's rights. All
+ * commands are of one user namespace, so that each sees the processes of the others.
+ */
+export async function asNobody(scope: Scope, { through }: Network): Promise<readonly string[]> {
+  const log = join(await temporaryFolder(scope, 'nobody'), 'log');
+  const [program = '', ...words] = through;
+  const unshare = ['/usr/bin/unshare', '--user', '--map-user=65534', '--map-group=65534', '--'];
+  const { pid } = await startProcess(scope, program, [...words, ...unshare, 'sleep', 'infinity'], { log });
+  const holder = await until(() => processTree(pid).find(({ name }) => name === 'sleep'), {
+    what: 'the ordinary user is there',
+    timeoutMs: START_TIMEOUT_MS,
+  });
+  const target = `--target=${holder.pid}`;
+  return [
+    ...['/usr/bin/nsenter', target, '--user', '--preserve-credentials', '--net', '--mount', '--pid', '--'],
+  ];
 }
 
 let relays = 0;

@@ -3,7 +3,7 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { findNginx } from '../../scripts/nginx.mjs';
-import { isListening } from '../../src/io/port.ts';
+import { isListening } from '../../src/base/io/port.ts';
 import { freePort } from './ports.ts';
 import { startProcess, untilServing } from './processes.ts';
 import type { Scope } from './scope.ts';

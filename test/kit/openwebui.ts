@@ -1,1 +1,1 @@
-export * from '../../src/client/open-webui.ts';
+export * from '../../src/bench/client/open-webui.ts';

@@ -1,1 +1,1 @@
-export * from '../../src/machine/process-table.ts';
+export * from '../../src/base/machine/process-table.ts';

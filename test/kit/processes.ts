@@ -1,1 +1,1 @@
-export * from '../../src/io/started.ts';
+export * from '../../src/base/io/started.ts';

@@ -1,1 +1,1 @@
-export * from '../../src/io/scope.ts';
+export * from '../../src/base/io/scope.ts';

@@ -1,8 +1,8 @@
 /** What Open WebUI needs around it, and the settings with which it finds that. */
 import { randomBytes } from 'node:crypto';
-import { startChroma } from '../../src/scratch/chroma.ts';
-import { startRedis } from '../../src/scratch/redis.ts';
-import { EMBEDDING_MODEL, startUpstream, type Upstream } from '../../src/scratch/upstream.ts';
+import { startChroma } from '../../src/bench/scratch/chroma.ts';
+import { startRedis } from '../../src/bench/scratch/redis.ts';
+import { EMBEDDING_MODEL, startUpstream, type Upstream } from '../../src/bench/scratch/upstream.ts';
 import { openWebuiEnvironment } from './environment.ts';
 import { createDatabase } from './postgres.ts';
 import type { StartedProcess } from './processes.ts';

@@ -1,1 +1,1 @@
-export * from '../../src/io/temp.ts';
+export * from '../../src/base/io/temp.ts';

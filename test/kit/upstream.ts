@@ -1,1 +1,1 @@
-export * from '../../src/scratch/upstream.ts';
+export * from '../../src/bench/scratch/upstream.ts';

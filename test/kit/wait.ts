@@ -1,1 +1,1 @@
-export * from '../../src/io/wait.ts';
+export * from '../../src/base/io/wait.ts';

@@ -2,8 +2,8 @@ import socket
 import unittest
 
 import redis
-from webui_preload import broker
-from webui_preload.services import wait_for_services
+from webui_preload.services import broker
+from webui_preload.services.wait import wait_for_services
 from webui_preload.settings import SettingsError
 
 SENTINEL = {

@@ -10,7 +10,7 @@ import webui_preload
 #: Says its capabilities, as the kernel shows them: before, and after it has dropped them.
 _PROGRAM = """
 import re
-from webui_preload.capabilities import drop_capabilities
+from webui_preload.worker.capabilities import drop_capabilities
 
 def shown():
     return re.findall("^Cap(?:Prm|Eff|Amb):\\t(.*)$", open("/proc/self/status").read(), re.MULTILINE)
@@ -28,8 +28,8 @@ _NOBODY = "65534"
 class DropCapabilitiesTest(unittest.TestCase):
     def run_as(self, *options: str) -> list[list[int]]:
         # Nobody may not enter our folder: the module's text goes along.
-        module = (Path(webui_preload.__file__).parent / "capabilities.py").read_text()
-        program = _PROGRAM.replace("from webui_preload.capabilities import drop_capabilities", module)
+        module = (Path(webui_preload.__file__).parent / "worker" / "capabilities.py").read_text()
+        program = _PROGRAM.replace("from webui_preload.worker.capabilities import drop_capabilities", module)
         command = ["setpriv", *options, "/usr/bin/env", "python3", "-c", program]
         answer = subprocess.run(command, capture_output=True, text=True, check=True)
         return [[int(number, 16) for number in line.split()] for line in answer.stdout.splitlines()]

@@ -9,18 +9,18 @@ from pathlib import Path
 from types import TracebackType
 from typing import NoReturn
 
-from webui_preload import control, server
-from webui_preload.descriptors import Descriptors
+from webui_preload.forking import control, server
 from webui_preload.generation import Generation
-from webui_preload.identities import Identities
-from webui_preload.levels import Preload
-from webui_preload.local_models import NO_MODELS
+from webui_preload.host.pm2 import Pm2Channel
+from webui_preload.models.local_models import NO_MODELS
 from webui_preload.models.supply import ModelSupply
-from webui_preload.pm2 import Pm2Channel
 from webui_preload.protocol import Frame
 from webui_preload.run_folder import make_run_folder
 from webui_preload.settings import Settings
-from webui_preload.worker import Job
+from webui_preload.sharing.descriptors import Descriptors
+from webui_preload.sharing.identities import Identities
+from webui_preload.sharing.levels import Preload
+from webui_preload.worker.run import Job
 
 
 class ControlServer:

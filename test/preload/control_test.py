@@ -9,7 +9,7 @@ from typing import Any
 from unittest import mock
 
 from control_server import ControlServer, fork_request
-from webui_preload import control
+from webui_preload.forking import control
 from webui_preload.protocol import MAX_FRAME_BYTES, Frame, encode
 
 FRAMES = 100_000

@@ -5,8 +5,8 @@ import tempfile
 import threading
 import unittest
 
-from webui_preload.descriptors import inspect_descriptors, open_descriptors
-from webui_preload.threads import unsafe_threads
+from webui_preload.sharing.descriptors import inspect_descriptors, open_descriptors
+from webui_preload.sharing.threads import unsafe_threads
 
 
 class DescriptorsTest(unittest.TestCase):

@@ -6,11 +6,11 @@ import time
 import unittest
 from unittest import mock
 
-from webui_preload import echo
+from webui_preload.asgi import Message, Receive, Scope, Send
 from webui_preload.ask import Answer, ask
-from webui_preload.drain import Message, Receive, Scope, Send
-from webui_preload.echo import FOLDER, HEADER, PATH, Echo
-from webui_preload.trial import Trials
+from webui_preload.worker import echo
+from webui_preload.worker.echo import FOLDER, HEADER, PATH, Echo
+from webui_preload.worker.trial import Trials
 
 KEY = "a key that nobody guesses"
 

@@ -2,7 +2,7 @@
 
 import unittest
 
-from webui_preload.services import ask_engines
+from webui_preload.services.wait import ask_engines
 
 SETTINGS = {"ENABLE_PERSISTENT_CONFIG": "false"}
 

@@ -5,7 +5,7 @@ import threading
 import unittest
 from pathlib import Path
 
-from webui_preload import control
+from webui_preload.forking import control
 from webui_preload.generation import (
     AlreadyRunning,
     Generation,

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from child import in_child
-from webui_preload.identities import EntropyRecorder, Identities, find_identities
+from webui_preload.sharing.identities import EntropyRecorder, Identities, find_identities
 
 
 class Plain:

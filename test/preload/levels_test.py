@@ -10,8 +10,8 @@ from pathlib import Path
 from unittest import mock
 
 from child import in_child
-from webui_preload import levels
-from webui_preload.local_models import LocalModels
+from webui_preload.models.local_models import LocalModels
+from webui_preload.sharing import levels
 
 
 class PreloadTest(unittest.TestCase):

@@ -8,7 +8,7 @@ from pathlib import Path
 import psycopg
 import redis
 from sqlalchemy.exc import OperationalError
-from webui_preload.live_sockets import patient
+from webui_preload.services.live_sockets import patient
 
 
 class Calls:

@@ -11,7 +11,7 @@ from typing import Any
 from unittest import mock
 
 from child import in_child
-from webui_preload.local_models import LocalModels, share_models
+from webui_preload.models.local_models import LocalModels, share_models
 
 TEXTS = ["The lighthouse of Windhaven was built by Mara Quill in 1843.", "Bread rises."] * 40
 PAIRS = [("Who built the lighthouse?", text) for text in TEXTS]
@@ -79,7 +79,7 @@ class LocalModelsTest(unittest.TestCase):
             raise ValueError("no model")
 
         def goes_on() -> str:
-            with open_webui(load, load), mock.patch("webui_preload.local_models.complain") as complain:
+            with open_webui(load, load), mock.patch("webui_preload.models.local_models.complain") as complain:
                 shared = share_models(LocalModels("/", "/"))
                 app: Any = sys.modules["open_webui.main"]
                 are_own = app.get_ef is load and app.get_rf is load
@@ -101,7 +101,7 @@ def embeds_alike() -> str:
         return SentenceTransformer(model, device="cpu")
 
     model = local_model()
-    with open_webui(get_ef), mock.patch("webui_preload.local_models.say"):
+    with open_webui(get_ef), mock.patch("webui_preload.models.local_models.say"):
         assert share_models(LocalModels(model)) == [model]
         app: Any = sys.modules["open_webui.main"]
 
@@ -125,7 +125,7 @@ def ranks_alike(model: str) -> str:
         loads.append((model, auto_update))
         return CrossEncoder(model, device="cpu")
 
-    with open_webui(None, get_rf), mock.patch("webui_preload.local_models.say"):
+    with open_webui(None, get_rf), mock.patch("webui_preload.models.local_models.say"):
         assert share_models(LocalModels(reranker=model)) == [model]
         app: Any = sys.modules["open_webui.main"]
 
@@ -170,7 +170,7 @@ def hands_over() -> str:
     def get_rf(engine: str, model: str, *_: object, **_more: object) -> object:
         return object()
 
-    with open_webui(None, get_rf), mock.patch("webui_preload.local_models.say"):
+    with open_webui(None, get_rf), mock.patch("webui_preload.models.local_models.say"):
         share_models(LocalModels(reranker="/"))
         app: Any = sys.modules["open_webui.main"]
         ask = app.get_rf

@@ -10,8 +10,8 @@ from unittest import mock
 from sqlalchemy import create_engine, text
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import NullPool
-from webui_preload import migration_lock
-from webui_preload.migration_lock import MigrationLock
+from webui_preload.services import migration_lock
+from webui_preload.services.migration_lock import MigrationLock
 
 SERVER = os.environ.get("WEBUI_TUNE_TEST_POSTGRES", "postgresql://root@127.0.0.1:5432/postgres")
 

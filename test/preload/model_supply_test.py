@@ -16,8 +16,8 @@ from child import in_child
 from fake_hub import FakeHub
 from model_fetch_test import FILES, REPOSITORY
 from webui_preload.generation import lock_installation
-from webui_preload.local_models import LocalModels
 from webui_preload.models.cache import find_model
+from webui_preload.models.local_models import LocalModels
 from webui_preload.models.supply import ModelSupply
 
 #: Seconds that a start may wait for models, and what the machine may be late by under load.
@@ -29,7 +29,7 @@ PRELOAD = str(Path(webui_preload.__file__).parent.parent)
 PROGRAM = """
 import json, os, sys, time
 from pathlib import Path
-from webui_preload.local_models import LocalModels
+from webui_preload.models.local_models import LocalModels
 from webui_preload.models.supply import ModelSupply
 began = time.monotonic()
 models = LocalModels(os.environ.get("MODEL", "acme/tiny"))

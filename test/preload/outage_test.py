@@ -6,7 +6,7 @@ from types import TracebackType
 import psycopg
 import redis
 from sqlalchemy.exc import OperationalError
-from webui_preload.outage import DATABASE, REDIS, OutageFilter, Outages, service_of
+from webui_preload.services.outage import DATABASE, REDIS, OutageFilter, Outages, service_of
 
 REFUSED = redis.ConnectionError("Error 111 connecting to 127.0.0.1:6379. Connection refused.")
 

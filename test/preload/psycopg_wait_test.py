@@ -6,7 +6,7 @@ from unittest import mock
 
 from psycopg import OperationalError, waiting
 from psycopg.waiting import READY_R, READY_W, WAIT_R, WAIT_RW
-from webui_preload.psycopg_wait import wait_async, wait_lightly
+from webui_preload.shortcuts.psycopg_wait import wait_async, wait_lightly
 
 
 class WaitTest(unittest.TestCase):

@@ -5,7 +5,7 @@ import types
 import unittest
 from unittest import mock
 
-from webui_preload.requirements import install_missing_alone, missing_of
+from webui_preload.shortcuts.requirements import install_missing_alone, missing_of
 
 
 class RequirementsTest(unittest.TestCase):

@@ -1,6 +1,6 @@
 import unittest
 
-from webui_preload.roster import Request, Roster
+from webui_preload.forking.roster import Request, Roster
 
 
 def yes(_worker: str) -> bool:

@@ -8,8 +8,8 @@ from unittest import mock
 from psycopg import AsyncCursor
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
-from webui_preload import round_trips
-from webui_preload.round_trips import only_reads, spare_round_trips
+from webui_preload.shortcuts import round_trips
+from webui_preload.shortcuts.round_trips import only_reads, spare_round_trips
 
 #: As in CONTRIBUTING.md.
 POSTGRES = os.environ.get("WEBUI_TUNE_TEST_POSTGRES", "postgresql://root@127.0.0.1:5432/postgres")

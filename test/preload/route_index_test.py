@@ -6,7 +6,7 @@ from fastapi import APIRouter, FastAPI
 from starlette.responses import PlainTextResponse
 from starlette.routing import Host, Route, Router
 from webui_preload.ask import ask
-from webui_preload.route_index import RouteIndex, index_routes
+from webui_preload.shortcuts.route_index import RouteIndex, index_routes
 
 
 def make_app() -> FastAPI:

@@ -21,11 +21,11 @@ from starlette.responses import Response
 from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles as StarletteFiles
 from starlette_compress import CompressMiddleware
-from webui_preload import static_files
+from webui_preload.asgi import App, Message, Receive, Scope, Send
 from webui_preload.ask import Answer, ask
-from webui_preload.drain import App, Message, Receive, Scope, Send
-from webui_preload.static_files import CACHE_CONTROL, StaticFiles
-from webui_preload.static_pack import PREFIX, Pack, make_pack
+from webui_preload.static import files as static_files
+from webui_preload.static.files import CACHE_CONTROL, StaticFiles
+from webui_preload.static.pack import PREFIX, Pack, make_pack
 
 SCRIPT = PREFIX + "entry/start.h4sh.js"
 FONT = PREFIX + "assets/font.h4sh.woff2"

@@ -4,9 +4,9 @@ import unittest
 from pathlib import Path
 from unittest import mock
 
-from webui_preload import static_cache
-from webui_preload.static_cache import StaticPacking
-from webui_preload.static_pack import PREFIX, Pack, PackError, make_pack, pack_path
+from webui_preload.static import cache as static_cache
+from webui_preload.static.cache import StaticPacking
+from webui_preload.static.pack import PREFIX, Pack, PackError, make_pack, pack_path
 
 CONTENT = b"export const answer = 42;\n" * 100
 

@@ -8,8 +8,8 @@ from types import SimpleNamespace
 from typing import Any
 from unittest import mock
 
-from webui_preload import trial
-from webui_preload.trial import SENTENCE, Trials, without_secrets
+from webui_preload.worker import trial
+from webui_preload.worker.trial import SENTENCE, Trials, without_secrets
 
 Embed = Callable[[str], Awaitable[Any]]
 

@@ -9,11 +9,12 @@ from collections.abc import AsyncIterator
 from typing import Any
 from unittest import mock
 
-from webui_preload import admission
-from webui_preload.drain import Message, Receive, Scope, Send, WorkMeter
-from webui_preload.loads import Load
+from webui_preload.asgi import Message, Receive, Scope, Send
 from webui_preload.protocol import Decoder, Frame, encode
-from webui_preload.web import WorkerServer
+from webui_preload.worker import descriptor_limit as admission
+from webui_preload.worker.drain import WorkMeter
+from webui_preload.worker.loads import Load
+from webui_preload.worker.web import WorkerServer
 
 
 class App:

@@ -1,12 +1,12 @@
+import { plural } from '../../base/units.ts';
 import { APPS } from '../../runtime/contract.ts';
-import { plural } from '../../units.ts';
 import { check, error, note, ok, skipped, warning } from '../check.ts';
 import type { ClusterFacts } from '../facts/cluster.ts';
 import { NO_DOCUMENTS } from '../facts/documents.ts';
 import type { Pm2Facts } from '../facts/pm2.ts';
 import { instancesOf } from './running.ts';
 
-/** What PM2 shows of each instance (runtime/worker.ts, publish). */
+/** What PM2 shows of each instance (runtime/supervisor/main.ts, publish). */
 const IDENTITY = 'Identity';
 
 /** Milliseconds by which the start of a process may be told too early: the clock of /proc ticks a hundred times a second. */

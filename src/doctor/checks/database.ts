@@ -1,8 +1,8 @@
+import { formatBytes, KIB, plural } from '../../base/units.ts';
+import type { Setting } from '../../facts/types.ts';
 import { overruledByDatabase } from '../../plan/persisted.ts';
 import { connectionBudget, connectionsOf, leastPools } from '../../plan/pools.ts';
 import { usesPgvector } from '../../plan/services.ts';
-import type { Setting } from '../../types.ts';
-import { formatBytes, KIB, plural } from '../../units.ts';
 import { check, error, note, ok, skipped, warning } from '../check.ts';
 import { NO_DOCUMENTS } from '../facts/documents.ts';
 import { severalWorkersNeed } from './several.ts';

@@ -8,7 +8,7 @@ const REWRITE = 'write the file anew: webui-tune --out FILE --force; then pm2 de
 /** Milliseconds: a boot took 12 to 33 s on two cores, and three times as much is safe. */
 const LEAST_LISTEN_TIMEOUT = 100_000;
 const LEAST_MIN_UPTIME = 30_000;
-/** Milliseconds that a supervisor needs beyond the drain time of its worker (runtime/worker.ts, KILL_MARGIN). */
+/** Milliseconds that a supervisor needs beyond the drain time of its worker (runtime/supervisor/main.ts, KILL_MARGIN). */
 const KILL_MARGIN = 10_000;
 
 export const ecosystemChecks = [

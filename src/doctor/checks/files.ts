@@ -1,4 +1,4 @@
-import { formatBytes, GIB } from '../../units.ts';
+import { formatBytes, GIB } from '../../base/units.ts';
 import { check, error, type Finding, note, ok, skipped, warning } from '../check.ts';
 import type { PrivateFile } from '../facts/files.ts';
 

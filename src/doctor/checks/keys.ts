@@ -1,4 +1,4 @@
-import type { Setting } from '../../types.ts';
+import type { Setting } from '../../facts/types.ts';
 import { check, error, note, ok } from '../check.ts';
 
 /** Variables that default to WEBUI_SECRET_KEY, and what each is for. */

@@ -1,8 +1,8 @@
-import { PlannedSchema } from '../../measure/observed.ts';
+import { formatBytes, plural } from '../../base/units.ts';
 import { explainLimits } from '../../plan/bounds.ts';
+import type { MemoryPlan } from '../../plan/types.ts';
 import { ENV } from '../../runtime/contract.ts';
-import type { MemoryPlan } from '../../types.ts';
-import { formatBytes, plural } from '../../units.ts';
+import { PlannedSchema } from '../../tune/measurements/observed.ts';
 import { check, error, ok, warning } from '../check.ts';
 import type { EcosystemFile } from '../facts/ecosystem.ts';
 

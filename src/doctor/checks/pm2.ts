@@ -1,6 +1,6 @@
-import { SERVICE_APPS } from '../../embedded/apps.ts';
+import { formatBytes, GIB } from '../../base/units.ts';
+import { SERVICE_APPS } from '../../facts/embedded/apps.ts';
 import { APPS } from '../../runtime/contract.ts';
-import { formatBytes, GIB } from '../../units.ts';
 import { check, error, note, ok, warning } from '../check.ts';
 import { environmentDiffers, instancesOf, leftOver } from './running.ts';
 

@@ -1,4 +1,4 @@
-import { formatBytes } from '../../units.ts';
+import { formatBytes } from '../../base/units.ts';
 import { check, error, note, ok, skipped, warning } from '../check.ts';
 
 /** Milliseconds: less than this between the first event and the last, and somebody has held them back. */

@@ -1,7 +1,7 @@
-import { TuneError } from '../../errors.ts';
-import { pipInstall } from '../../openwebui/versions.ts';
-import { requireDrivers } from '../../settings/drivers.ts';
-import { plural } from '../../units.ts';
+import { TuneError } from '../../base/errors.ts';
+import { plural } from '../../base/units.ts';
+import { pipInstall } from '../../facts/openwebui/versions.ts';
+import { requireDrivers } from '../../facts/settings/drivers.ts';
 import { check, error, note, ok, warning } from '../check.ts';
 
 /** Values of a setting that switch something off. */

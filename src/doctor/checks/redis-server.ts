@@ -1,5 +1,5 @@
-import { SERVICE_APPS } from '../../embedded/apps.ts';
-import { brokerOf } from '../../services/broker-kind.ts';
+import { SERVICE_APPS } from '../../facts/embedded/apps.ts';
+import { brokerOf } from '../../facts/services/broker-kind.ts';
 import { check, type Finding, note, ok, warning } from '../check.ts';
 import type { Facts } from '../facts.ts';
 

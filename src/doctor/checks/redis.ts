@@ -1,5 +1,5 @@
-import { sentinelNotices } from '../../notices.ts';
-import { plural } from '../../units.ts';
+import { plural } from '../../base/units.ts';
+import { sentinelNotices } from '../../tune/warnings.ts';
 import { check, error, note, ok, warning } from '../check.ts';
 import { severalWorkersNeed } from './several.ts';
 

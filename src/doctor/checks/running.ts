@@ -1,5 +1,5 @@
-import type { Pm2Process } from '../../pm2/client.ts';
 import { APPS } from '../../runtime/contract.ts';
+import type { Pm2Process } from '../../setup/pm2/client.ts';
 import type { EcosystemFile } from '../facts/ecosystem.ts';
 import type { Pm2Facts } from '../facts/pm2.ts';
 

@@ -1,5 +1,5 @@
 import { scryptSync } from 'node:crypto';
-import { WORKER_COUNT_NAMES } from '../../settings/collect.ts';
+import { WORKER_COUNT_NAMES } from '../../facts/settings/collect.ts';
 import { check, error, note, ok, warning } from '../check.ts';
 import { inForce } from '../facts/stored.ts';
 

@@ -1,13 +1,13 @@
 import { dirname } from 'node:path';
-import { isReady } from '../../io/address.ts';
-import { namesIn } from '../../io/read.ts';
-import { readKernelFile } from '../../machine/files.ts';
-import { readMemory } from '../../machine/process-memory.ts';
-import { memoryOf, type Process, processesWith } from '../../machine/processes.ts';
-import { openFilesOf, readSockets, socketsOf } from '../../machine/sockets.ts';
-import { readTimes } from '../../machine/usage.ts';
+import { isReady } from '../../base/io/address.ts';
+import { namesIn } from '../../base/io/read.ts';
+import { readKernelFile } from '../../base/machine/files.ts';
+import { readMemory } from '../../base/machine/process-memory.ts';
+import { memoryOf, type Process, processesWith } from '../../base/machine/processes.ts';
+import { openFilesOf, readSockets, socketsOf } from '../../base/machine/sockets.ts';
+import { readTimes } from '../../base/machine/usage.ts';
 import { WORKER_PROCESS } from '../../runtime/contract.ts';
-import { parseSocketName } from '../../runtime/report.ts';
+import { parseSocketName } from '../../runtime/supervisor/report.ts';
 
 export interface PythonProcess {
   pid: number;

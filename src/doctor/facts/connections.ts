@@ -1,6 +1,6 @@
-import { OneConnection, request } from '../../client/http.ts';
-import { addressOf } from '../../io/address.ts';
-import { readSockets, socketsOf } from '../../machine/sockets.ts';
+import { addressOf } from '../../base/io/address.ts';
+import { readSockets, socketsOf } from '../../base/machine/sockets.ts';
+import { OneConnection, request } from '../../bench/client/http.ts';
 import type { ClusterFacts } from './cluster.ts';
 
 /** Connections until it is given up that each worker takes one; and how many at once. */

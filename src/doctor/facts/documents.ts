@@ -1,7 +1,7 @@
 import type { Client } from 'pg';
-import { getText } from '../../services/http.ts';
-import { ANSWER_TIMEOUT, reasonOf } from '../../services/timeout.ts';
-import type { Reachability } from '../../types.ts';
+import { getText } from '../../facts/services/http.ts';
+import { ANSWER_TIMEOUT, reasonOf } from '../../facts/services/timeout.ts';
+import type { Reachability } from '../../facts/types.ts';
 
 /** What the database says of documents: how they are read and embedded, and how that goes. */
 export interface DocumentFacts {

@@ -3,11 +3,11 @@ import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { resolve } from 'node:path';
 import { z } from 'zod';
-import { EXIT, TuneError } from '../../errors.ts';
+import { EXIT, TuneError } from '../../base/errors.ts';
+import type { Environment } from '../../base/io/environment.ts';
 import { USUAL_NAMES } from '../../render/formats.ts';
 import { APPS, ENV, PRELOAD_CHOICES } from '../../runtime/contract.ts';
-import type { TuneOptions } from '../../tune.ts';
-import type { Environment } from '../../types.ts';
+import type { TuneOptions } from '../../tune/options.ts';
 
 /** Milliseconds until a file that does not end is given up. */
 const LOAD_TIMEOUT = 10_000;
@@ -88,7 +88,7 @@ export async function loadEcosystem(path: string): Promise<EcosystemFile> {
   }
   const preload = apps.find(({ name }) => name === APPS.preload);
   const env = textValues((preload ?? cluster).env ?? {});
-  const { faultsOf } = await import('../../pm2/schema.ts');
+  const { faultsOf } = await import('../../setup/pm2/schema.ts');
   const programs = apps.flatMap(({ cwd, script, interpreter }) => [
     ...(script === undefined ? [] : [resolve(typeof cwd === 'string' ? cwd : '/', script)]),
     ...(interpreter?.startsWith('/') ? [interpreter] : []),

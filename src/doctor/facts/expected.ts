@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { EXIT, TuneError } from '../../errors.ts';
+import { EXIT, TuneError } from '../../base/errors.ts';
 
 export interface Expected {
   /** Alembic's heads: revisions that no other one follows. */

@@ -1,17 +1,17 @@
 import { accessSync, constants, readFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { z } from 'zod';
-import type { Installation, Viewpoint } from '../../installation.ts';
-import { controlSocket } from '../../io/folders.ts';
-import { namesIn } from '../../io/read.ts';
-import { freeBytes } from '../../io/room.ts';
-import { statOrUndefined } from '../../io/stat.ts';
-import { readKernelFile } from '../../machine/files.ts';
-import { parseMountInfo } from '../../machine/mountinfo.ts';
-import { processesWith } from '../../machine/processes.ts';
+import { controlSocket } from '../../base/io/folders.ts';
+import { namesIn } from '../../base/io/read.ts';
+import { freeBytes } from '../../base/io/room.ts';
+import { statOrUndefined } from '../../base/io/stat.ts';
+import { readKernelFile } from '../../base/machine/files.ts';
+import { parseMountInfo } from '../../base/machine/mountinfo.ts';
+import { processesWith } from '../../base/machine/processes.ts';
+import { databaseUrl, parseDatabaseUrl } from '../../facts/services/urls.ts';
+import type { Settings } from '../../facts/types.ts';
 import { KEY_DIGEST } from '../../runtime/contract.ts';
-import { databaseUrl, parseDatabaseUrl } from '../../services/urls.ts';
-import type { Settings } from '../../types.ts';
+import type { Installation, Viewpoint } from '../../tune/installation.ts';
 
 export interface PrivateFile {
   path: string;

@@ -2,12 +2,12 @@ import { spawn } from 'node:child_process';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { EXIT, TuneError } from '../../errors.ts';
-import { shippedFile } from '../../io/package.ts';
+import { EXIT, TuneError } from '../../base/errors.ts';
+import type { Environment } from '../../base/io/environment.ts';
+import { shippedFile } from '../../base/io/package.ts';
+import type { DatabaseFacts } from '../../facts/types.ts';
 import { DEFAULT_MODEL, type LocalModel, type ModelsState } from '../../runtime/contract.ts';
 import { readModelsState } from '../../runtime/models-state.ts';
-import type { DatabaseFacts, Environment } from '../../types.ts';
-
 import { inForce, storedSettings } from './stored.ts';
 
 export interface ModelsFacts {
@@ -145,7 +145,7 @@ function askPython(
   endpoint: string,
 ): Promise<{ looked: Looked; answers: HubAnswer[] }> {
   return new Promise((resolve, reject) => {
-    const child = spawn(python, [shippedFile('models.py', 'openwebui/models.py')], {
+    const child = spawn(python, [shippedFile('models.py', 'facts/openwebui/models.py')], {
       env: { ...env, HF_ENDPOINT: endpoint, HF_HUB_DISABLE_TELEMETRY: '1', PYTHONDONTWRITEBYTECODE: '1' },
       cwd,
       stdio: ['pipe', 'pipe', 'pipe'],

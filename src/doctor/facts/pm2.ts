@@ -1,13 +1,13 @@
 import { join } from 'node:path';
 import { z } from 'zod';
-import { namesIn, textOf } from '../../io/read.ts';
-import { statOrUndefined } from '../../io/stat.ts';
-import { findOnPath } from '../../openwebui/path.ts';
-import { findBootScript } from '../../pm2/boot-script.ts';
-import { Pm2, type Pm2Process } from '../../pm2/client.ts';
-import { findPm2 } from '../../pm2/program.ts';
+import type { Environment } from '../../base/io/environment.ts';
+import { findOnPath } from '../../base/io/path.ts';
+import { namesIn, textOf } from '../../base/io/read.ts';
+import { statOrUndefined } from '../../base/io/stat.ts';
 import { APPS } from '../../runtime/contract.ts';
-import type { Environment } from '../../types.ts';
+import { findBootScript } from '../../setup/pm2/boot-script.ts';
+import { Pm2, type Pm2Process } from '../../setup/pm2/client.ts';
+import { findPm2 } from '../../setup/pm2/program.ts';
 
 export interface Pm2Facts {
   home: string;

@@ -2,10 +2,10 @@ import { request as httpRequest, type IncomingMessage } from 'node:http';
 import { request as httpsRequest } from 'node:https';
 import { brotliDecompressSync, gunzipSync } from 'node:zlib';
 import { z } from 'zod';
+import { MIB } from '../../base/units.ts';
+import { reasonOf } from '../../facts/services/timeout.ts';
+import type { Settings } from '../../facts/types.ts';
 import { ECHO } from '../../runtime/contract.ts';
-import { reasonOf } from '../../services/timeout.ts';
-import type { Settings } from '../../types.ts';
-import { MIB } from '../../units.ts';
 import { crossOnce, type PageAnswer } from './crossing.ts';
 import { signed } from './signed.ts';
 

@@ -1,4 +1,4 @@
-import type { DatabaseFacts } from '../../types.ts';
+import type { DatabaseFacts } from '../../facts/types.ts';
 import { inForce } from './stored.ts';
 
 /** Where people reach it: WEBUI_URL. What the database says wins over the environment after the first start. */

@@ -1,10 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import { performance } from 'node:perf_hooks';
-import { EXIT, TuneError } from '../../errors.ts';
-import { type Info, parseInfo } from '../../services/broker-kind.ts';
-import { type Broker, connected, findBroker, type RedisClient } from '../../services/redis.ts';
-import { ANSWER_TIMEOUT, reasonOf, within } from '../../services/timeout.ts';
-import type { Settings } from '../../types.ts';
+import { EXIT, TuneError } from '../../base/errors.ts';
+import { type Info, parseInfo } from '../../facts/services/broker-kind.ts';
+import { type Broker, connected, findBroker, type RedisClient } from '../../facts/services/redis.ts';
+import { ANSWER_TIMEOUT, reasonOf, within } from '../../facts/services/timeout.ts';
+import type { Settings } from '../../facts/types.ts';
 
 /** socket.io's channel: open_webui/socket/main.py gives its manager no other name, and it has no prefix. */
 export const CHANNEL = 'socketio';

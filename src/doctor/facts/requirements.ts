@@ -1,5 +1,5 @@
-import type { Surroundings } from '../../openwebui/candidates.ts';
-import { probe } from '../../openwebui/probe.ts';
+import type { Surroundings } from '../../facts/openwebui/candidates.ts';
+import { probe } from '../../facts/openwebui/probe.ts';
 
 /** What a tool or a function of an administrator asks for in its first lines. */
 export interface Requirement {

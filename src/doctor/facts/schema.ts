@@ -1,9 +1,9 @@
 import type { Client } from 'pg';
-import { EXIT, TuneError } from '../../errors.ts';
-import { withPostgres } from '../../services/postgres.ts';
-import { reasonOf } from '../../services/timeout.ts';
-import { databaseUrl, readDatabaseUrl } from '../../services/urls.ts';
-import type { Settings } from '../../types.ts';
+import { EXIT, TuneError } from '../../base/errors.ts';
+import { withPostgres } from '../../facts/services/postgres.ts';
+import { reasonOf } from '../../facts/services/timeout.ts';
+import { databaseUrl, readDatabaseUrl } from '../../facts/services/urls.ts';
+import type { Settings } from '../../facts/types.ts';
 import { type DocumentFacts, readDocuments } from './documents.ts';
 import type { Plugin } from './requirements.ts';
 

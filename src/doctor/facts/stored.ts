@@ -1,5 +1,5 @@
-import { PERSISTED } from '../../plan/persisted.ts';
-import type { DatabaseFacts } from '../../types.ts';
+import { PERSISTED } from '../../facts/openwebui/config-keys.ts';
+import type { DatabaseFacts } from '../../facts/types.ts';
 
 /** What the database says of the settings in plan/persisted.ts, where that counts: it wins after the first start. */
 export function storedSettings(

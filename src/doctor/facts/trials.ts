@@ -1,10 +1,10 @@
 import { z } from 'zod';
-import { type OneConnection, request } from '../../client/http.ts';
-import { EXIT, TuneError } from '../../errors.ts';
-import { addressOf } from '../../io/address.ts';
+import { EXIT, TuneError } from '../../base/errors.ts';
+import { addressOf } from '../../base/io/address.ts';
+import { type OneConnection, request } from '../../bench/client/http.ts';
+import { reasonOf } from '../../facts/services/timeout.ts';
+import type { Settings } from '../../facts/types.ts';
 import { TRIALS } from '../../runtime/contract.ts';
-import { reasonOf } from '../../services/timeout.ts';
-import type { Settings } from '../../types.ts';
 import type { ClusterFacts } from './cluster.ts';
 import { connectToEach } from './connections.ts';
 import { signed } from './signed.ts';

@@ -1,5 +1,5 @@
-import type { Compression } from '../../types.ts';
 import type { Requirement } from '../services.ts';
+import type { Compression } from '../types.ts';
 
 /** What the groups of settings decide by. */
 export interface SettingsContext extends Requirement {

@@ -1,5 +1,6 @@
-import type { PlannedSetting, Setting } from '../../types.ts';
+import type { Setting } from '../../facts/types.ts';
 import type { PlanInput } from '../input.ts';
+import type { PlannedSetting } from '../types.ts';
 import { databaseGroup } from './database.ts';
 import type { Computed, SettingsContext, SettingsGroup } from './group.ts';
 import { httpGroup } from './http.ts';

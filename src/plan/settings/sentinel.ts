@@ -1,4 +1,4 @@
-import type { Settings } from '../../types.ts';
+import type { Settings } from '../../facts/types.ts';
 import type { Computed, SettingsGroup } from './group.ts';
 
 /**

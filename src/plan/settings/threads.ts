@@ -1,4 +1,4 @@
-import { MIB } from '../../units.ts';
+import { MIB } from '../../base/units.ts';
 import type { SettingsGroup } from './group.ts';
 
 /** Threads for files, vectors and logins: enough that none waits for another's disk, and no more than memory allows. */

@@ -1,8 +1,8 @@
-import { PM2_VERSION } from '../../pm2/version.ts';
-import type { Places, Plan } from '../../types.ts';
-import { formatBytes, MIB } from '../../units.ts';
+import { formatBytes, MIB } from '../../base/units.ts';
+import type { Places, Plan } from '../../plan/types.ts';
 import { appsOf } from '../apps.ts';
 import { IMAGE_PORT } from '../image.ts';
+import { PM2_VERSION } from '../pm2-version.ts';
 import type { YamlComment, YamlValue } from '../yaml.ts';
 import { block } from '../yaml.ts';
 import { type Container, escapeDollars, openWebui, withSecrets } from './open-webui.ts';

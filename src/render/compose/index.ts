@@ -1,6 +1,7 @@
+import { formatBytes, MIB, plural } from '../../base/units.ts';
 import { containerSettings } from '../../plan/containers.ts';
-import type { Plan } from '../../types.ts';
-import { formatBytes, MIB, plural } from '../../units.ts';
+import type { Plan } from '../../plan/types.ts';
+import { COMPOSE_HEADER } from '../first-lines.ts';
 import { renderYaml, sentence, type YamlComment, type YamlValue } from '../yaml.ts';
 import { clusterComments, clusterConfigs, clusterContainers, clusterMemory } from './cluster.ts';
 import { type ContainerSecret, containerEnvironment, containerSecrets } from './open-webui.ts';
@@ -13,9 +14,6 @@ import {
   serviceMemory,
 } from './services.ts';
 import { stockComments, stockContainers, stockMemory } from './stock.ts';
-
-/** First line of the file: by it we know that we may overwrite it. */
-export const COMPOSE_HEADER = '# Compose file for Open WebUI, made by webui-tune.';
 
 export interface Compose {
   text: string;

@@ -1,7 +1,7 @@
-import { MEASURED } from '../../capacity/measured.ts';
+import { MIB } from '../../base/units.ts';
 import type { ContainerSetting } from '../../plan/containers.ts';
-import type { Plan } from '../../types.ts';
-import { MIB } from '../../units.ts';
+import { MEASURED } from '../../plan/measured-capacity.ts';
+import type { Plan } from '../../plan/types.ts';
 import { IMAGE_PORT, OPEN_WEBUI_IMAGE } from '../image.ts';
 import type { YamlValue } from '../yaml.ts';
 import { DATABASE, SECRETS } from './services.ts';

@@ -1,6 +1,7 @@
-import { CPU_SHARES } from '../../services/colocated.ts';
-import type { Colocated, DatabaseFacts, MachineFacts, ServiceFacts } from '../../types.ts';
-import { MIB } from '../../units.ts';
+import type { MachineFacts } from '../../base/machine/facts.ts';
+import { MIB } from '../../base/units.ts';
+import { CPU_SHARES } from '../../facts/services/colocated.ts';
+import type { Colocated, DatabaseFacts, ServiceFacts } from '../../facts/types.ts';
 import type { YamlValue } from '../yaml.ts';
 
 /** Images of the services beside Open WebUI, in lines that get fixes and no new formats on disk. */

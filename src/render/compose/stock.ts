@@ -1,7 +1,7 @@
-import { MEASURED } from '../../capacity/measured.ts';
+import { formatBytes } from '../../base/units.ts';
+import { MEASURED } from '../../plan/measured-capacity.ts';
 import { LEVELS } from '../../plan/model.ts';
-import type { Plan } from '../../types.ts';
-import { formatBytes } from '../../units.ts';
+import type { Plan } from '../../plan/types.ts';
 import { OPEN_WEBUI_IMAGE } from '../image.ts';
 import type { YamlComment, YamlValue } from '../yaml.ts';
 import { type Container, megabytes, openWebui, withSecrets } from './open-webui.ts';

@@ -1,8 +1,8 @@
-import { MEASURED } from '../../capacity/measured.ts';
+import { formatBytes } from '../../base/units.ts';
+import type { DatabaseFacts } from '../../facts/types.ts';
 import type { ContainerSetting } from '../../plan/containers.ts';
+import { MEASURED } from '../../plan/measured-capacity.ts';
 import { connectionBudget, connectionsOf } from '../../plan/pools.ts';
-import type { DatabaseFacts } from '../../types.ts';
-import { formatBytes } from '../../units.ts';
 import { sentence, type YamlComment, type YamlValue } from '../yaml.ts';
 import { type Pods, STARTUP_PERIOD } from './pods.ts';
 import { mayBeMissing, SECRET } from './values.ts';

@@ -1,6 +1,7 @@
+import { formatBytes } from '../../base/units.ts';
 import { containerSettings, embedsLocally, namesThisMachine } from '../../plan/containers.ts';
-import type { Plan } from '../../types.ts';
-import { formatBytes } from '../../units.ts';
+import type { Plan } from '../../plan/types.ts';
+import { HELM_HEADER } from '../first-lines.ts';
 import { renderYaml } from '../yaml.ts';
 import { commentsOn, connectionsComment } from './comments.ts';
 import { type HelmOptions, requireOptions } from './options.ts';
@@ -16,9 +17,6 @@ const CHART = {
 
 /** Looks of the startup probe, every two seconds, that the first step gives a migration: an hour. */
 const MIGRATION_CHECKS = 1800;
-
-/** First line of the file: by it we know that we may overwrite it. */
-export const HELM_HEADER = '# Values for the Helm chart of Open WebUI, made by webui-tune.';
 
 export interface Helm {
   text: string;

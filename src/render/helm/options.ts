@@ -1,4 +1,4 @@
-import { EXIT, TuneError } from '../../errors.ts';
+import { EXIT, TuneError } from '../../base/errors.ts';
 
 /** What only the Helm values need to know. */
 export interface HelmOptions {

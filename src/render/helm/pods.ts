@@ -1,10 +1,11 @@
-import { MEASURED } from '../../capacity/measured.ts';
-import { EXIT, TuneError } from '../../errors.ts';
+import { EXIT, TuneError } from '../../base/errors.ts';
+import { formatBytes, MIB } from '../../base/units.ts';
+import type { DatabaseFacts } from '../../facts/types.ts';
 import { workersForRedis } from '../../plan/bounds.ts';
 import { containerRequirement, containersUsePgvector } from '../../plan/containers.ts';
+import { MEASURED } from '../../plan/measured-capacity.ts';
 import { connectionBudget, connectionsOf, leastPools, workersForConnections } from '../../plan/pools.ts';
-import type { DatabaseFacts, Plan } from '../../types.ts';
-import { formatBytes, MIB } from '../../units.ts';
+import type { Plan } from '../../plan/types.ts';
 
 /** PostgreSQL's own defaults, where nobody could be asked (postgresql.conf: max_connections, …reserved_connections). */
 const DEFAULT_POSTGRES = { maxConnections: 100, reservedConnections: 3 } as const;

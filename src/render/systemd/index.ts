@@ -1,13 +1,11 @@
-import { EXIT, TuneError } from '../../errors.ts';
+import { EXIT, TuneError } from '../../base/errors.ts';
+import { formatBytes, MIB } from '../../base/units.ts';
+import type { Places, Plan } from '../../plan/types.ts';
 import { APPS, EXIT_CANNOT_BOOT, RUNTIME_FILES } from '../../runtime/contract.ts';
-import type { Places, Plan } from '../../types.ts';
-import { formatBytes, MIB } from '../../units.ts';
 import { appsOf } from '../apps.ts';
+import { SYSTEMD_HEADER } from '../first-lines.ts';
 import { hardening } from './hardening.ts';
 import { commandWord, environmentLine, type Line, renderUnit, type Unit } from './unit.ts';
-
-/** First line of each file: by it we know that we may overwrite it. */
-export const SYSTEMD_HEADER = '# systemd unit for Open WebUI, made by webui-tune.';
 
 /** Names of the units. */
 export const UNITS = {

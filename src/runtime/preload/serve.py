@@ -16,7 +16,7 @@ from webui_preload.log import complain, say, set_role
 from webui_preload.models.offline import start_without_network
 from webui_preload.models.supply import ModelSupply
 from webui_preload.run_folder import make_run_folder
-from webui_preload.services import ask_engines, wait_for_services
+from webui_preload.services.wait import ask_engines, wait_for_services
 from webui_preload.settings import EXIT_CANNOT_BOOT, SettingsError, apply_environment, read_settings
 
 #: Workers that uvicorn starts; UVICORN_WORKERS itself may be the user's wish, which the tuner has weighed already.

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from .drain import App, Message
+from .asgi import App, Message
 
 Headers = list[tuple[bytes, bytes]]
 

@@ -55,3 +55,11 @@ def _is_installed(name: str) -> bool:
     except importlib.metadata.PackageNotFoundError:
         return False
     return True
+
+
+def open_webui_folder() -> Path:
+    """Folder of the installed package, without importing it; raises ModuleNotFoundError."""
+    spec = importlib.util.find_spec("open_webui")
+    if not spec or not spec.origin:
+        raise ModuleNotFoundError("open_webui")
+    return Path(spec.origin).parent

@@ -11,8 +11,9 @@ from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
-from . import control, levels
-from . import listener as tcp
+from .forking import control
+from .forking import tcp_port as tcp
+from .forking.server import ForkServer
 from .generation import (
     AlreadyRunning,
     Generation,
@@ -20,17 +21,16 @@ from .generation import (
     lock_installation,
     wait_for_other_versions,
 )
-from .host import Host, find_host
+from .host.host import Host, find_host
 from .installed import open_webui_version
 from .key_digest import keep_key_digest
-from .local_models import NO_MODELS
 from .log import complain, say
-from .migration_lock import MigrationLock
+from .models.local_models import NO_MODELS
 from .models.supply import ModelSupply
 from .observed import keep_preload
 from .run_folder import make_run_folder
-from .server import ForkServer
-from .services import Engines, ask_engines, count_neighbours, wait_for_services
+from .services.migration_lock import MigrationLock
+from .services.wait import Engines, ask_engines, count_neighbours, wait_for_services
 from .settings import (
     EXIT_CANNOT_BOOT,
     Settings,
@@ -39,12 +39,13 @@ from .settings import (
     protect_files,
     read_settings,
 )
-from .static_cache import StaticPacking
+from .sharing import levels
+from .static.cache import StaticPacking
 
 #: sysexits.h, EX_TEMPFAIL: PM2 tries again, with back-off.
 EXIT_TRY_AGAIN = 75
 
-#: File of the run folder with the reason why the last start failed; the supervisors pass it on (worker.ts).
+#: File of the run folder with the reason why the last start failed; the supervisors pass it on (supervisor/main.ts).
 TROUBLE = "trouble"
 
 #: Set by a preload process for the one that it replaces itself with: "<level> <reason>".

@@ -11,8 +11,8 @@ from collections.abc import Mapping, MutableMapping
 from dataclasses import asdict
 from pathlib import Path
 
-from ..local_models import LocalModels
 from ..log import complain, say
+from ..models.local_models import LocalModels
 from .attempt import Attempt
 from .cache import endpoint_of, find_model, models_folder, repository_of
 from .offline import go_offline, offline_setting

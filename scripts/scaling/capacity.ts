@@ -1,0 +1,209 @@
+import { REDIS_CONNECTIONS } from '../../src/plan/bounds.ts';
+import { MEASURED } from '../../src/plan/measured-capacity.ts';
+import { connectionsOf } from '../../src/plan/pools.ts';
+
+/** How people use it, and how full things may be. All of it is assumed: none was measured. */
+export interface Assumptions {
+  /** Share of the users who have a page open in the busiest hour. */
+  online: number;
+  /** Questions that each of them asks in that hour. */
+  messages: number;
+  /** API calls of the page for each question, beside the question itself. */
+  calls: number;
+  /** Times that each of them opens the page in that hour. */
+  opens: number;
+  /** Share of a core, a database or a Redis that may be used on average, so that bursts do not queue for long. */
+  utilisation: number;
+  /** Transactions a second of one PostgreSQL server on good hardware. */
+  postgresTransactions: number;
+  /** Commands a second of one Redis, which has one thread. */
+  redisCommands: number;
+  /** Bits a second of a server's network. */
+  networkBits: number;
+  /** Connections of one PostgreSQL server, a pooler aside. */
+  postgresConnections: number;
+  /** Clients of one Redis (its default). */
+  redisClients: number;
+}
+
+export const ASSUMPTIONS: Assumptions = {
+  online: 0.1,
+  messages: 10,
+  calls: 10,
+  opens: 2,
+  utilisation: 0.6,
+  postgresTransactions: 20_000,
+  redisCommands: 100_000,
+  networkBits: 10e9,
+  postgresConnections: 1_000,
+  redisClients: 10_000,
+};
+
+/** What one part has to bear, beside what one of its kind can. */
+export interface Load {
+  part:
+    | 'workers'
+    | 'worker memory'
+    | 'PostgreSQL'
+    | 'connections'
+    | 'disk'
+    | 'Redis'
+    | 'Redis clients'
+    | 'Redis network'
+    | 'network';
+  /** What is needed, and of what. */
+  need: number;
+  unit: string;
+  /** What one server of its kind can bear; undefined: more of them are added one by one. */
+  limit?: number;
+  /** The arithmetic. */
+  reason: string;
+}
+
+export interface Capacity {
+  /** Of one installation. */
+  users: number;
+  /** Installations side by side, each with a database and a Redis of its own: where one cannot bear them all. */
+  installations: number;
+  online: number;
+  /** A second. */
+  messages: number;
+  requests: number;
+  workers: number;
+  loads: Load[];
+}
+
+const SECONDS = 3_600;
+
+/** Connections of a worker with pools of four for each engine and two for vectors: the least (plan/pools.ts). */
+const LEAST_CONNECTIONS = connectionsOf({ engine: 4, vector: 2 });
+
+/**
+ * Workers for so many messages, calls and pages. Every event of an answer wakes every worker, so that each worker also
+ * costs the others something: w workers need own + w × fan-out ≤ w × utilisation. Infinity: no number of them is enough.
+ */
+export function workersFor(ownCpuSeconds: number, fanOutCpuSeconds: number, utilisation: number): number {
+  const left = utilisation - fanOutCpuSeconds;
+  return left > 0 ? Math.max(1, Math.ceil(ownCpuSeconds / left)) : Number.POSITIVE_INFINITY;
+}
+
+/** What `users` users need in the busiest hour: of as many installations as it takes, what one of them needs. Pure. */
+export function capacityFor(users: number, assumed: Assumptions = ASSUMPTIONS): Capacity {
+  const most = Math.max(1, breakingPoints(assumed)[0]?.users ?? users);
+  const installations = Math.ceil(users / most);
+  return { ...oneInstallation(Math.ceil(users / installations), assumed), installations };
+}
+
+/** What one installation needs, whether or not anything can give it. */
+function oneInstallation(users: number, assumed: Assumptions): Omit<Capacity, 'installations'> {
+  const { request, chat, opening, idleSecond, event } = MEASURED;
+  const online = users * assumed.online;
+  const messages = (online * assumed.messages) / SECONDS;
+  const requests = messages * assumed.calls;
+  const opens = (online * assumed.opens) / SECONDS;
+  const sum = (key: 'cpuMs' | 'transactions' | 'redisCommands' | 'redisBytes' | 'networkBytes') =>
+    messages * chat[key] + requests * request[key] + opens * opening[key] + online * idleSecond[key];
+
+  const own = sum('cpuMs') / 1000;
+  const events = messages * (MEASURED.chatTokens / MEASURED.eventTokens);
+  const fanOut = (events * event.cpuMs) / 1000;
+  const workers = workersFor(own, fanOut, assumed.utilisation);
+  const each = workers * MEASURED.processBytes + online * MEASURED.pageBytes;
+  // What was measured has two workers; each further one is sent every event too.
+  const redisBits = 8 * (sum('redisBytes') + events * event.redisBytes * Math.max(0, workers - 2));
+  return {
+    users,
+    online,
+    messages,
+    requests,
+    workers,
+    loads: [
+      {
+        part: 'workers',
+        need: workers,
+        unit: 'workers',
+        reason: `${own.toFixed(1)} s of CPU a second ÷ (${assumed.utilisation} − ${fanOut.toFixed(3)} for events of others)`,
+      },
+      {
+        part: 'worker memory',
+        need: each,
+        unit: 'bytes',
+        reason: 'a whole process each (pods), and every open page',
+      },
+      {
+        part: 'PostgreSQL',
+        need: sum('transactions') / assumed.utilisation,
+        unit: 'transactions/s',
+        limit: assumed.postgresTransactions,
+        reason: `${Math.round(sum('transactions'))} a second ÷ ${assumed.utilisation}`,
+      },
+      {
+        part: 'connections',
+        need: (workers + 1) * LEAST_CONNECTIONS,
+        unit: 'connections',
+        limit: assumed.postgresConnections,
+        reason: `(workers + 1) × ${LEAST_CONNECTIONS}`,
+      },
+      {
+        part: 'disk',
+        need: messages * MEASURED.chatDatabaseBytes * SECONDS * 8 * 250,
+        unit: 'bytes a year',
+        reason: `${MEASURED.chatDatabaseBytes} bytes a chat, eight such hours on 250 days`,
+      },
+      {
+        part: 'Redis',
+        need: sum('redisCommands') / assumed.utilisation,
+        unit: 'commands/s',
+        limit: assumed.redisCommands,
+        reason: `${Math.round(sum('redisCommands'))} a second ÷ ${assumed.utilisation}`,
+      },
+      {
+        part: 'Redis clients',
+        need: workers * REDIS_CONNECTIONS,
+        unit: 'clients',
+        limit: assumed.redisClients,
+        reason: `workers × ${REDIS_CONNECTIONS}`,
+      },
+      {
+        part: 'Redis network',
+        need: redisBits,
+        unit: 'bits/s',
+        limit: assumed.networkBits * assumed.utilisation,
+        reason: 'every event goes to every worker',
+      },
+      {
+        part: 'network',
+        need: 8 * sum('networkBytes'),
+        unit: 'bits/s',
+        limit: assumed.networkBits * assumed.utilisation,
+        reason: 'between browsers and workers, the page’s own files aside',
+      },
+    ],
+  };
+}
+
+/** Users up to which each part with a limit holds, the first to break first. */
+export function breakingPoints(assumed: Assumptions = ASSUMPTIONS): { part: Load['part']; users: number }[] {
+  const parts = oneInstallation(1, assumed).loads.flatMap(({ part, limit }) =>
+    limit === undefined ? [] : [part],
+  );
+  const holds = (part: Load['part'] | 'workers', users: number) => {
+    const load = oneInstallation(users, assumed).loads.find((candidate) => candidate.part === part);
+    return load !== undefined && load.need <= (load.limit ?? Number.MAX_VALUE);
+  };
+  return ['workers' as const, ...parts]
+    .map((part) => ({ part, users: largest((users) => holds(part, users)) }))
+    .sort((a, b) => a.users - b.users);
+}
+
+/** Largest number for which it holds; it holds for all smaller ones. */
+function largest(holds: (users: number) => boolean): number {
+  let [low, high] = [0, 1];
+  while (holds(high) && high < 1e12) [low, high] = [high, high * 2];
+  while (high - low > 1) {
+    const middle = Math.floor((low + high) / 2);
+    if (holds(middle)) low = middle;
+    else high = middle;
+  }
+  return low;
+}

@@ -1,0 +1,195 @@
+"""The database and Redis, before the import: wait until they answer, and ask what is configured in them."""
+
+import os
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from ..log import say
+from ..models.local_models import NO_MODELS, LocalModels
+from ..settings import SettingsError, database_url
+from . import broker
+
+#: Seconds between two attempts: doubles from the first to the last.
+FIRST_DELAY, LAST_DELAY = 0.25, 5.0
+
+#: Seconds of one attempt to connect.
+CONNECT_TIMEOUT = 5
+
+
+class _NotYet(Exception):
+    """The service does not answer, but may soon."""
+
+
+@dataclass(frozen=True)
+class Engines:
+    """Whether this installation embeds and reranks in its own process, and how that is known."""
+
+    local: bool
+    reason: str
+    #: What workers load when they start.
+    models: LocalModels = NO_MODELS
+
+
+def wait_for_services(environ: Mapping[str, str], pause: Callable[[float], None] = time.sleep) -> None:
+    """Return once the database and Redis answer; one line of log a service that is waited for.
+
+    ``pause`` waits the given seconds between two attempts.
+
+    Raises SettingsError for what waiting cannot mend: a driver that is missing, a wrong password, a database
+    that does not exist.
+    """
+    url = database_url(environ)
+    if not url.startswith("sqlite"):
+        _retry("the database", _where(url), lambda: _connect_database(url), pause)
+    if environ.get("REDIS_URL"):
+        _retry("Redis", broker.where(environ), lambda: _connect_redis(environ), pause)
+
+
+def count_neighbours(environ: Mapping[str, str]) -> int:
+    """Processes of other installations that listen on the Redis server of this one.
+
+    Neither ``REDIS_KEY_PREFIX`` nor a database number keeps them apart: socket.io's channel has no prefix, and
+    Pub/Sub ignores the number. Only meaningful while no worker of this installation runs.
+    """
+    if not environ.get("REDIS_URL") or environ.get("WEBSOCKET_MANAGER") != "redis":
+        return 0
+    import redis
+
+    try:
+        with broker.connected(environ) as client:
+            [(_, listeners)] = client.pubsub_numsub("socketio")
+            return int(listeners)
+    except redis.RedisError:
+        return 0  # a user who may not ask
+
+
+def ask_engines(environ: Mapping[str, str]) -> Engines:
+    """Read the engines from the ``config`` table, which wins over the environment after the first boot.
+
+    Keys and defaults: open_webui/config.py and initialize_runtime_config in open_webui/main.py (0.12.4).
+    """
+    stored = _stored_config(environ) if environ.get("ENABLE_PERSISTENT_CONFIG", "true").lower() == "true" else {}
+
+    def value(key: str, variable: str, default: Any) -> tuple[Any, str]:
+        if key in stored:
+            return stored[key], f"{key} in the database"
+        return environ.get(variable, default), variable
+
+    embedding, where = value("rag.embedding_engine", "RAG_EMBEDDING_ENGINE", "")
+    if _is_true(environ.get("USE_SLIM_DOCKER")):
+        return Engines(False, "USE_SLIM_DOCKER leaves local models out")
+    reranker, where_reranker = _local_reranker(value)
+    if not embedding:
+        model, _ = value("rag.embedding_model", "RAG_EMBEDDING_MODEL", "sentence-transformers/all-MiniLM-L6-v2")
+        reason = f"documents are embedded by a local model ({where} is empty)"
+        return Engines(True, reason, LocalModels(str(model or ""), reranker))
+    if reranker:
+        reason = f"results are ranked by a local model ({where_reranker} is {reranker!r})"
+        return Engines(True, reason, LocalModels(reranker=reranker))
+    return Engines(False, f"documents are embedded elsewhere ({where} is {embedding!r})")
+
+
+def _local_reranker(value: Callable[[str, str, Any], tuple[Any, str]]) -> tuple[str, str]:
+    """The model that a worker's start-up loads to rank results, empty: none; and where that is said."""
+    bypass, _ = value("rag.bypass_embedding_and_retrieval", "BYPASS_EMBEDDING_AND_RETRIEVAL", False)
+    hybrid, _ = value("rag.enable_hybrid_search", "ENABLE_RAG_HYBRID_SEARCH", False)
+    engine, _ = value("rag.reranking_engine", "RAG_RERANKING_ENGINE", "")
+    model, where = value("rag.reranking_model", "RAG_RERANKING_MODEL", "")
+    is_loaded = model and engine != "external" and _is_true(hybrid) and not _is_true(bypass)
+    return (str(model) if is_loaded else "", where)
+
+
+def _is_true(value: Any) -> bool:
+    return value is True or str(value).lower() == "true"
+
+
+def _stored_config(environ: Mapping[str, str]) -> dict[str, Any]:
+    from sqlalchemy import Column, MetaData, String, Table, create_engine, inspect, select
+    from sqlalchemy.pool import NullPool
+    from sqlalchemy.types import JSON
+
+    url = database_url(environ)
+    if url.startswith("sqlite") and not os.path.exists(url.partition(":///")[2]):
+        return {}  # connecting would create the file
+    engine = create_engine(url, poolclass=NullPool)
+    schema = environ.get("DATABASE_SCHEMA") or None
+    with engine.connect() as connection:
+        columns = (
+            {column["name"] for column in inspect(connection).get_columns("config", schema=schema)}
+            if inspect(connection).has_table("config", schema=schema)
+            else set()
+        )
+        if not {"key", "value"} <= columns:
+            return {}  # empty, or of a version that this import is about to migrate
+        table = Table("config", MetaData(), Column("key", String), Column("value", JSON), schema=schema)
+        rows = connection.execute(select(table.c.key, table.c.value).where(table.c.key.like("rag.%")))
+        return {row.key: row.value for row in rows}
+
+
+def _connect_database(url: str) -> None:
+    from sqlalchemy import create_engine
+    from sqlalchemy.exc import ArgumentError, NoSuchModuleError, OperationalError
+    from sqlalchemy.pool import NullPool
+
+    try:
+        arguments = {"connect_timeout": CONNECT_TIMEOUT} if url.startswith("postgres") else {}
+        with create_engine(url, poolclass=NullPool, connect_args=arguments).connect():
+            pass
+    except (ArgumentError, NoSuchModuleError, ImportError) as error:
+        # An ArgumentError may quote the URL, password and all.
+        reason = "it is not a database URL" if type(error) is ArgumentError else _without_secrets(error)
+        raise SettingsError(
+            f"DATABASE_URL cannot be used: {reason}. "
+            "Write it as postgresql://user:password@host:5432/name, and install the driver: "
+            "pip install 'open-webui[postgres]'"
+        ) from None
+    except OperationalError as error:
+        text = _without_secrets(error.orig)
+        if any(sign in text for sign in ("authentication failed", "does not exist", "no pg_hba.conf entry")):
+            raise SettingsError(f"the database refuses us: {text}. Correct DATABASE_URL.") from None
+        raise _NotYet(text) from None
+
+
+def _connect_redis(environ: Mapping[str, str]) -> None:
+    import redis
+
+    try:
+        with broker.connected(environ) as client:
+            client.ping()
+    except ValueError as error:
+        raise SettingsError(f"REDIS_URL cannot be used: {error}") from None
+    except redis.AuthenticationError as error:
+        raise SettingsError(f"Redis refuses us: {error}. Correct REDIS_URL.") from None
+    except redis.RedisError as error:
+        raise _NotYet(_without_secrets(error)) from None
+
+
+def _retry(service: str, where: str, connect: Callable[[], None], pause: Callable[[float], None]) -> None:
+    delay, since = FIRST_DELAY, 0.0
+    while True:
+        try:
+            connect()
+        except _NotYet as reason:
+            if not since:
+                since = time.monotonic()
+                say(f"waiting for {service} at {where}: {reason}")
+            pause(delay)
+            delay = min(delay * 2, LAST_DELAY)
+        else:
+            if since:
+                say(f"{service} answers, after {time.monotonic() - since:.1f} s")
+            return
+
+
+def _where(url: str) -> str:
+    """Host and port of ``url``, without the user and password that it may hold."""
+    parts = urlsplit(url)
+    return parts.netloc.rpartition("@")[2] or parts.path or "its socket"
+
+
+def _without_secrets(error: object) -> str:
+    """First line of the message; drivers put no password there, but SQLAlchemy's further lines may."""
+    return str(error).strip().partition("\n")[0]

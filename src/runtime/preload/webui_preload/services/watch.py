@@ -1,0 +1,108 @@
+"""Looks after Redis and the database from within a worker: notices that one is lost, and that it is back.
+
+Open WebUI finds back by itself, but late: its listeners wait up to 30 s, socket.io's up to 60 s, between two
+attempts (open_webui/tasks.py, open_webui/socket/redis_room_channels.py, 0.12.4); until then live updates from other
+workers are missing. Here they are told at once.
+"""
+
+import asyncio
+import contextlib
+import importlib
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ..log import complain, say
+from ..settings import database_url
+from . import broker
+from .live_sockets import keep_sockets
+from .outage import DATABASE, REDIS, Outages, filter_logs, service_of
+
+#: Seconds between two looks. One costs some 2 ms of a worker's CPU.
+INTERVAL = 1.0
+
+#: Seconds between two attempts of Open WebUI's own listeners, at most; 30 by default.
+RECONNECT_INTERVAL = 2.0
+
+
+class ServiceWatch:
+    """One worker's watch; `start` it in the event loop once the app has started."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self._environ = environ
+        self.outages = Outages(complain)
+        self._redis: tuple[Any, contextlib.ExitStack] | None = None
+        self._has_redis = bool(environ.get("REDIS_URL"))
+        self._has_server = not database_url(environ).startswith("sqlite")
+
+    def start(self) -> "asyncio.Task[None] | None":
+        """None where there is nothing to watch."""
+        if not self._has_redis and not self._has_server:
+            return None
+        filter_logs(self.outages)
+        keep_sockets()
+        if self._has_redis:
+            _retry_sooner()
+        return asyncio.get_running_loop().create_task(self._run())
+
+    async def _run(self) -> None:
+        while True:
+            await asyncio.sleep(INTERVAL)
+            if self._has_redis:
+                await self._look(REDIS, self._ping_redis, _reconnect_live_updates)
+            if self._has_server:
+                await self._look(DATABASE, _ping_database, lambda: None)
+
+    async def _look(self, service: str, ping: Callable[[], None], on_return: Callable[[], None]) -> None:
+        try:
+            # In a thread: one that is not refused at once would stall the worker.
+            await asyncio.to_thread(ping)
+        except Exception as error:
+            # Anything else, such as a pool without a free connection, says nothing of the service.
+            if service_of(error) == service:
+                self.outages.lost(service, str(error).strip().partition("\n")[0])
+            return
+        if self.outages.answers(service):
+            on_return()
+
+    def _ping_redis(self) -> None:
+        try:
+            if self._redis is None:
+                stack = contextlib.ExitStack()
+                self._redis = (stack.enter_context(broker.connected(self._environ)), stack)
+            self._redis[0].ping()
+        except Exception:
+            if self._redis:
+                # With Sentinel the next one may be another server.
+                self._redis[1].close()
+                self._redis = None
+            raise
+
+
+def _ping_database() -> None:
+    from sqlalchemy import text
+
+    with importlib.import_module("open_webui.internal.db").engine.connect() as connection:
+        connection.execute(text("SELECT 1"))
+
+
+def _retry_sooner() -> None:
+    """Both read the limit of their back-off at every attempt, as a global of their module."""
+    for name in ("open_webui.tasks", "open_webui.socket.main"):
+        module = importlib.import_module(name)
+        if hasattr(module, "REDIS_PUBSUB_MAX_RECONNECT_INTERVAL"):
+            setattr(module, "REDIS_PUBSUB_MAX_RECONNECT_INTERVAL", RECONNECT_INTERVAL)  # noqa: B010 (mypy)
+
+
+def _reconnect_live_updates() -> None:
+    """Start socket.io's listener anew where it waits for its next attempt; one that listens is left alone.
+
+    The names are python-socketio's (5.16, AsyncPubSubManager); where they are not found, its own back-off counts.
+    """
+    server = importlib.import_module("open_webui.socket.main").sio
+    manager = server.manager
+    listener, pubsub = getattr(manager, "thread", None), getattr(manager, "pubsub", None)
+    if listener is None or pubsub is None or not hasattr(manager, "_thread") or pubsub.subscribed:
+        return
+    listener.cancel()
+    manager.thread = server.start_background_task(manager._thread)
+    say("live updates from other workers are subscribed to again")

@@ -1,0 +1,236 @@
+/**
+ * A cluster at one moment. What workers do is known to their supervisors, which are asked; what processes use, to the
+ * kernel. No worker is asked anything: one that hangs keeps nobody waiting, and one that is busy is not disturbed.
+ */
+
+import { readFileSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
+import { readKernelFile } from '../../base/machine/files.ts';
+import { processesWith } from '../../base/machine/processes.ts';
+import { type ProcessUsage, readTimes, readUsage } from '../../base/machine/usage.ts';
+import { MIB } from '../../base/units.ts';
+import type { InstanceRecord, ReportedWorker, WorkerStats } from '../supervisor/report.ts';
+import type { Because } from '../supervisor/state.ts';
+import { askSupervisors, readRecords, type Supervisor } from './supervisors.ts';
+
+export const WORKER_STATES = [
+  /** It accepts connections. */
+  'serving',
+  /** Its event loop stands still; a successor is on its way. */
+  'hanging',
+  'starting',
+  /** It finishes its answers, and leaves. */
+  'draining',
+  /** Its supervisor has no worker, and waits for the preload process. */
+  'waiting',
+  /** Neither worker nor supervisor lives; the process manager starts them again, or has given up. */
+  'down',
+  /** It runs, and nobody says what it does: its supervisor does not answer, or it is one of uvicorn's. */
+  'running',
+] as const;
+export type WorkerState = (typeof WORKER_STATES)[number];
+
+export interface WorkerSample {
+  /** Of PM2 or systemd; of uvicorn's workers, the number of their static folder. */
+  instance: string;
+  state: WorkerState;
+  usage?: ProcessUsage;
+  generation?: string;
+  /** When the counts are from is `heardAt`. */
+  stats?: WorkerStats & { heardAt: number };
+}
+
+export interface InstanceSample {
+  instance: string;
+  /** HTTP requests, those of workers that have ended included. */
+  requests: number;
+  record?: InstanceRecord;
+  /** Bytes of private memory at which its worker is replaced. */
+  memoryLimit?: number;
+  /** Why nobody serves. */
+  down?: Because & { at?: number };
+}
+
+export interface Sample {
+  /** Milliseconds since 1970. */
+  at: number;
+  controlSocket: string;
+  runtime: 'preload' | 'uvicorn';
+  /** What the workers share with the preload process. */
+  level?: string;
+  /** Of the workers that serve; of Open WebUI. */
+  generations: readonly string[];
+  version?: string;
+  /** The preload process, or the parent of uvicorn's workers. */
+  parent?: ProcessUsage;
+  supervisors: readonly ProcessUsage[];
+  workers: readonly WorkerSample[];
+  instances: readonly InstanceSample[];
+}
+
+export async function takeSample(controlSocket: string): Promise<Sample> {
+  // Before the supervisors are asked: a worker that ends in between is missing for a moment rather than counted twice.
+  const records = readRecords(controlSocket);
+  const supervisors = await askSupervisors(controlSocket);
+  const parent = readPreload(controlSocket);
+  if (supervisors.length === 0 && !parent) {
+    const server = processesWith('/', controlSocket).find(({ command }) =>
+      command.some((word) => SERVE.test(word)),
+    );
+    if (server) return sampleUvicorn(controlSocket, server.pid);
+  }
+  const used = supervisors.flatMap(({ pid }) => readUsage('/', pid) ?? []);
+  const beginning = Math.min(...[...used, ...(parent ? [parent] : [])].map(({ startedAt }) => startedAt));
+  const workers = supervisors.flatMap((supervisor) =>
+    workersOf(supervisor, records.get(supervisor.instance)?.record),
+  );
+  const missing = [...records].flatMap(([instance, { record, at }]) => {
+    const isThere = supervisors.some((supervisor) => supervisor.instance === instance);
+    // What stopped, or ended before all that runs now began, is not missed.
+    return isThere || record.left?.cause === 'restart' || at < beginning ? [] : [instance];
+  });
+  const known = [...new Set([...supervisors.map(({ instance }) => instance), ...missing])];
+  const reported = supervisors.flatMap(({ report }) => report?.workers ?? []);
+  const serving = reported.filter(({ phase }) => phase === 'serving');
+  const level = supervisors.find(({ report }) => report?.level)?.report?.level;
+  const [version] = (serving.length > 0 ? serving : reported).map((worker) => worker.version);
+  return {
+    at: Date.now(),
+    controlSocket,
+    runtime: 'preload',
+    ...(level !== undefined && { level }),
+    ...(version !== undefined && { version }),
+    generations: [...new Set(serving.map(({ generation }) => generation))],
+    ...(parent && { parent }),
+    supervisors: used,
+    workers: [...workers, ...missing.map((instance): WorkerSample => ({ instance, state: 'down' }))].sort(
+      byInstance,
+    ),
+    instances: known
+      .map((instance) => instanceSample(instance, supervisors, records.get(instance)?.record))
+      .sort(byInstance),
+  };
+}
+
+function workersOf({ instance, report }: Supervisor, record: InstanceRecord | undefined): WorkerSample[] {
+  if (!report) {
+    const usage = record?.serving && readUsage('/', record.serving.worker);
+    return [{ instance, state: 'running', ...(usage && { usage }) }];
+  }
+  if (report.workers.length === 0) return [{ instance, state: 'waiting' }];
+  return report.workers.map((worker) => {
+    const usage = worker.pid === undefined ? undefined : readUsage('/', worker.pid);
+    const { heardAt, requests, active, sockets, generating } = worker;
+    const stats =
+      heardAt !== undefined && requests !== undefined
+        ? { heardAt, requests, active: active ?? 0, sockets: sockets ?? 0, generating: generating ?? 0 }
+        : undefined;
+    return {
+      instance,
+      state: stateOf(worker),
+      ...(usage && { usage }),
+      generation: worker.generation,
+      ...(stats && { stats }),
+    };
+  });
+}
+
+function stateOf({ phase, hangs }: ReportedWorker): WorkerState {
+  if (phase === 'serving') return hangs ? 'hanging' : 'serving';
+  return phase === 'draining' || phase === 'leaving' ? 'draining' : 'starting';
+}
+
+function instanceSample(
+  instance: string,
+  supervisors: readonly Supervisor[],
+  record: InstanceRecord | undefined,
+): InstanceSample {
+  const reports = supervisors.flatMap((supervisor) =>
+    supervisor.instance === instance && supervisor.report ? [supervisor.report] : [],
+  );
+  const living = reports.flatMap(({ workers }) => workers).map(({ requests = 0 }) => requests);
+  const limit = reports.find(({ memoryLimit }) => memoryLimit !== undefined)?.memoryLimit;
+  const serves = reports.some(({ workers }) => workers.some(({ phase }) => phase === 'serving'));
+  const down = serves ? undefined : downOf(record, reports.length > 0);
+  return {
+    instance,
+    requests: living.reduce((sum, count) => sum + count, record?.requests ?? 0),
+    ...(record && { record }),
+    ...(limit !== undefined && { memoryLimit: limit * MIB }),
+    ...(down && { down }),
+  };
+}
+
+function downOf(record: InstanceRecord | undefined, hasSupervisor: boolean): InstanceSample['down'] {
+  if (record?.left) return record.left;
+  if (hasSupervisor || !record) return undefined;
+  return { cause: 'supervisor', detail: 'its supervisor ended without a word' };
+}
+
+/** Its pid is in the lock that it holds (preload/webui_preload/generation.py, lock_installation). */
+function readPreload(controlSocket: string): ProcessUsage | undefined {
+  try {
+    const pid = Number.parseInt(readFileSync(join(dirname(controlSocket), 'preload.lock'), 'utf8'), 10);
+    const isOurs = (readKernelFile('/', `proc/${pid}/cmdline`) ?? '').includes('preload.py');
+    return isOurs ? readUsage('/', pid) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+// --- uvicorn's own workers ----------------------------------------------------------------------
+
+/** Python's multiprocessing starts each worker with this word (multiprocessing/spawn.py). */
+const SPAWNED = '--multiprocessing-fork';
+
+/** Entry point of their parent. */
+const SERVE = /\/serve\.py$/;
+
+function sampleUvicorn(controlSocket: string, server: number): Sample {
+  const spawned = processesWith('/', controlSocket)
+    .filter(({ pid, command }) => command.includes(SPAWNED) && readTimes('/', pid)?.ppid === server)
+    .map(({ pid }) => pid);
+  // One worker is the server itself.
+  const pids = spawned.length > 0 ? spawned : [server];
+  const workers = pids.flatMap((pid): WorkerSample[] => {
+    const usage = readUsage('/', pid);
+    return usage
+      ? [{ instance: staticFolderOf(pid) ?? String(pids.indexOf(pid)), state: 'running', usage }]
+      : [];
+  });
+  const parent = spawned.length > 0 ? readUsage('/', server) : undefined;
+  return {
+    at: Date.now(),
+    controlSocket,
+    runtime: 'uvicorn',
+    generations: [],
+    ...(parent && { parent }),
+    supervisors: [],
+    workers: workers.sort(byInstance),
+    instances: [],
+  };
+}
+
+/** The number of its folder goes on to its successor (preload/webui_preload/uvicorn_workers.py). */
+function staticFolderOf(pid: number): string | undefined {
+  try {
+    const entry = readFileSync(`/proc/${pid}/environ`, 'utf8')
+      .split('\0')
+      .find((variable) => variable.startsWith('STATIC_DIR='));
+    const name = basename(entry ?? '');
+    return /^\d+$/.test(name) ? name : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** The one that has been there for longest first. */
+function byInstance(
+  a: { instance: string; usage?: ProcessUsage },
+  b: { instance: string; usage?: ProcessUsage },
+): number {
+  return (
+    a.instance.localeCompare(b.instance, 'en', { numeric: true }) ||
+    (a.usage?.startedAt ?? Number.POSITIVE_INFINITY) - (b.usage?.startedAt ?? Number.POSITIVE_INFINITY)
+  );
+}

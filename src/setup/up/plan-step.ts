@@ -1,0 +1,99 @@
+import { createHash } from 'node:crypto';
+import { existsSync, readFileSync } from 'node:fs';
+import { packageVersion } from '../../base/io/package.ts';
+import { formatBytes, plural } from '../../base/units.ts';
+import { isOutgrown, plannedMemory } from '../../plan/outgrown.ts';
+import type { Plan } from '../../plan/types.ts';
+import { appsOf } from '../../render/apps.ts';
+import { formatOf, renderAs } from '../../render/formats.ts';
+import { checkOutput, writeOutput } from '../../tune/output.ts';
+import { prepare } from '../../tune/tune.ts';
+import type { Setup } from './setup.ts';
+import type { Step } from './step.ts';
+
+/** The ecosystem file. */
+export function planStep(setup: Setup): Step {
+  return {
+    name: 'plan',
+    check: async () => {
+      const { planned, options } = setup.remembered;
+      if (!planned || !setup.hasOpenWebui || !existsSync(setup.ecosystemFile)) return undefined;
+      const { plan } = await setup.tuned();
+      if (!existsSync(plan.places.runtime)) return undefined;
+      if (planned.fingerprint !== fingerprintOf(plan, options, textOf(plan.places.envFile))) return undefined;
+      if (planned.memory && isOutgrown(planned.memory, planned.workers, plan.memory)) return undefined;
+      return `${plural(planned.workers, 'worker')}: ${setup.ecosystemFile}`;
+    },
+    describe: () => `plan for this machine, and write ${setup.ecosystemFile}`,
+    run: async () => {
+      const tuned = await setup.tuned();
+      const { plan } = tuned;
+      checkOutput(setup.ecosystemFile, false);
+      await checkForPm2(plan);
+      await prepare(tuned);
+      const text = renderAs(formatOf(setup.ecosystemFile) ?? 'js', plan);
+      writeOutput(setup.ecosystemFile, text);
+      const { workers } = plan;
+      const { envFile } = plan.places;
+      // It may have been found in this folder: the next run may be in another.
+      if (envFile !== undefined) setup.remembered.options.envFile = envFile;
+      setup.changed();
+      // The key that was drawn is one of the settings now.
+      const { plan: kept } = await setup.tuned();
+      setup.remember({
+        planned: {
+          fingerprint: fingerprintOf(kept, setup.remembered.options, textOf(envFile)),
+          workers,
+          content: hash([renderAs('json', withoutFigures(plan)), textOf(envFile)]),
+          memory: plannedMemory(plan),
+        },
+      });
+      const { measuredAt, source, predicted } = plan.memory;
+      const because = measuredAt === undefined ? '' : ` (${source})`;
+      return `${plural(workers, 'worker')}, some ${formatBytes(predicted)}${because}: ${setup.ecosystemFile}`;
+    },
+  };
+}
+
+async function checkForPm2(plan: Plan): Promise<void> {
+  const { faultsOf } = await import('../pm2/schema.ts');
+  const faults = faultsOf(appsOf(plan));
+  if (faults.length > 0) throw new Error(`PM2 would not take this file:\n${faults.join('\n')}`);
+}
+
+/** What no app reads to do its work: another figure of it is no reason to start anything again. */
+function withoutFigures(plan: Plan): Plan {
+  const { conditions: _, ...memory } = plan.memory;
+  return { ...plan, memory };
+}
+
+/**
+ * What the plan was made from, as far as another answer would be a reason to plan anew: not what differs from minute to
+ * minute, such as free memory. What was measured or observed counts by what it changes (isOutgrown).
+ */
+export function fingerprintOf(plan: Plan, options: object, envFile = ''): string {
+  const { machine, settings, places, openWebui, embedded, services } = plan;
+  const facts = {
+    version: packageVersion(),
+    options: Object.entries(options).sort(([a], [b]) => (a < b ? -1 : 1)),
+    envFile,
+    openWebui,
+    places,
+    embedded,
+    cpu: machine.cpu,
+    memory: [machine.memory.totalBytes, machine.memory.limit?.bytes],
+    services: [services.database.kind, services.redis.kind, services.chroma?.where],
+    settings: settings
+      .filter(({ source }) => source !== 'computed')
+      .map(({ key, value, source }) => [key, value, source]),
+  };
+  return hash(facts);
+}
+
+function hash(facts: unknown): string {
+  return createHash('sha256').update(JSON.stringify(facts)).digest('hex').slice(0, 16);
+}
+
+function textOf(path: string | undefined): string {
+  return path !== undefined && existsSync(path) ? readFileSync(path, 'utf8') : '';
+}

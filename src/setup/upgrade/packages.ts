@@ -1,0 +1,100 @@
+import { join } from 'node:path';
+import { z } from 'zod';
+import { EXIT, TuneError } from '../../base/errors.ts';
+import type { Environment } from '../../base/io/environment.ts';
+import { runProgram, tailOf } from '../../base/io/run.ts';
+
+/** A package that changes; `from` is undefined where there was none of that name. */
+export interface PackageChange {
+  name: string;
+  from?: string;
+  to: string;
+}
+
+/** The interpreter whose packages change, and where what is fetched for it is kept. */
+export interface Packages {
+  python: string;
+  env: Environment;
+  folder: string;
+}
+
+export const OPEN_WEBUI = 'open-webui';
+
+const Report = z.object({
+  install: z.array(z.object({ metadata: z.object({ name: z.string(), version: z.string() }) })),
+});
+const Installed = z.array(z.object({ name: z.string(), version: z.string() }));
+
+const COMMON = ['--no-input', '--disable-pip-version-check', '--progress-bar', 'off'];
+
+/** What pip would change to have that version of Open WebUI. Changes nothing. Throws TuneError. */
+export async function planPackages(packages: Packages, version: string): Promise<PackageChange[]> {
+  const args = ['install', '--dry-run', '--quiet', '--report', '-', `${OPEN_WEBUI}==${version}`];
+  const { install } = Report.parse(jsonOf(await pip(packages, args)));
+  const installed = await installedVersions(packages);
+  return install.map(({ metadata: { name, version: to } }) => {
+    const from = installed.get(normalize(name));
+    return { name: normalize(name), ...(from !== undefined && { from }), to };
+  });
+}
+
+async function installedVersions(packages: Packages): Promise<Map<string, string>> {
+  const list = Installed.parse(jsonOf(await pip(packages, ['list', '--format', 'json'])));
+  return new Map(list.map(({ name, version }) => [normalize(name), version]));
+}
+
+/**
+ * Fetches the new versions and the old ones, so that nothing has to be fetched once the workers are stopped, neither on
+ * the way there nor on the way back. Throws TuneError.
+ */
+export async function fetchPackages(packages: Packages, changes: readonly PackageChange[]): Promise<void> {
+  const wanted = changes.flatMap(({ name, from, to }) => [
+    `${name}==${to}`,
+    ...(from ? [`${name}==${from}`] : []),
+  ]);
+  // One by one: pip refuses two versions of a package at once.
+  for (const requirement of wanted) {
+    await pip(packages, ['download', '--no-deps', '--quiet', '--dest', wheelsOf(packages), requirement]);
+  }
+}
+
+/** Installs what was fetched. Throws TuneError. */
+export async function applyPackages(
+  packages: Packages,
+  changes: readonly PackageChange[],
+  direction: 'forward' | 'back',
+): Promise<void> {
+  const versions = changes.flatMap(({ name, from, to }) => {
+    const version = direction === 'forward' ? to : from;
+    return version === undefined ? [] : [`${name}==${version}`];
+  });
+  const offline = ['--no-index', '--find-links', wheelsOf(packages)];
+  if (versions.length > 0) {
+    await pip(packages, ['install', '--no-deps', '--force-reinstall', '--quiet', ...offline, ...versions]);
+  }
+  const added = changes.filter(({ from }) => from === undefined).map(({ name }) => name);
+  if (direction === 'back' && added.length > 0)
+    await pip(packages, ['uninstall', '--yes', '--quiet', ...added]);
+}
+
+const wheelsOf = ({ folder }: Packages) => join(folder, 'wheels');
+
+async function pip({ python, env }: Packages, args: readonly string[]): Promise<string> {
+  const [command = '', ...rest] = args;
+  const takesCommon = command === 'install' || command === 'download';
+  const all = ['-m', 'pip', command, ...(takesCommon ? COMMON : ['--disable-pip-version-check']), ...rest];
+  const { code, output } = await runProgram(python, all, { env });
+  if (code === 0) return output;
+  throw new TuneError(`pip ${command} failed for ${python}:\n${tailOf(output, 6)}`, EXIT.service);
+}
+
+/** pip may warn of something on the same stream first. */
+function jsonOf(output: string): unknown {
+  const start = output.search(/^[[{]/m);
+  return JSON.parse(output.slice(start, output.lastIndexOf(output[start] === '[' ? ']' : '}') + 1));
+}
+
+/** PEP 503: the same package under any of its spellings. */
+function normalize(name: string): string {
+  return name.toLowerCase().replaceAll(/[-_.]+/g, '-');
+}

@@ -1,0 +1,63 @@
+import type { MachineFacts } from '../base/machine/facts.ts';
+import { readMachine } from '../base/machine/index.ts';
+import { askServices } from '../facts/services/index.ts';
+import { collectSettings, workerWish } from '../facts/settings/collect.ts';
+import { findEnvFile, readEnvFile } from '../facts/settings/env-file.ts';
+import type { ServiceFacts } from '../facts/types.ts';
+import { makePlan } from '../plan/index.ts';
+import type { Plan } from '../plan/types.ts';
+import { OPEN_WEBUI_IMAGE } from '../render/image.ts';
+import { EXAMPLE_PLACES, UNASKED } from './examples.ts';
+import type { TuneOptions } from './options.ts';
+import { loadPreset } from './presets.ts';
+import { describedMachine, wishesOf } from './requested.ts';
+
+/** Settings that are taken from the environment too; all others come from the env file. */
+const FROM_ENVIRONMENT = [
+  ...['TYPE', 'USER', 'PASSWORD', 'HOST', 'PORT', 'NAME', 'URL'].map((part) => `DATABASE_${part}`),
+  'PGVECTOR_DB_URL',
+  'RAG_EMBEDDING_ENGINE',
+  'REDIS_URL',
+  'VECTOR_DB',
+];
+
+/** What a format knows better than this machine. */
+interface Deployment {
+  /** The services that the containers will have; undefined: the database and Redis of the settings are asked. */
+  services?: (machine: MachineFacts) => ServiceFacts;
+  /** Folder of the runtime that is mounted. */
+  runtime?: string;
+}
+
+/**
+ * Plans containers: they bring their own Open WebUI, so that none is looked for here. Writes nothing. Throws TuneError.
+ */
+export async function planDeployment(
+  options: TuneOptions,
+  { services, runtime }: Deployment = {},
+): Promise<Plan> {
+  const { cwd = process.cwd(), env = process.env } = options;
+  const preset = loadPreset(options.preset ?? 'default', cwd);
+  const found = await readMachine(options.root);
+  const machine = describedMachine(options, found);
+  const path = findEnvFile(options.envFile, options.out, cwd);
+  const envFile = path === undefined ? {} : readEnvFile(path);
+  const settings = collectSettings({
+    known: FROM_ENVIRONMENT,
+    environment: env,
+    envFile,
+    secretsFile: {},
+    preset: preset.settings,
+  });
+  return makePlan({
+    machine,
+    preset,
+    services: services?.(machine) ?? (options.root === undefined ? await askServices(settings) : UNASKED),
+    settings,
+    openWebui: { version: OPEN_WEBUI_IMAGE.tag, python: '3.11', drivers: { psycopg2: true, pgvector: true } },
+    places: { ...EXAMPLE_PLACES, ...(runtime !== undefined && { runtime }) },
+    dataDir: { reason: 'of the image', source: 'computed' },
+    hasLocalVectors: false,
+    ...wishesOf(options, machine, workerWish({}, envFile)),
+  });
+}
