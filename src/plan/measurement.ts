@@ -11,7 +11,7 @@ export interface Conditions {
   preset: string;
   level: PreloadLevel;
   embedsLocally: boolean;
-  /** Digest of the user's settings that may change what a worker loads (settingsDigest in measure/conditions.ts). */
+  /** Digest of the user's settings that may change what a worker loads (settingsDigest in tune/measurements/conditions.ts). */
   settings: string;
   /** Version of torch with its build, such as `2.13.0+cpu`, `2.14.1 (CUDA)` or `none`; undefined: nobody knows. */
   torch?: string | undefined;

@@ -41,7 +41,7 @@ export const ENV = {
   /** Preload: `true`: workers spare round trips and work around the app (shortcuts/take.py). Absent: they do not. */
   shortcuts: 'WEBUI_TUNE_SHORTCUTS',
   /**
-   * Preload: what was planned for, and with which figures, as JSON (`Planned` in measure/observed.ts); the preload process
+   * Preload: what was planned for, and with which figures, as JSON (`Planned` in tune/measurements/observed.ts); the preload process
    * keeps it with what it really takes. Absent: nobody asks for that.
    */
   planned: 'WEBUI_TUNE_PLANNED',

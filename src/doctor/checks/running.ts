@@ -1,4 +1,4 @@
-import { APPS } from '../../runtime/contract.ts';
+import { APPS, ENV } from '../../runtime/contract.ts';
 import type { Pm2Process } from '../../setup/pm2/client.ts';
 import type { EcosystemFile } from '../facts/ecosystem.ts';
 import type { Pm2Facts } from '../facts/pm2.ts';
@@ -9,12 +9,20 @@ export function instancesOf({ processes = [] }: Pm2Facts, name: string): readonl
   return processes.filter((app) => app.name === name);
 }
 
+/**
+ * What a file that is written anew may say otherwise until the next start: the figures that a tree's real ones are kept
+ * with change nothing of what runs.
+ */
+const UNTIL_THE_NEXT_START: ReadonlySet<string> = new Set([ENV.planned]);
+
 /** Names of the file's variables that a running app does not have, or has otherwise. */
 export function environmentDiffers(pm2: Pm2Facts, { apps }: EcosystemFile): string[] {
   const differing = apps.flatMap(({ name, env = {} }) =>
     instancesOf(pm2, name ?? '').flatMap(({ pm2_env }) =>
       Object.entries(env)
-        .filter(([key, value]) => variableOf(pm2_env, key) !== String(value))
+        .filter(
+          ([key, value]) => !UNTIL_THE_NEXT_START.has(key) && variableOf(pm2_env, key) !== String(value),
+        )
         .map(([key]) => key),
     ),
   );
