@@ -42,12 +42,15 @@ export function clusterStep(setup: Setup): Step {
         return excess === undefined ? serving : `${serving}; ${excess}: webui-tune doctor says what helps`;
       }
       // Once, whatever the second start shows: never a loop.
-      const because = excess ?? 'the tree takes more or less than was planned';
-      progress(`${because}: planning again with what was observed`);
+      progress(
+        `${excess ?? 'it takes other memory than was planned'}: planning again with what was observed`,
+      );
       await plan.run(progress);
       const { planned, started } = setup.remembered;
       const again = planned?.content === started ? serving : await startPlanned(setup, progress);
-      return `${again}; planned again with what was observed: ${because}`;
+      return excess === undefined
+        ? `${again}; the plan is corrected by the memory that it really takes`
+        : `${again}; planned again with what was observed: ${excess}`;
     },
   };
 }
