@@ -15,7 +15,7 @@ import { OWN_ACCOUNT } from '../../src/setup/embedded/account.ts';
 import { PYTHON_FOLDER } from '../../src/setup/python/wheels.ts';
 import { makeClone, readmeCommands } from '../kit/clone.ts';
 import { basePython } from '../kit/installation.ts';
-import { asNobody, type Network, packageHosts, startNetwork } from '../kit/network.ts';
+import { asNobody, NEVER_STARTED, type Network, packageHosts, startNetwork } from '../kit/network.ts';
 import { OpenWebui } from '../kit/openwebui.ts';
 import { packPython } from '../kit/python-archive.ts';
 import { temporaryFolder } from '../kit/temp.ts';
@@ -95,9 +95,6 @@ class Stranger {
     return DoctorSchema.parse(JSON.parse(stdout)).findings;
   }
 }
-
-/** What an earlier `npm start` on this machine has left is not there. */
-const NEVER_STARTED = `sed -i "/^${OWN_ACCOUNT}:/d" /etc/passwd /etc/group /etc/shadow; rm -rf /var/lib/webui-tune`;
 
 /** Milliseconds that pip took, by what `up` says. */
 const pipMs = (text: string) =>

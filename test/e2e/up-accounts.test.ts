@@ -16,6 +16,7 @@ import { OWN_ACCOUNT } from '../../src/setup/embedded/account.ts';
 import { openWebuiEnvironment, ROOT } from '../kit/environment.ts';
 import { request } from '../kit/http.ts';
 import { basePython, Installation } from '../kit/installation.ts';
+import { NEVER_STARTED } from '../kit/network.ts';
 import { OpenWebui } from '../kit/openwebui.ts';
 import { startProcess } from '../kit/processes.ts';
 import { temporaryFolder } from '../kit/temp.ts';
@@ -54,11 +55,7 @@ async function makeNamespace(): Promise<string[]> {
     return `mount -t overlay overlay -o lowerdir=${path},upperdir=${upper},workdir=${work} ${path}`;
   });
   const flag = join(folder, 'mounted');
-  const asBefore = [
-    `sed -i '/^${OWN_ACCOUNT}:/d' /etc/passwd /etc/group /etc/shadow /etc/gshadow`,
-    'rm -rf /var/lib/webui-tune /etc/systemd/system/pm2-*.service /etc/systemd/system/*.wants/pm2-*.service',
-  ];
-  const script = `set -e; ${[...mounts, ...asBefore].join('; ')}; touch ${flag}; exec sleep infinity`;
+  const script = `set -e; ${[...mounts, NEVER_STARTED].join('; ')}; touch ${flag}; exec sleep infinity`;
   const holder = await startProcess(scope, '/usr/bin/unshare', ['--mount', 'sh', '-c', script], {
     log: join(folder, 'log'),
   });

@@ -8,6 +8,7 @@ import { createServer, type IncomingMessage } from 'node:http';
 import { createConnection, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { OWN_ACCOUNT } from '../../src/setup/embedded/account.ts';
 import { freePort } from './ports.ts';
 import { processTree } from './proc.ts';
 import { startProcess, untilServing } from './processes.ts';
@@ -23,6 +24,15 @@ const PROXY_PORT = 3128;
 
 /** Milliseconds after which a connection to an allowed host is given up. */
 const CONNECT_TIMEOUT_MS = 20_000;
+
+/**
+ * Shell that makes it so that no `webui-tune up` has run as root here; for a namespace with overlays of /etc and /var/lib. The
+ * account keeps its number, under another name: a new one must not get that of processes outside.
+ */
+export const NEVER_STARTED = [
+  `sed -i 's/^${OWN_ACCOUNT}:/${OWN_ACCOUNT}-outside:/' /etc/passwd /etc/group /etc/shadow /etc/gshadow`,
+  'rm -rf /var/lib/webui-tune /etc/systemd/system/pm2-*.service /etc/systemd/system/*.wants/pm2-*.service',
+].join('; ');
 
 export interface Network {
   /** The words before each command that is to run in it. */
