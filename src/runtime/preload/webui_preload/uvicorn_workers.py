@@ -18,6 +18,7 @@ from pathlib import Path
 from socket import socket
 
 from uvicorn.config import STARTUP_FAILURE
+from uvicorn.server import Server
 from uvicorn.supervisors import multiprocess
 
 from .models.offline import start_without_network
@@ -84,15 +85,20 @@ def _is_alive(process: SpawnProcess) -> Callable[[], bool]:
 
 def prepare_worker() -> None:
     """In a worker, before uvicorn runs it: end as on a stop when the parent is gone; ask no network at the start."""
-    run_it = multiprocess.Process.target
+    answer_and_run, serve = multiprocess.Process.target, Server.run
 
     def target(self: multiprocess.Process, sockets: list[socket] | None = None) -> None:
         threading.Thread(target=_follow_parent, name="follow-parent", daemon=True).start()
+        answer_and_run(self, sockets)
+
+    def run(self: Server, sockets: list[socket] | None = None) -> None:
+        # Not earlier: uvicorn kills a worker that does not answer it for 5 s, and the import takes longer.
         if hasattr(signal, "alarm"):  # as in serve.py
             start_without_network(import_module("open_webui.main"))
-        run_it(self, sockets)
+        serve(self, sockets)
 
     multiprocess.Process.target = target  # type: ignore[method-assign]
+    Server.run = run  # type: ignore[method-assign]
 
 
 def _follow_parent() -> None:
