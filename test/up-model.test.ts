@@ -2,14 +2,9 @@ import { mkdirSync, truncateSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { requirementsText } from '../src/facts/embedded/packages.ts';
+import { hubCache } from '../src/facts/openwebui/hub-cache.ts';
 import { embeddingOf, MODEL_FILES, MODEL_PACKAGE, REVISION } from '../src/setup/model/default-model.ts';
-import {
-  findWrongFile,
-  hubCache,
-  isModelWhole,
-  placeModel,
-  snapshotIn,
-} from '../src/setup/model/model-cache.ts';
+import { findWrongFile, isModelWhole, placeModel, snapshotIn } from '../src/setup/model/model-cache.ts';
 import { settingsOf } from './settings-of.ts';
 import { temporaryFolder } from './temporary.ts';
 

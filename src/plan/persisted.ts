@@ -27,10 +27,17 @@ export function withStored(settings: Settings, database: DatabaseFacts): Setting
 
 /** What counts of the `config` table. */
 export function storedIn(settings: Settings, database: DatabaseFacts): Readonly<Record<string, string>> {
+  return storedUnless(settings.get('ENABLE_PERSISTENT_CONFIG')?.value, database);
+}
+
+/** The same, by the value of ENABLE_PERSISTENT_CONFIG; undefined: its default, on. */
+export function storedUnless(
+  persistent: string | undefined,
+  database: DatabaseFacts,
+): Readonly<Record<string, string>> {
   if (database.kind !== 'postgresql' && database.kind !== 'sqlite') return {};
   // Off: the environment wins at every boot (and changes in the browser stay with one worker).
-  if (settings.get('ENABLE_PERSISTENT_CONFIG')?.value.toLowerCase() === 'false') return {};
-  return database.stored ?? {};
+  return persistent?.toLowerCase() === 'false' ? {} : (database.stored ?? {});
 }
 
 function isSame(ours: string, theirs: string): boolean {

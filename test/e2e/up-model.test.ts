@@ -20,6 +20,7 @@ import { isModelWhole } from '../../src/setup/model/model-cache.ts';
 import { modelStep } from '../../src/setup/up/model.ts';
 import { Setup } from '../../src/setup/up/setup.ts';
 import { openWebuiEnvironment, ROOT } from '../kit/environment.ts';
+import { pipEnvironment } from '../kit/installation.ts';
 import { type Hub, startHub } from '../kit/model-hub.ts';
 import { temporaryFolder } from '../kit/temp.ts';
 import { useScope } from '../kit/vitest.ts';
@@ -36,10 +37,7 @@ beforeAll(async () => {
   hub = await startHub(scope);
 });
 
-/** What decides where pip gets its packages. */
-const pipVariables = Object.fromEntries(
-  Object.entries(process.env).filter(([name]) => /^PIP_|^SSL_CERT|_proxy$/i.test(name)),
-);
+const pipVariables = pipEnvironment();
 const NO_INDEX = {
   PIP_CONFIG_FILE: '/dev/null',
   PIP_FIND_LINKS: '',
@@ -288,7 +286,7 @@ describe('the embedding model', () => {
       { HF_HOME: '/h', HF_HUB_CACHE: '$HOME/c' },
       { HUGGINGFACE_HUB_CACHE: '/old', XDG_CACHE_HOME: '/x' },
     ];
-    const { hubCache } = await import('../../src/setup/model/model-cache.ts');
+    const { hubCache } = await import('../../src/facts/openwebui/hub-cache.ts');
     for (const variables of places) {
       const env = { PATH: process.env.PATH, HOME: '/home/u', ...variables };
       const theirs = await ask(

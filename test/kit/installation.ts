@@ -150,7 +150,8 @@ export class Installation {
   }
 }
 
-function pipEnvironment(): Record<string, string> {
+/** What decides where pip gets its packages from. */
+export function pipEnvironment(): Record<string, string> {
   const entries = Object.entries(process.env).filter(([name]) => PIP_VARIABLES.test(name));
   return Object.fromEntries(entries) as Record<string, string>;
 }

@@ -1,10 +1,10 @@
 import { spawn } from 'node:child_process';
 import { homedir } from 'node:os';
-import { join } from 'node:path';
 import { z } from 'zod';
 import { EXIT, TuneError } from '../../base/errors.ts';
 import type { Environment } from '../../base/io/environment.ts';
 import { shippedFile } from '../../base/io/package.ts';
+import { hubCache } from '../../facts/openwebui/hub-cache.ts';
 import type { DatabaseFacts } from '../../facts/types.ts';
 import { DEFAULT_MODEL, type LocalModel, type ModelsState } from '../../runtime/contract.ts';
 import { readModelsState } from '../../runtime/models-state.ts';
@@ -79,7 +79,7 @@ export async function readModels({ runFolder, ...about }: ModelsQuestion): Promi
   const endpoint = state?.endpoint ?? (env.HF_ENDPOINT || HUB);
   const facts = {
     endpoint,
-    cache: cacheOf(env),
+    cache: hubCache(env, env.HOME || homedir()),
     isBypassed: isOn(inForce('BYPASS_EMBEDDING_AND_RETRIEVAL', effective, database)),
     isStored: 'rag.embedding_engine' in storedSettings(effective, database),
     ...(offlineBy !== undefined && { offlineBy }),
@@ -103,13 +103,6 @@ function lookedAt(
   if (!state) return { lookedBy: 'doctor' };
   const { checkedAt, nextAttemptAt } = state;
   return { lookedBy: 'preload', checkedAt, ...(nextAttemptAt !== null && { nextAttemptAt }) };
-}
-
-/** As huggingface_hub chooses it (huggingface_hub/constants.py), but for the variable that sentence_transformers adds. */
-function cacheOf(env: Environment): string {
-  const home =
-    env.HF_HOME || join(env.XDG_CACHE_HOME || join(env.HOME || homedir(), '.cache'), 'huggingface');
-  return env.SENTENCE_TRANSFORMERS_HOME || env.HF_HUB_CACHE || join(home, 'hub');
 }
 
 /** As Open WebUI's start-up chooses them (open_webui/main.py and routers/retrieval.py, 0.12.4). */

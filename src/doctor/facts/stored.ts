@@ -1,13 +1,13 @@
 import { PERSISTED } from '../../facts/openwebui/config-keys.ts';
 import type { DatabaseFacts } from '../../facts/types.ts';
+import { storedUnless } from '../../plan/persisted.ts';
 
-/** What the database says of the settings in plan/persisted.ts, where that counts: it wins after the first start. */
+/** What the database says of the settings in facts/openwebui/config-keys.ts, where that counts: it wins after the first start. */
 export function storedSettings(
   effective: ReadonlyMap<string, string>,
   database: DatabaseFacts,
 ): Readonly<Record<string, string>> {
-  const isKept = effective.get('ENABLE_PERSISTENT_CONFIG')?.toLowerCase() !== 'false';
-  return (isKept && 'stored' in database && database.stored) || {};
+  return storedUnless(effective.get('ENABLE_PERSISTENT_CONFIG'), database);
 }
 
 /** The value of a setting that is in force: the database's, else the environment's. */

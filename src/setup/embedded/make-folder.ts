@@ -28,10 +28,10 @@ export function requireEntrance(path: string, instead: string): void {
 }
 
 /** The folder and all those above it, the highest first. */
-export function parentsOf(folder: string): string[] {
+function parentsOf(folder: string): string[] {
   const parts = folder.split('/').filter(Boolean);
   return parts.map((_, index) => `/${parts.slice(0, index + 1).join('/')}`);
 }
 
 /** Right of everybody to enter a folder. */
-export const OTHERS_MAY_ENTER = 0o001;
+const OTHERS_MAY_ENTER = 0o001;

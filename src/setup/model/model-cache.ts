@@ -9,10 +9,9 @@ import {
   rmSync,
   symlinkSync,
 } from 'node:fs';
-import { dirname, join, relative, resolve } from 'node:path';
+import { dirname, join, relative } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { EXIT } from '../../base/errors.ts';
-import type { Environment } from '../../base/io/environment.ts';
 import { textOf } from '../../base/io/read.ts';
 import { statOrUndefined } from '../../base/io/stat.ts';
 import { writeAtomically } from '../../base/io/write.ts';
@@ -21,22 +20,6 @@ import { WrongPackage } from '../python/explain-pip.ts';
 import { MODEL_FILES, type ModelFile, REVISION } from './default-model.ts';
 
 /* The default model in the cache of huggingface_hub, laid out as that lays it out. */
-
-/**
- * Folder of the cache that Open WebUI looks into: get_model_path (open_webui/retrieval/utils.py, 0.12.4) and
- * huggingface_hub/constants.py (1.33). `env` is what Open WebUI's processes get.
- */
-export function hubCache(env: Environment, home: string): string {
-  const expand = (path: string) =>
-    path
-      .replace(/^~(?=\/|$)/, home)
-      .replaceAll(/\$(?:(\w+)|\{([^}]*)\})/g, (whole, bare, braced) => env[bare ?? braced] ?? whole);
-  if (env.SENTENCE_TRANSFORMERS_HOME) return resolve(home, env.SENTENCE_TRANSFORMERS_HOME);
-  const ofHub = env.HF_HUB_CACHE ?? env.HUGGINGFACE_HUB_CACHE;
-  if (ofHub) return resolve(home, expand(ofHub));
-  const ofHf = env.HF_HOME ?? join(env.XDG_CACHE_HOME || join(home, '.cache'), 'huggingface');
-  return resolve(home, expand(ofHf), 'hub');
-}
 
 /** Where the model's revision `main` is; undefined: the cache names none. */
 export function snapshotIn(cache: string): string | undefined {

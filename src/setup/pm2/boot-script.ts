@@ -16,6 +16,11 @@ const UNITS = '/etc/systemd/system';
 /** Where `pm2 startup` writes its scripts, by the init system (pm2/lib/API/Startup.js). */
 const FOLDERS = [UNITS, '/etc/init.d', '/etc/rc.d', '/usr/local/etc/rc.d'];
 
+/** What `pm2 startup` and `pm2 unstartup` print for root to run; undefined: nothing. */
+export function commandForRoot(output: string): string | undefined {
+  return /^\s*(sudo env .+?)\s*$/m.exec(output)?.[1];
+}
+
 /** The script for the PM2 of this PM2_HOME; undefined: there is none. `userHome` has launchd's scripts. */
 export function findBootScript(pm2Home: string, userHome: string, root = '/'): BootScript | undefined {
   const folders = [...FOLDERS, join(userHome, 'Library', 'LaunchAgents')].map((folder) => join(root, folder));

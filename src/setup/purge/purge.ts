@@ -14,7 +14,7 @@ import type { Installed } from '../../facts/embedded/installed.ts';
 import { APPS } from '../../runtime/contract.ts';
 import { dropSecrets, SECRETS_NAME } from '../../tune/secrets/secrets-file.ts';
 import { releaseAccount } from '../embedded/release-account.ts';
-import { findBootScript } from '../pm2/boot-script.ts';
+import { commandForRoot, findBootScript } from '../pm2/boot-script.ts';
 import type { Pm2 } from '../pm2/client.ts';
 import type { Setup } from '../up/setup.ts';
 import { type PurgeList, STATE_NAME } from './purge-list.ts';
@@ -108,7 +108,7 @@ async function removeBootScript(setup: Setup, pm2: Pm2, tell: (text: string) => 
   if (path === undefined) return;
   if (process.getuid?.() !== 0) {
     const { output } = await pm2.attempt('unstartup');
-    const command = /^\s*(sudo env .+?)\s*$/m.exec(output)?.[1] ?? 'pm2 unstartup';
+    const command = commandForRoot(output) ?? 'pm2 unstartup';
     tell(`left: PM2’s boot script ${path}, which root alone can remove: ${command}`);
     return;
   }

@@ -11,7 +11,7 @@ import { PYTHON_FOLDER, type Wheels } from './wheels.ts';
 /* A Python of our own, where the machine has none that Open WebUI runs on. */
 
 /** The version that is brought: the newest that Open WebUI runs on. */
-export const OWN_VERSION = '3.12';
+const OWN_VERSION = '3.12';
 
 export interface OwnPythonOptions {
   /** Folder of all that `up` makes. */

@@ -11,7 +11,7 @@ import { explainPip } from './explain-pip.ts';
 /* Which build of torch is installed. pip is asked what it is configured for: nothing is guessed. */
 
 /** PyTorch's own index of builds without CUDA; PyPI's builds for Linux bring some 20 packages and several GB of it. */
-export const CPU_INDEX = 'https://download.pytorch.org/whl/cpu';
+const CPU_INDEX = 'https://download.pytorch.org/whl/cpu';
 
 /** Milliseconds that the index may take to answer, names and connections included. */
 const PATIENCE = 5_000;

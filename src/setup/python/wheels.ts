@@ -50,7 +50,7 @@ const NEEDED: readonly string[] = [
 ];
 
 /** Pythons that Open WebUI runs on, the first choice first. */
-export const PYTHON_VERSIONS = ['3.11', '3.12'] as const;
+const PYTHON_VERSIONS = ['3.11', '3.12'] as const;
 
 /** Whether a wheel runs there, by the tags in its name (PEP 427). Undefined: the name is no wheel's. */
 export function readWheelName(
@@ -153,7 +153,7 @@ function namesIn(folder: string, fail: (message: string) => TuneError): string[]
 }
 
 /** Undefined: there is none, or it is not ours. */
-export function readManifest(folder: string): Manifest | undefined {
+function readManifest(folder: string): Manifest | undefined {
   try {
     return Manifest.parse(JSON.parse(readFileSync(join(folder, MANIFEST), 'utf8')));
   } catch {

@@ -1,7 +1,7 @@
 import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import { EXIT, TuneError } from '../../base/errors.ts';
-import { findBootScript } from '../pm2/boot-script.ts';
+import { commandForRoot, findBootScript } from '../pm2/boot-script.ts';
 import type { Setup } from './setup.ts';
 import type { Step } from './step.ts';
 
@@ -39,7 +39,7 @@ export function bootStep(setup: Setup): Step {
 
 /** `pm2 startup` that was refused or failed: what there is to do. */
 export function explainStartup(output: string, pm2Home: string, home: string): TuneError {
-  const printed = /^\s*(sudo env .+?)\s*$/m.exec(output)?.[1];
+  const printed = commandForRoot(output);
   if (printed === undefined) {
     return new TuneError(
       `pm2 startup failed:\n${output.trim().split('\n').slice(-10).join('\n')}`,

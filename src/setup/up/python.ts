@@ -223,7 +223,7 @@ async function isUsable(python: string, { env, wheels }: Setup): Promise<boolean
 }
 
 /** Makes an environment in place of what is there: nothing in it runs, and pip's downloads are elsewhere. Returns a problem. */
-export async function makeVenv(base: string, folder: string, env: Environment): Promise<string | undefined> {
+async function makeVenv(base: string, folder: string, env: Environment): Promise<string | undefined> {
   rmSync(folder, { recursive: true, force: true });
   const { code, output } = await runProgram(base, ['-m', 'venv', folder], { env, umask: 0o022 });
   if (code === 0) return undefined;

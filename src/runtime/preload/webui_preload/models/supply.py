@@ -12,9 +12,9 @@ from dataclasses import asdict
 from pathlib import Path
 
 from ..log import complain, say
-from ..models.local_models import LocalModels
 from .attempt import Attempt
 from .cache import endpoint_of, find_model, models_folder, repository_of
+from .local_models import LocalModels
 from .offline import go_offline, offline_setting
 from .state import ModelState, SupplyState
 
