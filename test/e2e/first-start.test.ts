@@ -127,6 +127,18 @@ beforeAll(async () => {
   upstream.pace = { tokens: 1, pauseMs: 0 };
 });
 
+/** What has to be so of every installation that serves. */
+function testWhatServes(stranger: () => Stranger): void {
+  it('embeds a document and finds it in a chat', async () => {
+    expect(await asksAboutADocument(stranger().url, upstream.url)).toContain(DOCUMENT);
+  });
+
+  it('is in order, by the doctor', async () => {
+    const found = await stranger().doctor();
+    expect(found.filter(({ verdict }) => verdict === 'error')).toEqual([]);
+  });
+}
+
 describe.skipIf(!isRoot).sequential('npm start, where package indexes are reached and nothing else', () => {
   let stranger: Stranger;
   let network: Network;
@@ -168,14 +180,7 @@ describe.skipIf(!isRoot).sequential('npm start, where package indexes are reache
     START_TIMEOUT_MS,
   );
 
-  it('embeds a document and finds it in a chat', async () => {
-    expect(await asksAboutADocument(stranger.url, upstream.url)).toContain(DOCUMENT);
-  });
-
-  it('is in order, by the doctor', async () => {
-    const found = await stranger.doctor();
-    expect(found.filter(({ verdict }) => verdict === 'error')).toEqual([]);
-  });
+  testWhatServes(() => stranger);
 
   it(
     'fills a folder for machines without a network',
@@ -237,12 +242,5 @@ describe.skipIf(!isRoot || !NEW_PYTHON).sequential('npm start without any networ
     START_TIMEOUT_MS,
   );
 
-  it('embeds a document and finds it in a chat', async () => {
-    expect(await asksAboutADocument(stranger.url, upstream.url)).toContain(DOCUMENT);
-  });
-
-  it('is in order, by the doctor', async () => {
-    const found = await stranger.doctor();
-    expect(found.filter(({ verdict }) => verdict === 'error')).toEqual([]);
-  });
+  testWhatServes(() => stranger);
 });

@@ -9,7 +9,7 @@ import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { bringPython, type OwnPythonOptions } from '../../src/setup/python/own-python.ts';
 import { PYTHON_FOLDER } from '../../src/setup/python/wheels.ts';
 import { fetchPython } from '../../src/setup/up/fetch-wheels.ts';
-import { basePython } from '../kit/installation.ts';
+import { basePython, pipEnvironment } from '../kit/installation.ts';
 import { listen } from '../kit/pip-index.ts';
 import { type AboutPython, aboutPython, packPython } from '../kit/python-archive.ts';
 import { temporaryFolder } from '../kit/temp.ts';
@@ -63,9 +63,8 @@ beforeAll(async () => {
   mkdirSync(bin);
   // It brings uv, whatever its version is.
   symlinkSync(basePython(), join(bin, 'python3'));
-  const pipSettings = Object.entries(process.env).filter(([name]) => /^PIP_|^SSL_CERT|_proxy$/i.test(name));
   env = {
-    ...(Object.fromEntries(pipSettings) as Record<string, string>),
+    ...pipEnvironment(),
     PATH: bin,
     HOME: join(folder, 'home'),
     UV_PYTHON_DOWNLOADS_JSON_URL: downloads,

@@ -2,7 +2,7 @@
  * `webui-tune up` as root, with an account that it makes, and after a boot; and as an ordinary user on a terminal. What it
  * changes of the system it changes in namespaces of its own (unshare), of which nothing is left.
  */
-import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { stripVTControlCharacters } from 'node:util';
 import { execa } from 'execa';
@@ -16,7 +16,7 @@ import { OWN_ACCOUNT } from '../../src/setup/embedded/account.ts';
 import { openWebuiEnvironment, ROOT } from '../kit/environment.ts';
 import { request } from '../kit/http.ts';
 import { basePython, Installation } from '../kit/installation.ts';
-import { NEVER_STARTED } from '../kit/network.ts';
+import { NEVER_STARTED, overlayMounts } from '../kit/network.ts';
 import { OpenWebui } from '../kit/openwebui.ts';
 import { startProcess } from '../kit/processes.ts';
 import { temporaryFolder } from '../kit/temp.ts';
@@ -49,11 +49,7 @@ const isReady = async (url: string) => (await request(`${url}/ready`)).status ==
  */
 async function makeNamespace(): Promise<string[]> {
   const folder = await temporaryFolder(scope, 'overlay');
-  const mounts = ['/etc', '/var/lib'].map((path, index) => {
-    const [upper, work] = ['upper', 'work'].map((name) => join(folder, `${name}${index}`));
-    for (const made of [upper, work]) mkdirSync(made as string);
-    return `mount -t overlay overlay -o lowerdir=${path},upperdir=${upper},workdir=${work} ${path}`;
-  });
+  const mounts = overlayMounts(['/etc', '/var/lib'], folder);
   const flag = join(folder, 'mounted');
   const script = `set -e; ${[...mounts, NEVER_STARTED].join('; ')}; touch ${flag}; exec sleep infinity`;
   const holder = await startProcess(scope, '/usr/bin/unshare', ['--mount', 'sh', '-c', script], {

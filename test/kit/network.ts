@@ -34,6 +34,15 @@ export const NEVER_STARTED = [
   'rm -rf /var/lib/webui-tune /etc/systemd/system/pm2-*.service /etc/systemd/system/*.wants/pm2-*.service',
 ].join('; ');
 
+/** Shell that lets each path be changed without a trace outside, for a mount namespace; the changes are kept in `folder`. */
+export function overlayMounts(paths: readonly string[], folder: string): string[] {
+  return paths.map((path, index) => {
+    const [upper, work] = ['upper', 'work'].map((name) => join(folder, `${name}${index}`));
+    for (const made of [upper, work]) mkdirSync(made as string);
+    return `mount -t overlay overlay -o lowerdir=${path},upperdir=${upper},workdir=${work} ${path}`;
+  });
+}
+
 export interface Network {
   /** The words before each command that is to run in it. */
   through: readonly string[];
@@ -84,11 +93,7 @@ export async function startNetwork(
   }
   const empty = join(folder, 'empty');
   writeFileSync(empty, '');
-  const mounts = overlays.map((path, index) => {
-    const [upper, work] = ['upper', 'work'].map((name) => join(folder, `${name}${index}`));
-    for (const made of [upper, work]) mkdirSync(made as string);
-    return `mount -t overlay overlay -o lowerdir=${path},upperdir=${upper},workdir=${work} ${path}`;
-  });
+  const mounts = overlayMounts(overlays, folder);
   // Names of the machine's own hosts file go on to resolve; all others have nobody to ask.
   const nameless = `mount --bind ${empty} "$(readlink -f /etc/resolv.conf)"`;
   // The shell stays: it is the init of its processes, and buries those whose parent has left.
