@@ -1,19 +1,20 @@
 /**
- * `npm run bench:capacity`: what one request, one chat and one open page take of a worker, of PostgreSQL, of Redis and of
- * the network. Its figures are counts and CPU time, which a busy machine changes little; they go into
- * src/plan/measured-capacity.ts by hand, because everything computed from them changes with them.
+ * `npm run bench:capacity`: how much of a worker, PostgreSQL, Redis and the network one request, one chat and one open
+ * page need. The figures are counts and CPU time, which a busy machine changes little. Copy them into
+ * src/plan/measured-capacity.ts by hand, because all figures computed from them change too.
  */
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { execa } from 'execa';
 import { Client } from 'pg';
 import { createClient } from 'redis';
+import { Scope } from '../src/base/io/scope.ts';
+import { readMemory } from '../src/base/machine/process-memory.ts';
+import { MIB } from '../src/base/units.ts';
+import { OneConnection } from '../src/bench/client/http.ts';
+import { OpenWebui } from '../src/bench/client/open-webui.ts';
 import { type Cluster, startCluster } from '../test/kit/cluster.ts';
 import { openWebuiEnvironment } from '../test/kit/environment.ts';
-import { OneConnection } from '../test/kit/http.ts';
-import { MIB, readMemory } from '../test/kit/memory.ts';
-import { OpenWebui } from '../test/kit/openwebui.ts';
-import { Scope } from '../test/kit/scope.ts';
 import { type CountingProxy, startCountingProxy } from './counting-proxy.ts';
 
 const WORKERS = 2;
@@ -25,10 +26,10 @@ const PAGES = 200;
 const IDLE_SECONDS = 30;
 const EVENTS = 5_000;
 
-/** Milliseconds of a tick of /proc/PID/stat (USER_HZ is 100 on all Linux that we know). */
+/** Milliseconds of a clock tick in /proc/PID/stat (USER_HZ is 100 on every known Linux). */
 const TICK_MS = 10;
 
-/** PostgreSQL's sessions report what they did once a second at most, and when they have been idle. */
+/** PostgreSQL's sessions report their statistics at most once a second, and when they become idle. */
 const STATISTICS_MS = 3_000;
 
 interface Counters {
@@ -49,7 +50,7 @@ class Meter {
     this.#proxy = proxy;
   }
 
-  /** What `run` took, divided by `count`. */
+  /** What `run` needed, divided by `count`. */
   async each(count: number, run: () => Promise<void>): Promise<Counters> {
     const before = await this.#read();
     await run();
@@ -95,8 +96,8 @@ function cpuOf(pid: number): number {
 }
 
 /**
- * Events for a page that is nowhere, as another worker would send them: each worker reads and drops them. Their size is
- * that of a piece of an answer.
+ * Events for a page that does not exist, as another worker would send them. Each worker reads and drops them. They have
+ * the size of a piece of an answer.
  */
 async function publish(redisUrl: string): Promise<void> {
   const script = `

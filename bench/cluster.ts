@@ -1,16 +1,16 @@
 /**
- * `npm run bench:cluster`: four workers, from a lean and from a full preload, and beside them four of
- * `uvicorn --workers`, all in one run. Prints a table, and ends with 1 when a figure misses what must hold.
+ * `npm run bench:cluster`: measures four workers from a lean and from a full preload, and four of
+ * `uvicorn --workers`, all in one run. Prints a table, and exits with 1 if a figure misses its limit.
  */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { cpus, release, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { OPEN_WEBUI_VERSION } from '../scripts/environments.mjs';
+import { Scope } from '../src/base/io/scope.ts';
+import { processTree } from '../src/base/machine/process-table.ts';
+import type { LoadReport } from '../src/bench/client/load.ts';
 import { planCluster } from '../test/kit/cluster.ts';
 import { ROOT } from '../test/kit/environment.ts';
-import type { LoadReport } from '../test/kit/load.ts';
-import { processTree } from '../test/kit/proc.ts';
-import { Scope } from '../test/kit/scope.ts';
 import { type Embeddings, type Services, startServices } from '../test/kit/services.ts';
 import { seedDatabase, startStock } from '../test/kit/stock.ts';
 import {
@@ -30,13 +30,13 @@ interface Form {
   name: string;
   embeddings: Embeddings;
   args: string[];
-  /** Of the whole tree, in MiB. */
+  /** PSS of all processes, in MiB. */
   pssLimit?: number;
-  /** Of each worker with its supervisor, in MiB. */
+  /** Private memory of each worker with its supervisor, in MiB. */
   privateLimit?: number;
 }
 
-/** The preload without torch, for documents that are embedded elsewhere. */
+/** The preload without torch, for remote embeddings. */
 const LEAN: Form = { name: 'lean', embeddings: 'remote', args: [], pssLimit: 720, privateLimit: 85 };
 
 /** The preload with torch. */
@@ -48,7 +48,7 @@ const FULL: Form = {
   privateLimit: 85,
 };
 
-/** The same where it is needed: each worker loads the embedding model as it starts. */
+/** The preload with torch and a local embedding model, which all workers share. */
 const LOCAL: Form = { name: 'local model', embeddings: 'local', args: [] };
 
 const started = performance.now();
@@ -57,7 +57,7 @@ function say(text: string): void {
   console.error(`${((performance.now() - started) / 1000).toFixed(0).padStart(4)} s  ${text}`);
 }
 
-/** What failed, in words: a figure of 3 alone does not help to find the reason. */
+/** Prints what failed: the number of failures alone does not show the reason. */
 function tell(what: string, report: LoadReport): void {
   say(`${what}: ${report.answered} answered, ${report.failed} failed, worst ${report.worstMs.toFixed(0)} ms`);
   for (const failure of report.failures) say(`  ${failure}`);

@@ -1,14 +1,14 @@
 import { connect, createServer, type Socket } from 'node:net';
+import type { Scope } from '../src/base/io/scope.ts';
 import { listenOnLoopback } from '../test/kit/ports.ts';
-import type { Scope } from '../test/kit/scope.ts';
 
 export interface CountingProxy {
   url: string;
-  /** Bytes in both directions since its start. */
+  /** Bytes in both directions since the start. */
   bytes(): number;
 }
 
-/** Hands connections on to a port of this machine, and counts what passes. */
+/** Forwards connections to a port of this machine, and counts the bytes. */
 export async function startCountingProxy(scope: Scope, port: number): Promise<CountingProxy> {
   let bytes = 0;
   const sockets = new Set<Socket>();

@@ -1,14 +1,16 @@
-/** What is measured on a running server: each function returns samples, and fails when nothing was measured. */
+/** Measurements on a running server. Each function returns samples, and throws if nothing was measured. */
+
+import { Scope } from '../src/base/io/scope.ts';
+import { untilGone } from '../src/base/io/started.ts';
+import { readMemory, sumMemory } from '../src/base/machine/process-memory.ts';
+import { MIB } from '../src/base/units.ts';
+import { type LoadReport, startLoad } from '../src/bench/client/load.ts';
+import { OpenWebui } from '../src/bench/client/open-webui.ts';
+import { wholeAnswer } from '../src/bench/scratch/upstream.ts';
 import { APPS } from '../src/runtime/contract.ts';
 import type { Cluster } from '../test/kit/cluster.ts';
-import { type LoadReport, startLoad } from '../test/kit/load.ts';
-import { MIB, readMemory, sumMemory } from '../test/kit/memory.ts';
-import { OpenWebui } from '../test/kit/openwebui.ts';
-import { untilGone } from '../test/kit/processes.ts';
 import { killWorker, type Recovery } from '../test/kit/recovery.ts';
-import { Scope } from '../test/kit/scope.ts';
 import type { Services } from '../test/kit/services.ts';
-import { wholeAnswer } from '../test/kit/upstream.ts';
 
 const CONNECTIONS = 12;
 const REQUESTS = 1_500;
@@ -16,7 +18,7 @@ const CHATS = 20;
 const KILLS = 5;
 const RELOADS = 5;
 const LEAVE_TIMEOUT_MS = 120_000;
-/** Some 10 s where nothing else runs. */
+/** Some 10 s on an idle machine. */
 const TRAFFIC_TIMEOUT_MS = 300_000;
 
 interface Server {
@@ -32,7 +34,7 @@ function listChats(server: Server, ui: OpenWebui) {
   });
 }
 
-/** What users do: the same for every server, so that what it leaves in memory can be compared. */
+/** A load like that of users. It is the same for every server, so that the memory afterwards can be compared. */
 export async function traffic(server: Server): Promise<LoadReport> {
   const scope = new Scope();
   try {
@@ -54,12 +56,12 @@ export async function traffic(server: Server): Promise<LoadReport> {
   }
 }
 
-/** MiB of the whole tree, PM2's daemon aside. */
+/** PSS of all processes without PM2's daemon, in MiB. */
 export function treePss(processes: { pid: number }[]): number {
   return sumMemory(processes).pss / MIB;
 }
 
-/** MiB that each worker has for itself: the Python process and its supervisor in Node. */
+/** Private memory of each worker, in MiB: the Python process and its supervisor in Node. */
 export async function privatePerWorker(cluster: Cluster): Promise<number[]> {
   const instances = await cluster.instances();
   const pids = await cluster.workerPids();

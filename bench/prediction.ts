@@ -1,19 +1,19 @@
 /**
- * `npm run bench:prediction`: what the plan says that the tree will take, beside what it takes after traffic, for each
- * way to run and each number of workers. `npm run bench:prediction -- lean 2` measures one of them;
- * `-- --python VENV/bin/python` measures another installation, such as one with the CUDA build of torch; `-- --twice` starts
- * each a second time, with a plan that knows what was observed. Prints a table, and ends with 1 when a prediction is off by
- * more than 15 %, or by more than 5 % at a second start.
+ * `npm run bench:prediction`: compares the planned memory with the memory that all processes take after traffic, for
+ * each way to run and each number of workers. `npm run bench:prediction -- lean 2` measures one of them. `-- --python
+ * VENV/bin/python` measures another installation, such as one with the CUDA build of torch. `-- --twice` starts each a
+ * second time, with a plan that uses what was observed. Prints a table, and exits with 1 if a prediction is off by more
+ * than 15 %, or by more than 5 % at a second start.
  */
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
+import { Scope } from '../src/base/io/scope.ts';
+import { MIB } from '../src/base/units.ts';
 import { type Cluster, type ClusterOptions, planCluster, planOf } from '../test/kit/cluster.ts';
-import { MIB } from '../test/kit/memory.ts';
-import { Scope } from '../test/kit/scope.ts';
 import { startUvicorn } from '../test/kit/uvicorn.ts';
 import { privatePerWorker, traffic, treePss } from './measure.ts';
 
-/** Share of the measured memory by which a prediction may be off, either way: at a first start, and at a second. */
+/** Share of the measured memory by which a prediction may be too high or too low, at a first and at a second start. */
 const TOLERANCES = { first: 0.15, second: 0.05 };
 
 const {
@@ -48,10 +48,10 @@ interface Measured {
   name: string;
   workers: number;
   start: keyof typeof TOLERANCES;
-  /** MiB, both. */
+  /** Both in MiB. */
   predicted: number;
   measured: number;
-  /** MiB of each worker and its supervisor alone; empty for uvicorn's workers, which PM2 does not know. */
+  /** Private MiB of each worker with its supervisor; empty for uvicorn's workers, which PM2 does not know. */
   own: number[];
 }
 
@@ -73,7 +73,7 @@ async function measure(name: string, { options }: Form, workers: number): Promis
   }
 }
 
-/** Plans with what is known by now, starts it, lets users come, and compares. */
+/** Makes a plan from what is known so far, starts it, puts load on it, and compares. */
 async function measureStart(
   cluster: Cluster,
   name: string,

@@ -1,6 +1,7 @@
 /**
- * `npx tsx bench/screenshot.ts REPORT.html FOLDER`: how the head of a report by `webui-tune bench --html` looks in Chromium, for
- * the README: bench-light.png and bench-dark.png, and both as a phone shows them (bench-phone-….png).
+ * `npx tsx bench/screenshot.ts REPORT.html FOLDER`: makes the README's pictures of the top of a report by
+ * `webui-tune bench --html`, in Chromium: bench-light.png and bench-dark.png, and both in the size of a phone
+ * (bench-phone-….png).
  */
 import { mkdirSync, statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
@@ -8,7 +9,7 @@ import { pathToFileURL } from 'node:url';
 import { Scope } from '../src/base/io/scope.ts';
 import { startBrowser } from './visits/browser.ts';
 
-/** Pixels; the height is that of the claims and the first charts. */
+/** Pixels. The height shows the claims and the first charts. */
 const SIZES = { '': { width: 1180, height: 1130 }, 'phone-': { width: 375, height: 1300 } } as const;
 
 const [report, folder] = process.argv.slice(2);

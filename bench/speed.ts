@@ -1,18 +1,19 @@
 /**
- * `npm run bench:speed`: two workers of ours beside two of `uvicorn --workers`, as each is by default, in interleaved
- * rounds of one run: first visits, replayed and in Chromium, and the API calls of a page. Ends with 1 where a figure
- * misses what must hold.
+ * `npm run bench:speed`: compares two workers of ours with two of `uvicorn --workers`, with the defaults of each, in
+ * interleaved rounds of one run: first visits, replayed and in Chromium, and the API calls of a page. Exits with 1 if a
+ * figure misses its limit.
  */
 import { cpus } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { Scope } from '../src/base/io/scope.ts';
 import { cpuMs } from '../src/base/machine/process-cpu.ts';
+import { readMemory } from '../src/base/machine/process-memory.ts';
+import { MIB } from '../src/base/units.ts';
+import { OpenWebui } from '../src/bench/client/open-webui.ts';
 import { type Limit, load as loadAs } from '../src/bench/contest/load.ts';
 import { summarize } from '../src/bench/contest/statistics.ts';
 import { apiCalls, type RecordedRequest, readRecording } from '../src/bench/contest/visits.ts';
 import { type Cluster, startCluster } from '../test/kit/cluster.ts';
-import { MIB, readMemory } from '../test/kit/memory.ts';
-import { OpenWebui } from '../test/kit/openwebui.ts';
-import { Scope } from '../test/kit/scope.ts';
 import { startServices } from '../test/kit/services.ts';
 import { type Stock, seedDatabase, startStock } from '../test/kit/stock.ts';
 import { fillAccount, WARM_UP_REQUESTS } from './account.ts';
@@ -24,7 +25,7 @@ const WORKERS = 2;
 const ROUNDS = Number(process.env.BENCH_ROUNDS ?? 5);
 const SECONDS = Number(process.env.BENCH_SECONDS ?? 6);
 
-/** For how long workers are watched that nobody asks. */
+/** How long idle workers are watched, in milliseconds. */
 const IDLE_MS = 4_000;
 
 interface Server {
@@ -55,7 +56,7 @@ async function measure(server: Server, what: string, requests: readonly Recorded
   note(`${what}, worker CPU`, server, cpu);
 }
 
-/** Milliseconds of worker CPU a millisecond while nobody asks for anything: timers of the app, and ours. */
+/** Worker CPU time of idle workers, per unit of time: timers of the app, and ours. */
 async function idleShare(server: Server): Promise<number> {
   const before = cpuMs(server.workers());
   const begun = performance.now();
@@ -129,7 +130,7 @@ try {
         samples: each('Chromium, worker CPU'),
       },
       {
-        what: `${name}: worker CPU of a visit in Chromium, without what workers use when nobody asks`,
+        what: `${name}: worker CPU of a visit in Chromium, without what idle workers use`,
         unit: 'ms',
         samples: each('Chromium, worker CPU without timers'),
         ...(ours && { limit: 150 }),

@@ -1,6 +1,6 @@
 /**
- * `npm run bench:startup`, after `npm run build`: how long `webui-tune` takes until its file is printed, beside
- * `node -e 0` and beside the Python that it asks. Median of 20, interleaved; ends with 1 above 400 ms of its own time.
+ * `npm run bench:startup`, after `npm run build`: how long `webui-tune` takes to print its file, compared with `node -e
+ * 0` and with the Python script that it runs. Median of 20, interleaved; exits with 1 above 400 ms of its own time.
  */
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -15,7 +15,7 @@ import { SECRETS_NAME } from '../src/tune/secrets/secrets-file.ts';
 const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
 const ROUNDS = 20;
 
-/** Milliseconds of its own: all of it, without the Python that answers and that is not ours to make faster. */
+/** Milliseconds of `webui-tune`'s own time, without the Python script, which we cannot make faster. */
 const LIMIT = 400;
 
 const { openWebui } = environments();
@@ -23,7 +23,7 @@ const cli = join(ROOT, 'dist', 'cli.js');
 const folder = mkdtempSync(join(tmpdir(), 'webui-tune-bench-'));
 const QUESTION = asInput({ envFile: undefined, dataDirs: [], secretsName: SECRETS_NAME });
 
-/** The services of the tests, for a plan of several workers. */
+/** The services of the tests, for a plan with several workers. */
 const SERVICES = {
   DATABASE_URL: process.env.WEBUI_TUNE_TEST_POSTGRES ?? 'postgresql://root@127.0.0.1:5432/postgres',
   REDIS_URL: 'redis://127.0.0.1:6379/0',

@@ -1,11 +1,11 @@
-/** Samples of one figure, the limit that it has to keep, and the table that shows both. */
+/** Samples of one figure, its limit, and the table that shows both. */
 import { summarize } from '../src/bench/contest/statistics.ts';
 
 export interface Figure {
   what: string;
   unit: string;
   samples: number[];
-  /** The largest sample may be at most this. Absent: shown for comparison only. */
+  /** The most that the largest sample may be. Absent: the figure is for comparison only. */
   limit?: number;
 }
 

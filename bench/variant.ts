@@ -1,16 +1,17 @@
 /**
- * `npm run bench:variant -- [--documents] VARIANT…`: what a setting or a flag is worth. Two workers as they are planned, and
- * two of each variant, in interleaved rounds: the API calls of a page or, with `--documents`, uploads that a local model embeds.
- * A variant is `NAME=VALUE` (a line of the env file), `@NAME=VALUE` (a variable of PM2 and what it starts) or `--flag`.
+ * `npm run bench:variant -- [--documents] VARIANT…`: how much a setting or a flag gains. Compares two planned workers
+ * with two of each variant, in interleaved rounds: the API calls of a page or, with `--documents`, uploads that a local
+ * model embeds. A variant is `NAME=VALUE` (a line of the env file), `@NAME=VALUE` (a variable of PM2 and what it
+ * starts) or `--flag`.
  */
 import { randomUUID } from 'node:crypto';
 import { parseArgs } from 'node:util';
+import { Scope } from '../src/base/io/scope.ts';
 import { cpuMs } from '../src/base/machine/process-cpu.ts';
+import { OpenWebui } from '../src/bench/client/open-webui.ts';
 import { load } from '../src/bench/contest/load.ts';
 import { apiCalls, readRecording } from '../src/bench/contest/visits.ts';
 import { type Cluster, startCluster } from '../test/kit/cluster.ts';
-import { OpenWebui } from '../test/kit/openwebui.ts';
-import { Scope } from '../test/kit/scope.ts';
 import { fillAccount, WARM_UP_REQUESTS } from './account.ts';
 import { treePss } from './measure.ts';
 import { type Figure, renderTable } from './statistics.ts';
@@ -19,12 +20,12 @@ const WORKERS = 2;
 const ROUNDS = Number(process.env.BENCH_ROUNDS ?? 5);
 const SECONDS = Number(process.env.BENCH_SECONDS ?? 5);
 
-/** Documents of a round, of so many lines, and how many are sent at a time. */
+/** Documents per round, lines per document, and documents sent at the same time. */
 const DOCUMENTS = 8;
 const LINES = 1_500;
 const SENDERS = 4;
 
-/** Lines of the document that is sent alone. */
+/** Lines of the document that is uploaded alone. */
 const LINES_ALONE = 500;
 
 interface Variant {
@@ -103,7 +104,7 @@ const { values, positionals } = parseArgs({
   strict: false,
   options: { documents: { type: 'boolean', default: false } },
 });
-// What is not ours is a variant, as it was written.
+// Every flag except --documents is a variant, as it is written.
 const flags = process.argv.slice(2).filter((word) => word.startsWith('--') && word !== '--documents');
 
 try {

@@ -1,21 +1,21 @@
 /**
- * `npm run bench:watching`: what it costs to be watched. CPU of two idle workers and their supervisors with and without
- * `webui-tune top --interval 1`, and of top itself; interleaved, in milliseconds a second.
+ * `npm run bench:watching`: what `webui-tune top` costs. CPU time of two idle workers and their supervisors with and
+ * without `webui-tune top --interval 1`, and of top itself; interleaved, in milliseconds per second.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { execa } from 'execa';
+import { Scope } from '../src/base/io/scope.ts';
 import { cpuMs } from '../src/base/machine/process-cpu.ts';
 import { allProcesses, commandLine } from '../src/base/machine/process-table.ts';
 import { startCluster } from '../test/kit/cluster.ts';
 import { CLI } from '../test/kit/environment.ts';
-import { Scope } from '../test/kit/scope.ts';
 import { type Figure, renderTable } from './statistics.ts';
 
 const WORKERS = 2;
 const ROUNDS = 5;
 const ROUND_MS = 8_000;
 
-/** Until top has looked for the first time. */
+/** Milliseconds until top has read for the first time. */
 const SETTLE_MS = 2_000;
 
 const scope = new Scope();
@@ -44,7 +44,7 @@ async function main(): Promise<void> {
   for (let index = 0; index < ROUNDS; index++) {
     await sleep(SETTLE_MS);
     await round('unwatched', []);
-    // Without a terminal it would look once; a terminal of script(1) is one.
+    // Without a terminal, top would print once and end; script(1) gives it one.
     const program = `exec ${process.execPath} ${CLI} top ${cluster.ecosystemFile} --interval 1`;
     const terminal = execa('script', ['--quiet', '--flush', '--command', program, '/dev/null'], {
       stdin: 'pipe',
@@ -52,7 +52,7 @@ async function main(): Promise<void> {
     });
     await sleep(SETTLE_MS);
     const top = allProcesses().filter(({ pid }) => commandLine(pid).includes(cluster.ecosystemFile));
-    if (top.length !== 1) throw new Error(`${top.length} of top run`);
+    if (top.length !== 1) throw new Error(`${top.length} processes of top run, not one`);
     await round('watched', top);
     terminal.stdin.write('q');
     await terminal;

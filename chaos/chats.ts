@@ -1,22 +1,22 @@
-/** Chats that are being generated all the time; each is read again from the database once it should be whole. */
+/** Chats that are generated all the time. Each answer is read from the database once it should be complete. */
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { OneConnection } from '../src/bench/client/http.ts';
+import type { OpenWebui } from '../src/bench/client/open-webui.ts';
+import { wholeAnswer } from '../src/bench/scratch/upstream.ts';
 import type { Cluster } from '../test/kit/cluster.ts';
-import { OneConnection } from '../test/kit/http.ts';
-import type { OpenWebui } from '../test/kit/openwebui.ts';
-import { wholeAnswer } from '../test/kit/upstream.ts';
 
-/** Milliseconds beyond the time that its tokens take after which an answer that is not whole counts as cut. */
+/** Milliseconds after the time that its tokens take. An answer that is then incomplete counts as cut. */
 const PATIENCE_MS = 20_000;
 const POLL_MS = 500;
 
-/** The longest time that an answer is asked for: longer than any outage that an event makes. */
+/** The longest time to wait for an answer: longer than any outage that an event causes. */
 const OUTAGE_MS = 300_000;
 
 export interface ChatsReport {
   asked: number;
   whole: number;
-  /** Answers that were accepted and never became whole. */
+  /** Answers to accepted questions that never became complete. */
   cut: string[];
   /** Questions that were not accepted. */
   refusedQuestions: { problem: string; port: number | undefined }[];
@@ -27,7 +27,7 @@ export class Chats {
   readonly #ui: OpenWebui;
   readonly #report: ChatsReport = { asked: 0, whole: 0, cut: [], refusedQuestions: [] };
   readonly #clients: Promise<void>[];
-  /** Connections of workers that were killed: their answers are lost with them. */
+  /** Connections of killed workers, whose answers are lost with them. */
   readonly #lostPorts = new Set<number>();
   #isStopping = false;
 
@@ -37,7 +37,7 @@ export class Chats {
     this.#clients = Array.from({ length: count }, () => this.#client());
   }
 
-  /** Answers asked for over these connections may be cut from now on. */
+  /** From now on, answers to questions over these connections may be cut. */
   giveUp(ports: Set<number>): void {
     for (const port of ports) this.#lostPorts.add(port);
   }
@@ -73,7 +73,7 @@ export class Chats {
     const latest = performance.now() + OUTAGE_MS;
     while (performance.now() < Math.min(deadline, latest)) {
       const asked = performance.now();
-      // Over the same connection: it would be closed as idle, and then tells no longer which worker generates.
+      // Over the same connection: it tells which worker generates, and would be closed if it were idle.
       const answer = await this.#ui.savedAnswer(chat, connection).catch(() => undefined);
       saved = answer ?? saved;
       if (saved === expected) {
@@ -82,7 +82,7 @@ export class Chats {
       }
       if (port !== undefined && this.#lostPorts.delete(port)) return;
       await sleep(POLL_MS);
-      // While nobody can read it, nobody can say that it is cut; the service is back before the event ends.
+      // While the database is down, the answer may still be complete. The database is back before the event ends.
       if (answer === undefined) deadline += performance.now() - asked;
     }
     this.#report.cut.push(`${prompt}: ${saved.length} of ${expected.length} characters`);

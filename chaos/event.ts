@@ -1,10 +1,11 @@
-/** What an event is, what it is given, and what it has to tell. */
+/** What an event is, what it receives, and what it returns. */
+
+import type { Scope } from '../src/base/io/scope.ts';
+import type { OpenWebui } from '../src/bench/client/open-webui.ts';
 import type { Cluster } from '../test/kit/cluster.ts';
-import type { OpenWebui } from '../test/kit/openwebui.ts';
-import type { Scope } from '../test/kit/scope.ts';
 import type { ChaosLoad, ChaosReport } from './load.ts';
 
-/** The long form is the one whose figures are published; the short one is part of CI. */
+/** The published figures come from the long form; CI runs the short one. */
 export type Form = 'long' | 'short';
 
 /** A running cluster under load. */
@@ -12,44 +13,44 @@ export interface Site {
   cluster: Cluster;
   ui: OpenWebui;
   load: ChaosLoad;
-  /** Workers of the cluster, all of them serving when the event begins. */
+  /** Number of workers; all of them serve when the event begins. */
   workers: number;
   /** Ends with the cluster. */
   scope: Scope;
   form: Form;
-  /** How long an event lasts whose length can be chosen. Absent: as its form says. */
+  /** Duration of an event whose duration can be chosen. Absent: that of its form. */
   minutes: number | undefined;
-  /** A line for whoever watches. */
+  /** Prints a line of progress. */
   say(text: string): void;
 }
 
 export interface Observation {
-  /** Milliseconds from each run of the event until the service is whole again. */
+  /** Milliseconds from each run of the event until everything serves again. */
   servesAgainMs: number[];
-  /** What did not hold, in words, beside what the load says. */
+  /** What did not hold, in words, in addition to the report of the load. */
   violations: string[];
 }
 
-/** Starts the cluster of those events that have this one; what it starts ends with the scope. */
+/** Starts a cluster for all events that name this function. The cluster ends with the scope. */
 export type Start = (scope: Scope, workers: number, form: Form) => Promise<Cluster>;
 
 export interface ChaosEvent {
-  /** As on the command line. */
+  /** The name on the command line. */
   name: string;
-  /** What happens, as in the table's first column. */
+  /** What happens, as in the first column of the table. */
   title: string;
   /** What must hold, in words. */
   holds: string;
   /** How often it happens. */
   runs: Record<Form, number>;
-  /** Absent: it shares a cluster with all others that have none. */
+  /** Absent: the event shares a cluster with all others without one. */
   start?: Start;
   run(site: Site, runs: number): Promise<Observation>;
-  /** What did not hold of the load. Absent: nothingLost. */
+  /** What did not hold, from the report of the load. Absent: nothingLost. */
   judge?: (report: ChaosReport) => string[];
 }
 
-/** No request but those given up failed, nothing was refused, no answer was cut, each socket came back. */
+/** Requires that only abandoned requests failed, nothing was refused, no answer was cut and each socket reconnected. */
 export function nothingLost({ unexpected, refused, cut, socketsLost }: ChaosReport): string[] {
   return [
     ...(unexpected.length > 0
@@ -57,6 +58,6 @@ export function nothingLost({ unexpected, refused, cut, socketsLost }: ChaosRepo
       : []),
     ...(refused > 0 ? [`${refused} connections were refused`] : []),
     ...(cut.length > 0 ? [`${cut.length} answers were cut: ${cut.slice(0, 3).join('; ')}`] : []),
-    ...(socketsLost > 0 ? [`${socketsLost} sockets did not come back`] : []),
+    ...(socketsLost > 0 ? [`${socketsLost} sockets did not reconnect`] : []),
   ];
 }

@@ -1,8 +1,8 @@
-/** Functions of Open WebUI: their code runs in the worker, on its event loop, when they are created. */
+/** Functions of Open WebUI. When one is created, its code runs in the worker, on the event loop. */
 
 import { randomUUID } from 'node:crypto';
 import type { Agent } from 'node:http';
-import type { OpenWebui } from '../test/kit/openwebui.ts';
+import type { OpenWebui } from '../src/bench/client/open-webui.ts';
 
 export async function createFunction(ui: OpenWebui, code: string, agent?: Agent): Promise<void> {
   const id = `chaos${randomUUID().slice(0, 8)}`;

@@ -1,8 +1,8 @@
-/** The load of every event: API calls over kept-alive connections, chats being generated, idle WebSockets. */
+/** The load during every event: API calls over kept-alive connections, chats in generation, idle WebSockets. */
 import { randomUUID } from 'node:crypto';
+import { type Load, startLoad } from '../src/bench/client/load.ts';
+import type { OpenWebui } from '../src/bench/client/open-webui.ts';
 import type { Cluster } from '../test/kit/cluster.ts';
-import { type Load, startLoad } from '../test/kit/load.ts';
-import type { OpenWebui } from '../test/kit/openwebui.ts';
 import { Chats } from './chats.ts';
 import { IdleSockets } from './sockets.ts';
 
@@ -10,28 +10,28 @@ const CONNECTIONS = 12;
 const CHATS = 5;
 const SOCKETS = 20;
 
-/** The longest time that an API client thinks: without one, 12 of them leave no processor for the event itself. */
+/** The longest pause of an API client. Without pauses, 12 clients leave no CPU time for the event itself. */
 const PAUSE_MS = 50;
 
-/** What is looked for are requests that are lost, not those that are slow on a machine with other work. */
+/** The test looks for lost requests, not for requests that are slow on a busy machine. */
 const LOST_AFTER_MS = 30_000;
 
 /** An answer takes 3 s: longer than a worker needs to be replaced, shorter than its drain time. */
 const PACE = { tokens: 60, pauseMs: 50 };
 
-/** Answers before an event begins. */
+/** Number of answers before an event begins. */
 const WARM_UP = 50;
 
 export interface ChaosReport {
-  /** API calls and questions of chats. */
+  /** API calls and questions in chats. */
   requests: number;
   failed: number;
-  /** Those of them whose connection was refused. */
+  /** Requests whose connection was refused. */
   refused: number;
-  /** Failures of connections that were not given up. */
+  /** Failures on connections that were not abandoned. */
   unexpected: string[];
   answers: number;
-  /** Answers that were accepted and never became whole, those given up aside. */
+  /** Answers to accepted questions that never became complete, without abandoned ones. */
   cut: string[];
   reconnected: number;
   socketsLost: number;
@@ -52,7 +52,7 @@ export class ChaosLoad {
 
   static async start(cluster: Cluster, ui: OpenWebui): Promise<ChaosLoad> {
     cluster.services.upstream.pace = PACE;
-    // Of a user who does not chat: the tokens of an answer go to every page that its user has open.
+    // Their user does not chat, because the tokens of an answer go to every open page of its user.
     const silent = await ui.addUser(`silent-${randomUUID()}`);
     const sockets = await IdleSockets.open(silent, SOCKETS);
     const url = `${cluster.url}/api/v1/chats/?page=1`;
@@ -68,12 +68,12 @@ export class ChaosLoad {
     return load;
   }
 
-  /** Waits until that many more API calls are answered. */
+  /** Waits until so many additional API calls are answered. */
   proceed(answers: number): Promise<void> {
     return this.#calls.proceed(answers, 120_000);
   }
 
-  /** What was on its way over these connections is allowed to be lost: their worker is about to be killed. */
+  /** Requests on these connections may be lost, because their worker is about to be killed. */
   giveUp(ports: Set<number>): void {
     for (const port of ports) this.#givenUp.add(port);
     this.#chats.giveUp(ports);

@@ -1,6 +1,6 @@
 /**
- * `npm run chaos [-- event… --short --json --workers N --minutes N]`, after `npm run build`: what a bad day brings, against the
- * real Open WebUI under PM2 and under load. Prints a table; ends with 1 when something does not hold.
+ * `npm run chaos [-- event… --short --json --workers N --minutes N]`, after `npm run build`: failures of the real
+ * Open WebUI under PM2 and under load. Prints a table; exits with 1 if something does not hold.
  */
 import { parseArgs } from 'node:util';
 import { EVENTS } from './events/index.ts';
@@ -43,7 +43,7 @@ if (values.help) {
   console.error(
     unknown.length > 0
       ? `there is no event ${unknown.join(', ')}; there are: ${EVENTS.map(({ name }) => name).join(', ')}`
-      : `--workers takes a number from 2 up, not ${values.workers}`,
+      : `--workers takes a number of at least 2, not ${values.workers}`,
   );
   process.exitCode = 2;
 } else if (minutes !== undefined && !(minutes > 0)) {

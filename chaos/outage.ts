@@ -1,4 +1,4 @@
-/** What every event has in common in which a service goes away under a cluster and comes back. */
+/** The common part of all events in which a service stops and comes back. */
 import { readFileSync } from 'node:fs';
 import type { Cluster } from '../test/kit/cluster.ts';
 import type { Observation, Site } from './event.ts';
@@ -7,19 +7,19 @@ import type { ChaosReport } from './load.ts';
 
 const RECOVERY_TIMEOUT_MS = 90_000;
 
-/** Lines that a worker may log of an outage: the app has a few whose words nobody knows beforehand. */
+/** The most lines that a worker may log about an outage. The app itself may log a few. */
 const MOST_LINES = 15;
 
 export interface Outage {
-  /** As the worker's log calls it. */
+  /** Its name in the worker's log. */
   service: 'Redis' | 'the database';
-  /** Milliseconds from the return of the service until it is whole again. */
+  /** Milliseconds from the return of the service until everything works again. */
   limitMs: number;
-  /** Takes the service away, and returns (of performance.now()) from when on the recovery counts. */
+  /** Stops the service. Returns the time (of performance.now()) from which the recovery counts. */
   happen(): Promise<number>;
 }
 
-/** Runs it and looks: no worker died, it lives again in time, each worker's log says so in two lines. */
+/** Runs the outage. Checks that no worker dies, live updates recover in time, and each log has its two lines. */
 export async function watchOutage(site: Site, { service, limitMs, happen }: Outage): Promise<Observation> {
   const { cluster, say } = site;
   const before = pidsOf(cluster);
@@ -29,29 +29,29 @@ export async function watchOutage(site: Site, { service, limitMs, happen }: Outa
   await site.load.proceed(50);
   const violations: string[] = [];
   if (pidsOf(cluster) !== before) violations.push(`a worker died: ${before} → ${pidsOf(cluster)}`);
-  if (live > limitMs) violations.push(`it was whole again after ${live.toFixed(0)} ms only`);
+  if (live > limitMs) violations.push(`live updates worked again only after ${live.toFixed(0)} ms`);
   for (const [path, text] of await readLogs(cluster)) {
     const added = text.slice(logs.get(path)?.length ?? 0);
     const lines = added.split('\n').filter(Boolean);
     const lost = lines.filter((line) => line.includes(`${service} is lost`)).length;
     const back = lines.filter((line) => line.includes(`${service} answers again`)).length;
     say(
-      `${path.split('/').at(-1)}: ${lines.length} lines, of them ${lost} of the loss and ${back} of the return`,
+      `${path.split('/').at(-1)}: ${lines.length} lines, ${lost} of them about the loss and ${back} about the return`,
     );
     if (lines.length > MOST_LINES)
       violations.push(`${path} got ${lines.length} lines: ${lines.slice(0, 3).join(' / ')}`);
     if (path.includes('error') && (lost !== 1 || back !== 1)) {
-      violations.push(`${path} tells ${lost} times of the loss, ${back} times of the return`);
+      violations.push(`${path} reports the loss ${lost} times and the return ${back} times`);
     }
   }
   return { servesAgainMs: [live], violations };
 }
 
-/** What fails while a service is away is no fault; a connection that is refused is, for no worker needs to leave. */
+/** Requests may fail while a service is down. Connections must not be refused, because no worker needs to end. */
 export function onlyFailedMeanwhile({ refused, socketsLost }: ChaosReport): string[] {
   return [
     ...(refused > 0 ? [`${refused} connections were refused`] : []),
-    ...(socketsLost > 0 ? [`${socketsLost} sockets did not come back`] : []),
+    ...(socketsLost > 0 ? [`${socketsLost} sockets did not reconnect`] : []),
   ];
 }
 
@@ -63,7 +63,7 @@ function pidsOf(cluster: Cluster): string {
     .join(', ');
 }
 
-/** The logs of the workers, by their paths. */
+/** The logs of the workers, by path. */
 async function readLogs(cluster: Cluster): Promise<Map<string, string>> {
   const paths = (await cluster.instances()).flatMap(({ pm2_env }) => [
     pm2_env.pm_out_log_path,

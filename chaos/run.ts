@@ -1,7 +1,8 @@
-/** Runs events one after another. Those that start their cluster in the same way share it. */
+/** Runs events one after another. Events with the same `start` function share a cluster. */
+
+import { Scope } from '../src/base/io/scope.ts';
+import { OpenWebui } from '../src/bench/client/open-webui.ts';
 import { type Cluster, startCluster } from '../test/kit/cluster.ts';
-import { OpenWebui } from '../test/kit/openwebui.ts';
-import { Scope } from '../test/kit/scope.ts';
 import { type ChaosEvent, type Form, nothingLost, type Observation, type Site, type Start } from './event.ts';
 import { ChaosLoad, type ChaosReport } from './load.ts';
 import { chaosPreset } from './preset.ts';
@@ -9,7 +10,7 @@ import { chaosPreset } from './preset.ts';
 export interface RunOptions {
   form: Form;
   workers: number;
-  /** How long an event lasts whose length can be chosen. */
+  /** Duration of an event whose duration can be chosen. */
   minutes?: number | undefined;
   say(text: string): void;
 }
@@ -19,7 +20,7 @@ export interface Result {
   title: string;
   holds: string;
   runs: number;
-  /** Undefined where the event could not be run to its end. */
+  /** Undefined if the event could not be run to its end. */
   report: ChaosReport | undefined;
   servesAgainMs: number[];
   violations: string[];
@@ -49,7 +50,7 @@ export async function runEvents(events: readonly ChaosEvent[], options: RunOptio
         results.push(await runOn(running, event, options));
       } catch (error) {
         results.push({ ...headOf(event, options.form), ...nothingMeasured(String(error)) });
-        // What it left behind is no ground for the next event.
+        // The next event cannot run on what a failed one has left.
         await end();
       }
       options.say(verdictOf(results.at(-1)));
@@ -70,7 +71,7 @@ async function startBy(start: Start, { workers, form }: RunOptions): Promise<Run
   }
 }
 
-/** For all events that need no other. */
+/** The cluster of all events that need no other. */
 const startShared: Start = async (scope, workers, form) =>
   startCluster(scope, { workers, args: ['--preset', await chaosPreset(scope, form)] });
 
@@ -101,14 +102,14 @@ async function runOn(
   };
 }
 
-/** A long run that is ended before its time has said this much. */
+/** Printed after each event, so that a run that is stopped early has results too. */
 function verdictOf(result: Result | undefined): string {
   const { report, servesAgainMs = [], violations = [] } = result ?? {};
   const times = servesAgainMs.map((ms) => (ms / 1000).toFixed(2)).join(', ');
   const counts =
     report &&
     `${report.requests} requests, ${report.failed} failed, ${report.refused} refused; ` +
-      `${report.answers} answers, ${report.cut.length} cut; ${report.reconnected} sockets back`;
+      `${report.answers} answers, ${report.cut.length} cut; ${report.reconnected} sockets reconnected`;
   const verdict = violations.length === 0 ? 'holds' : `does not hold: ${violations.join('; ')}`;
   return `  ${counts ?? 'nothing was counted'}; served again after ${times || '–'} s; ${verdict}`;
 }
@@ -118,5 +119,9 @@ function headOf({ name, title, holds, runs }: ChaosEvent, form: Form) {
 }
 
 function nothingMeasured(problem: string): Pick<Result, 'report' | 'servesAgainMs' | 'violations'> {
-  return { report: undefined, servesAgainMs: [], violations: [`it could not be run to its end: ${problem}`] };
+  return {
+    report: undefined,
+    servesAgainMs: [],
+    violations: [`the event could not be run to its end: ${problem}`],
+  };
 }

@@ -1,4 +1,4 @@
-/** Clusters whose services an event takes away. */
+/** Clusters whose services an event can stop. */
 import type { Scope } from '../src/base/io/scope.ts';
 import { PostgresServer } from '../src/bench/scratch/postgres.ts';
 import { startRedis } from '../src/bench/scratch/redis.ts';
@@ -7,7 +7,7 @@ import { type Sentinel, startSentinel } from '../test/kit/sentinel.ts';
 import { startServices } from '../test/kit/services.ts';
 import type { Start } from './event.ts';
 
-/** A Redis server of its own. */
+/** A cluster with its own Redis server. */
 export class OwnRedis {
   #server: Awaited<ReturnType<typeof startRedis>> | undefined;
 
@@ -17,7 +17,11 @@ export class OwnRedis {
     return startCluster(scope, { workers, services });
   };
 
-  /** Stops the server for as long as that takes. */
+  get port(): number {
+    return started(this.#server).port;
+  }
+
+  /** Stops the server, and starts it again after `meanwhile`. */
   async away(scope: Scope, meanwhile: () => Promise<void>): Promise<void> {
     const { port, process } = started(this.#server);
     await process.stop();
@@ -26,7 +30,7 @@ export class OwnRedis {
   }
 }
 
-/** Redis Sentinel with two servers, and a PostgreSQL server of its own. */
+/** A cluster with Redis Sentinel, two Redis servers, and its own PostgreSQL server. */
 export class HighlyAvailable {
   #sentinel: Sentinel | undefined;
   #postgres: PostgresServer | undefined;

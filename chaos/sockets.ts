@@ -1,16 +1,16 @@
-/** WebSockets of pages that are open and silent; each comes back by itself, as Open WebUI's page does. */
+/** WebSockets of open, silent pages. Each reconnects by itself, as Open WebUI's page does. */
 import { io, type Socket } from 'socket.io-client';
-import type { OpenWebui } from '../test/kit/openwebui.ts';
-import { until } from '../test/kit/wait.ts';
+import { until } from '../src/base/io/wait.ts';
+import type { OpenWebui } from '../src/bench/client/open-webui.ts';
 
 const CONNECT_TIMEOUT_MS = 20_000;
-/** socket.io waits 1 to 5 s between two attempts, and each may be refused while nothing serves. */
+/** Milliseconds. socket.io waits 1 to 5 s between two attempts, and attempts may be refused while nothing serves. */
 const RETURN_TIMEOUT_MS = 30_000;
 
 export interface SocketsReport {
-  /** Times that a socket was there again after it had been cut. */
+  /** How often a socket reconnected after it had been cut. */
   reconnected: number;
-  /** Sockets that were not there at the end. */
+  /** Sockets that were not connected at the end. */
   lost: number;
 }
 
@@ -37,7 +37,7 @@ export class IdleSockets {
         idle.#connected += 1;
         socket.emit('user-join', { auth: { token: ui.token } });
       });
-      // Only here the client does not try again by itself.
+      // This is the only case in which the client does not reconnect by itself.
       socket.on('disconnect', (reason) => {
         if (reason === 'io server disconnect') socket.connect();
       });
@@ -54,7 +54,7 @@ export class IdleSockets {
   }
 
   async stop(): Promise<SocketsReport> {
-    // What is missing is told by the report.
+    // The report counts the missing sockets.
     await this.#untilAll(RETURN_TIMEOUT_MS).catch(() => undefined);
     const lost = this.#sockets.filter(({ connected }) => !connected).length;
     for (const socket of this.#sockets) socket.disconnect();

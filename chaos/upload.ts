@@ -1,12 +1,12 @@
-/** An upload over a slow line. */
+/** An upload over a slow connection. */
 import http, { type Agent } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { OpenWebui } from '../test/kit/openwebui.ts';
+import type { OpenWebui } from '../src/bench/client/open-webui.ts';
 
 const CHUNKS = 20;
 const BOUNDARY = 'chaos-boundary';
 
-/** Status and duration of an upload that takes about so many seconds; 0: the connection was cut. */
+/** Status and duration of an upload that takes about `seconds` seconds. Status 0: the connection was cut. */
 export async function slowUpload(
   ui: OpenWebui,
   seconds: number,

@@ -1,12 +1,13 @@
-/** Kills workers so that it is known exactly what they held. */
-import { clientPortsOf } from '../test/kit/connections.ts';
-import type { ProcessInfo } from '../test/kit/proc.ts';
-import { signal } from '../test/kit/processes.ts';
+/** Kills workers after reading which connections they hold. */
+
+import { signal } from '../src/base/io/started.ts';
+import type { ProcessInfo } from '../src/base/machine/process-table.ts';
+import { clientPortsOf } from '../src/bench/client/connections.ts';
 import type { Site } from './event.ts';
 
 /**
- * Stops the worker for the moment that it takes to read which connections it has accepted: only what is on its way
- * over these may be lost with it.
+ * Pauses the worker for the moment that it takes to read which connections it has accepted. Only requests on these
+ * connections may be lost with it.
  */
 export function giveUpConnectionsOf(site: Site, victim: ProcessInfo): void {
   signal(victim, 'SIGSTOP');

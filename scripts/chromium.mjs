@@ -1,6 +1,6 @@
 /**
- * The browser of the end-to-end tests: finds one, or installs Debian's. `node scripts/chromium.mjs` says which; where
- * neither is possible it says what to do, and fails, as the tests that need it do.
+ * The browser of the end-to-end tests: finds one, or installs Debian's. `node scripts/chromium.mjs` prints its path. If
+ * neither is possible, it says what to do and fails; so do the tests that need a browser.
  */
 import { spawnSync } from 'node:child_process';
 import { delimiter, join } from 'node:path';
@@ -9,14 +9,14 @@ import { isExecutable } from './executable.mjs';
 
 const NAMES = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable'];
 
-/** Path of a Chromium: $WEBUI_TUNE_TEST_CHROMIUM, or on PATH. Undefined: there is none. */
+/** Path of a Chromium: $WEBUI_TUNE_TEST_CHROMIUM, or the one on the PATH. Undefined: there is none. */
 export function findChromium() {
   const folders = (process.env.PATH ?? '').split(delimiter);
   const onPath = NAMES.flatMap((name) => folders.map((folder) => join(folder, name)));
   return [process.env.WEBUI_TUNE_TEST_CHROMIUM, ...onPath].find((path) => path && isExecutable(path));
 }
 
-/** The same, after an attempt to install it. Throws an error that says what to do. */
+/** Path of a Chromium, installed if there is none. Throws an error that says what to do. */
 export function ensureChromium() {
   const found = findChromium();
   if (found) return found;
@@ -32,7 +32,7 @@ export function ensureChromium() {
   const installed = findChromium();
   if (installed) return installed;
   throw new Error(
-    'no Chromium for the tests in a browser: install one (Debian: apt-get install chromium), or set WEBUI_TUNE_TEST_CHROMIUM to its program',
+    'no Chromium for the browser tests: install one (Debian: apt-get install chromium), or set WEBUI_TUNE_TEST_CHROMIUM to its program',
   );
 }
 

@@ -1,7 +1,7 @@
-/** Writes the table of docs/doctor.md anew, from the checks; a test compares the two. */
+/** Writes the table of docs/doctor.md from the checks; a test compares the two. */
 import { readFileSync, writeFileSync } from 'node:fs';
+import { renderCheckTable } from '../src/doctor/check-table.ts';
 import { CHECKS } from '../src/doctor/checks/index.ts';
-import { renderCheckTable } from '../src/doctor/table.ts';
 
 const PAGE = 'docs/doctor.md';
 const TITLE = '## All checks';

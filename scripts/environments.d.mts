@@ -6,16 +6,18 @@ export interface PythonEnvironment {
   python: string;
   log: string;
   lock: string;
-  /** Script that is run last, with the environment's own Python. */
+  /** Script that runs last, with the environment's own Python. */
   finish?: string;
   isComplete(): boolean;
 }
 
 export const OPEN_WEBUI_VERSION: string;
 export function findPython(): { command: string; version: string };
+export function olderEnvironment(version: string): PythonEnvironment;
 export function environments(): {
   python: { command: string; version: string };
   openWebui: PythonEnvironment;
   tools: PythonEnvironment;
   validators: PythonEnvironment;
+  objectStore: PythonEnvironment;
 };

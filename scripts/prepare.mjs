@@ -1,15 +1,17 @@
 /**
- * Makes a fresh clone ready for its tests: npm's packages, the bundles and the three Python environments.
- * It runs before anything is installed, so it may use nothing but Node's own modules. Everything that is
- * already there is left alone; then it takes as long as the build.
+ * Prepares a fresh clone for its tests: npm's packages, the bundles and the Python environments.
+ * It runs before anything is installed, so it may use only Node's own modules. It keeps everything that is
+ * already there; if nothing is missing, it takes only as long as the build.
  */
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { closeSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { ensureChromium } from './chromium.mjs';
-import { environments } from './environments.mjs';
+import { environments, olderEnvironment } from './environments.mjs';
 import { ensureNginx } from './nginx.mjs';
+import { ensurePrometheus } from './prometheus.mjs';
 import { prepareProgram } from './start.mjs';
 
 const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
@@ -23,7 +25,7 @@ function run(command, args, stdio) {
   if (status !== 0) throw new Error(`${command} ${args.join(' ')}: ${signal ?? `exit code ${status}`}`);
 }
 
-/** pip warns about much that is of no interest here; the end of its log says what went wrong. */
+/** The end of pip's log, which says what went wrong, without pip's many warnings. */
 function tailOf(log) {
   const lines = readFileSync(log, 'utf8').split('\n');
   const telling = lines.filter((line) => line.trim() !== '' && !line.startsWith('WARNING'));
@@ -40,9 +42,11 @@ function createEnvironment(environment, python) {
     say(`${environment.name} with Python ${python.version}; log: ${environment.log}`);
     run(python.command, ['-m', 'venv', environment.folder], stdio);
     for (const requirements of environment.steps) {
-      say(`  pip install ${requirements.join(' ')}`);
-      run(environment.python, ['-m', 'pip', 'install', ...requirements], stdio);
+      say(`  ${environment.name}: pip install ${requirements.join(' ')}`);
+      run(environment.python, ['-m', 'pip', 'install', '--no-compile', ...requirements], stdio);
     }
+    // On all cores, where pip would take one. Some packages carry files that are not valid Python.
+    spawnSync(environment.python, ['-m', 'compileall', '-q', '-j', '0', environment.folder], { stdio });
     if (environment.finish) run(environment.python, [join(ROOT, 'scripts', environment.finish)], stdio);
   } catch (error) {
     say(tailOf(environment.log));
@@ -51,42 +55,66 @@ function createEnvironment(environment, python) {
     closeSync(log);
   }
   writeFileSync(environment.marker, `${JSON.stringify(environment.steps)}\n`);
-  say(`  done in ${Math.round((Date.now() - started) / 1000)} s`);
+  say(`  ${environment.name}: done in ${Math.round((Date.now() - started) / 1000)} s`);
 }
 
 /**
- * The lock is the kernel's (flock), so that it ends with its holder however that ends: this script calls itself
- * through flock(1) to create one environment.
+ * The kernel holds the lock (flock), so it is released however its holder ends. To create one environment, this script
+ * calls itself through flock(1).
  */
-function ensureEnvironment(key, environment) {
+async function ensureEnvironment(environment, ...option) {
   if (environment.isComplete()) return;
   mkdirSync(dirname(environment.folder), { recursive: true });
   const self = fileURLToPath(import.meta.url);
   const isFree = spawnSync('flock', ['--nonblock', environment.lock, 'true']).status === 0;
-  if (!isFree) say(`waiting for another process, which sets up ${environment.name}`);
-  run('flock', [environment.lock, process.execPath, self, '--create', key], 'inherit');
+  if (!isFree) say(`waiting for another process that sets up ${environment.name}`);
+  const child = spawn('flock', [environment.lock, process.execPath, self, ...option], {
+    cwd: ROOT,
+    stdio: 'inherit',
+  });
+  const [code] = await once(child, 'close');
+  if (code !== 0) throw new Error(`${environment.name} cannot be set up`);
 }
 
-function main([option, key]) {
+async function main([option, key]) {
   const { python, ...all } = environments();
   if (option === '--create') {
     createEnvironment(all[key], python);
     return;
   }
-  prepareProgram();
-  for (const ensure of [ensureChromium, ensureNginx]) {
-    try {
-      ensure();
-    } catch (error) {
-      // The tests that need it fail, or are skipped aloud.
-      say(error.message);
+  if (option === '--create-older') {
+    createEnvironment(olderEnvironment(key), python);
+    return;
+  }
+  if (option === '--older') {
+    await ensureEnvironment(olderEnvironment(key), '--create-older', key);
+    return;
+  }
+  // pip takes one core, and waits for disks and networks: meanwhile this process does the rest, without a word to it.
+  const made = Promise.allSettled(
+    Object.entries(all).map(([name, environment]) => ensureEnvironment(environment, '--create', name)),
+  );
+  try {
+    prepareProgram();
+    for (const ensure of [ensureChromium, ensureNginx, ensurePrometheus]) {
+      try {
+        ensure();
+      } catch (error) {
+        // The tests that need it fail, or are skipped with a notice.
+        say(error.message);
+      }
+    }
+  } finally {
+    for (const { reason } of await made) {
+      if (!reason) continue;
+      say(reason.message);
+      process.exitCode = 1;
     }
   }
-  for (const [name, environment] of Object.entries(all)) ensureEnvironment(name, environment);
 }
 
 try {
-  main(process.argv.slice(2));
+  await main(process.argv.slice(2));
 } catch (error) {
   say(error.message);
   process.exitCode = 1;

@@ -1,6 +1,6 @@
 /**
- * `npm start`: makes a fresh clone ready and runs `webui-tune up` with the words that it is given. It runs before anything is
- * installed, so it may use nothing but Node's own modules. With `--wheels DIR`, which `webui-tune fetch` has filled, npm's
+ * `npm start`: prepares a fresh clone and runs `webui-tune up` with its own arguments. It runs before anything is
+ * installed, so it may use only Node's own modules. With `--wheels DIR`, which `webui-tune fetch` has filled, npm's
  * packages come from there too.
  */
 import { spawn, spawnSync } from 'node:child_process';
@@ -19,16 +19,16 @@ import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
-/** Of src/setup/python/wheels.ts: npm's cache in the folder, and what says of which registry it is. */
+/** As in src/setup/python/wheels.ts: npm's cache in the folder, and the file that names its registry. */
 const NPM_FOLDER = 'npm';
 const MANIFEST = 'webui-tune-wheels.json';
 
-/** Of src/base/errors.ts: something could not be installed. */
+/** As in src/base/errors.ts: something could not be installed. */
 const EXIT_SERVICE = 7;
 
 const modifiedAt = (path) => statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0;
 
-/** The folder of `--wheels DIR` or `--wheels=DIR`, the last one; undefined: not given. */
+/** The folder of the last `--wheels DIR` or `--wheels=DIR`; undefined: there is none. */
 export function wheelsOf(words) {
   let folder;
   for (const [index, word] of words.entries()) {
@@ -39,7 +39,7 @@ export function wheelsOf(words) {
   return folder;
 }
 
-/** npm's words for an installation of the packages; from a folder, without any network. */
+/** npm's arguments to install the packages; with a folder, without a network. */
 export function npmWords(wheels) {
   const words = ['ci', '--no-audit', '--no-fund'];
   if (wheels === undefined) return words;
@@ -50,13 +50,13 @@ export function npmWords(wheels) {
         `  webui-tune fetch ${wheels}, in a clone on a machine with a network, fills it`,
     );
   }
-  // The cache's keys are addresses of the registry that it was filled from.
+  // The cache's keys contain the address of the registry that filled it.
   const manifest = join(wheels, MANIFEST);
   const { registry } = existsSync(manifest) ? JSON.parse(readFileSync(manifest, 'utf8')) : {};
   return [...words, '--offline', '--cache', cache, ...(registry ? ['--registry', registry] : [])];
 }
 
-/** npm says on stderr what it has to say: stdout is the command's. */
+/** Runs npm with its output on stderr, because stdout belongs to `webui-tune up`. */
 function npm(words) {
   const stdio = ['ignore', process.stderr, process.stderr];
   const { status, signal, error } = spawnSync('npm', words, { cwd: ROOT, stdio });
@@ -64,7 +64,7 @@ function npm(words) {
   if (status !== 0) throw new Error(`npm ${words.join(' ')}: ${signal ?? `exit code ${status}`}`);
 }
 
-/** npm finds nothing in a cache that it cannot write: of one on a read-only disk it gets a copy. */
+/** npm finds nothing in a cache that it cannot write, so it gets a copy of one on a read-only disk. */
 export function withWritable(wheels, install) {
   const cache = join(wheels, NPM_FOLDER);
   if (!existsSync(cache) || isWritable(cache)) return install(wheels);
@@ -87,7 +87,7 @@ function isWritable(path) {
   }
 }
 
-/** What the program itself needs: npm's packages, where they are not there yet, and the build. */
+/** Installs npm's packages if they are missing, and builds. */
 export function prepareProgram(wheels) {
   // npm writes this file at the end of an install.
   const installed = modifiedAt(join(ROOT, 'node_modules', '.package-lock.json'));
@@ -99,7 +99,7 @@ export function prepareProgram(wheels) {
   npm(['run', '--silent', 'build']);
 }
 
-/** Ends as it ends. Signals reach both where they come from a terminal; those of another process are passed on. */
+/** Runs `webui-tune up`, and exits like it. A terminal sends signals to both; others are passed on. */
 function run(words) {
   const child = spawn(process.execPath, [join(ROOT, 'dist', 'cli.js'), 'up', ...words], { stdio: 'inherit' });
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));

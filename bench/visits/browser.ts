@@ -2,13 +2,13 @@
 import { accessSync, constants } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { type BrowserContext, chromium, type Page } from 'playwright-core';
-import type { Scope } from '../../test/kit/scope.ts';
-import { until } from '../../test/kit/wait.ts';
+import type { Scope } from '../../src/base/io/scope.ts';
+import { until } from '../../src/base/io/wait.ts';
 
 const NAMES = ['chromium', 'chromium-browser', 'google-chrome'];
 const TIMEOUT_MS = 60_000;
 
-/** Without a new request for so long, a page has loaded: a script asks for the next within milliseconds. */
+/** Milliseconds without a new request after which a page counts as loaded; scripts make their next one much sooner. */
 const QUIET_MS = 1_000;
 
 export interface Credentials {
@@ -16,11 +16,11 @@ export interface Credentials {
   password: string;
 }
 
-/** Starts the Chromium on the PATH, or at WEBUI_TUNE_CHROMIUM: playwright-core brings none. */
+/** Starts the Chromium of WEBUI_TUNE_CHROMIUM, or the one on the PATH: playwright-core contains none. */
 export async function startBrowser(scope: Scope): Promise<{ newContext(): Promise<BrowserContext> }> {
   const browser = await chromium.launch({
     executablePath: findChromium(),
-    // Its sandbox does not start as root, and nothing but our own page is visited.
+    // Chromium's sandbox does not start as root, and only our own page is visited.
     args: process.getuid?.() === 0 ? ['--no-sandbox'] : [],
   });
   scope.defer('browser', () => browser.close());
@@ -51,7 +51,7 @@ function isProgram(path: string): boolean {
   }
 }
 
-/** Opens the page with an empty cache; milliseconds until the login form is there. */
+/** Opens the page with an empty cache. Returns the milliseconds until the login form appears. */
 export async function visitLogin(context: BrowserContext, url: string): Promise<number> {
   const page = await context.newPage();
   const started = performance.now();
@@ -63,7 +63,7 @@ export async function visitLogin(context: BrowserContext, url: string): Promise<
   return shown;
 }
 
-/** Signs in by the form, and waits for the field in which one asks. */
+/** Signs in with the form, and waits for the field for questions. */
 export async function signIn(context: BrowserContext, url: string, { email, password }: Credentials) {
   const page = await context.newPage();
   await page.goto(`${url}/`);
@@ -75,7 +75,7 @@ export async function signIn(context: BrowserContext, url: string, { email, pass
   return page;
 }
 
-/** Waits until the page asks for nothing more. Playwright's own "networkidle" never comes while a poll is open. */
+/** Waits until the page makes no more requests. Playwright's own "networkidle" never comes while a poll is open. */
 export async function untilQuiet(page: Page): Promise<void> {
   let last = performance.now();
   page.on('request', () => {

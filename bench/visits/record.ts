@@ -1,20 +1,20 @@
 /**
- * `npx tsx bench/visits/record.ts`: starts Open WebUI with a worker, visits it in Chromium, and keeps what that asked
- * for in src/bench/contest/recording.json. For a new version of Open WebUI.
+ * `npx tsx bench/visits/record.ts`: starts Open WebUI with one worker, visits it in Chromium, and saves the requests in
+ * src/bench/contest/recording.json. Run it for a new version of Open WebUI.
  */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { BrowserContext, Request } from 'playwright-core';
 import { OPEN_WEBUI_VERSION } from '../../scripts/environments.mjs';
+import { Scope } from '../../src/base/io/scope.ts';
 import { isHashed, type RecordedRequest, type Recording } from '../../src/bench/contest/visits.ts';
 import { startCluster } from '../../test/kit/cluster.ts';
 import { ROOT } from '../../test/kit/environment.ts';
-import { Scope } from '../../test/kit/scope.ts';
 import { signIn, startBrowser, untilQuiet, visitLogin } from './browser.ts';
 
-const RECORDING = join(ROOT, 'src', 'bench', 'recording.json');
+const RECORDING = join(ROOT, 'src', 'bench', 'contest', 'recording.json');
 
-/** Of this machine, this session or this connection. */
+/** Headers that belong to this machine, this session or this connection. */
 const DROPPED = ['host', 'user-agent', 'cookie', 'authorization', 'referer', 'content-length', 'connection'];
 
 class Recorder {
@@ -23,11 +23,11 @@ class Recorder {
 
   constructor(context: BrowserContext, origin: string) {
     this.#origin = origin;
-    // At once: a page that has been closed says no more.
+    // At once, because a closed page no longer answers.
     context.on('request', (request) => this.#requests.push(this.#plain(request)));
   }
 
-  /** What was asked since the last time; sockets are no requests here. */
+  /** The requests since the last call, without WebSockets. */
   async take(): Promise<RecordedRequest[]> {
     const requests = await Promise.all(this.#requests);
     this.#requests = [];
@@ -52,7 +52,7 @@ class Recorder {
   }
 }
 
-/** JSON with a request a line, so that two recordings can be compared. */
+/** JSON with one request per line, so that two recordings can be compared. */
 function inLines(recording: Recording): string {
   const parts = Object.entries(recording).map(([name, value]) =>
     Array.isArray(value)
@@ -83,7 +83,7 @@ try {
   await page.locator('#chat-input').waitFor();
   await untilQuiet(page);
   const returning = await theirs.take();
-  // What is new in this version stands in front of the field, once.
+  // The notice of what is new in this version covers the field, once.
   await page.keyboard.press('Escape');
   await page.locator('#chat-input').click();
   await page.keyboard.type('heron');
@@ -104,7 +104,7 @@ try {
     browser: 'Chromium',
     first,
     signIn: mask(signedIn),
-    // The browser has these, and tells of them all the same.
+    // The browser has these in its cache, and reports them nevertheless.
     return: mask(returning.filter((request) => !isHashed(request))),
     chat: mask(chat),
   };

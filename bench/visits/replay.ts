@@ -1,14 +1,14 @@
-/** Replays a recorded visit as a browser makes it, on connections of its own. */
+/** Replays a recorded visit like a browser, on its own connections. */
 import http from 'node:http';
+import { OneConnection } from '../../src/bench/client/http.ts';
 import type { RecordedRequest } from '../../src/bench/contest/visits.ts';
-import { OneConnection } from '../../test/kit/http.ts';
 
 /** Connections that browsers open to one host over HTTP/1.1. */
 const CONNECTIONS = 6;
 
 const TIMEOUT_MS = 60_000;
 
-/** Asks for all of it, the next one as soon as a connection is free; throws where an answer is not what a page needs. */
+/** Sends all requests, each as soon as a connection is free. Throws an error if an answer is not what a page needs. */
 export async function replay(
   url: string,
   requests: readonly RecordedRequest[],
@@ -21,7 +21,7 @@ export async function replay(
     const agent = new OneConnection();
     try {
       for (let next = waiting.shift(); next; next = waiting.shift()) {
-        // Not `bytes += await …`: that would add to what it was before the answer.
+        // Not `bytes += await …`: that would add to the value from before the answer.
         const received = await ask(url, next, headers, agent);
         bytes += received;
       }
@@ -33,7 +33,7 @@ export async function replay(
   return { bytes, ms: performance.now() - started };
 }
 
-/** Bytes of the answer's body. */
+/** Number of bytes of the answer's body. */
 function ask(
   url: string,
   { method, path, headers, authorized, body }: RecordedRequest,

@@ -1,7 +1,7 @@
 import { readFile, writeFile } from 'node:fs/promises';
+import { untilGone } from '../../src/base/io/started.ts';
+import { until } from '../../src/base/io/wait.ts';
 import { APPS } from '../../src/runtime/contract.ts';
-import { untilGone } from '../../test/kit/processes.ts';
-import { until } from '../../test/kit/wait.ts';
 import type { ChaosEvent, Site } from '../event.ts';
 
 const STOPPED_TIMEOUT_MS = 120_000;
@@ -10,7 +10,7 @@ const ROLLED_TIMEOUT_MS = 240_000;
 interface Mistake {
   what: string;
   line: string;
-  /** What pm2 reload has to print. */
+  /** What pm2 reload must print. */
   says: RegExp;
 }
 
@@ -22,7 +22,7 @@ const MISTAKES: readonly Mistake[] = [
     says: /"no_such_database" does not exist/,
   },
   {
-    what: 'a driver that is missing',
+    what: 'a missing driver',
     line: 'DATABASE_URL=oracle://u:p@127.0.0.1/x',
     says: /No module named/,
   },
@@ -58,11 +58,12 @@ async function make(site: Site, { what, line, says }: Mistake, servesAgainMs: nu
     intervalMs: 500,
   });
   const output = await cluster.pm2.reload(APPS.cluster);
-  if (!says.test(output)) violations.push(`${what}: pm2 reload does not say it: ${output.slice(-300)}`);
+  if (!says.test(output))
+    violations.push(`${what}: pm2 reload does not print the reason: ${output.slice(-300)}`);
   await load.proceed(50);
   const now = new Set(cluster.pythonWorkers().map(({ pid }) => pid));
   const ended = former.filter(({ pid }) => !now.has(pid)).length;
-  if (ended > 0) violations.push(`${what}: ${ended} workers were given up`);
+  if (ended > 0) violations.push(`${what}: ${ended} workers ended`);
   const again = (await cluster.preload()).pm2_env.restart_time - restarts;
   if (again > 1) violations.push(`${what}: ${APPS.preload} was started ${again} times`);
 

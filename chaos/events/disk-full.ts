@@ -2,26 +2,29 @@ import { mkdirSync, readFileSync, rmSync, statfsSync, symlinkSync } from 'node:f
 import { appendFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { execa } from 'execa';
+import { untilGone } from '../../src/base/io/started.ts';
+import { temporaryFolder } from '../../src/base/io/temp.ts';
+import { until } from '../../src/base/io/wait.ts';
+import { readProcess } from '../../src/base/machine/process-table.ts';
 import { APPS } from '../../src/runtime/contract.ts';
 import { type Cluster, planCluster } from '../../test/kit/cluster.ts';
-import { readProcess } from '../../test/kit/proc.ts';
-import { untilGone } from '../../test/kit/processes.ts';
 import { killWorker } from '../../test/kit/recovery.ts';
-import { temporaryFolder } from '../../test/kit/temp.ts';
-import { until } from '../../test/kit/wait.ts';
 import type { ChaosEvent, Site } from '../event.ts';
 import { createFunction } from '../functions.ts';
 import { giveUpConnectionsOf, randomWorker } from '../victims.ts';
 
-/** Room for the logs: those of a start take less than a tenth. */
+/** Size of the disk for the logs; those of a start take less than a tenth. */
 const SIZE = '4m';
 
-/** A supervisor looks every 10 s at what it could not write. */
+/** Milliseconds. A supervisor tries every 10 s to write what it could not write. */
 const SAYS_SO_MS = 30_000;
 const RECOVERS_MS = 60_000;
 const LEAVE_TIMEOUT_MS = 60_000;
 
-/** More than there are workers, each of which is hit by chance; each longer than what a log's last page may hold yet. */
+/**
+ * More lines than workers, because chance decides which worker prints one. Each is longer than what fits into the last
+ * page of a log.
+ */
 const LINES = 40;
 const WORDS = 500;
 
@@ -29,17 +32,17 @@ export const diskFull: ChaosEvent = {
   name: 'disk-full',
   title: 'no space left for the logs',
   holds:
-    'all serve on, a killed worker is replaced, a reload works; it says so, and logs again once there is space',
+    'all keep serving, a killed worker is replaced, a reload works; pm2 describe says so, and logging resumes once there is space',
   runs: { long: 1, short: 1 },
   async start(scope, workers) {
-    if (process.getuid?.() !== 0) throw new Error('a disk of its own takes a mount, and that takes root');
+    if (process.getuid?.() !== 0) throw new Error('this event mounts a disk of its own, which needs root');
     const disk = await temporaryFolder(scope, 'disk');
     await execa('mount', ['-t', 'tmpfs', '-o', `size=${SIZE},mode=700`, 'webui-tune-chaos', disk]);
     scope.defer(`the disk at ${disk}`, async () => {
       await execa('umount', [disk]);
     });
     const cluster = await planCluster(scope, { workers });
-    // Not PM2's whole folder: its daemon ends itself where it cannot write its own log (7.0.4), and all goes with it.
+    // Not PM2's whole folder: PM2's daemon (7.0.4) ends, with everything else, if it cannot write its own log.
     mkdirSync(cluster.pm2.home);
     symlinkSync(disk, logsOf(cluster));
     await cluster.pm2.start(cluster.ecosystemFile);
@@ -68,7 +71,7 @@ export const diskFull: ChaosEvent = {
     await cluster.pm2.reload(APPS.cluster);
     await untilGone(former, LEAVE_TIMEOUT_MS);
     await cluster.untilServing(workers);
-    // The new supervisors too have something to lose.
+    // The new supervisors must lose log entries too.
     await sayMuch(site, 'unwritten');
     if (statfsSync(logsOf(cluster)).bavail > 0) await fill(ballast);
     const said = await until(async () => (await logStates(cluster)).find((state) => /ENOSPC/.test(state)), {
@@ -92,14 +95,14 @@ export const diskFull: ChaosEvent = {
     const told = logs.filter(({ error }) =>
       /the log could not be written for \d+ s: ENOSPC/.test(error),
     ).length;
-    say(`${told} of ${workers} logs tell of what is lost`);
-    if (told === 0) violations.push('no log tells of what is lost');
-    if (!logs.some(({ out }) => out.includes('written again'))) violations.push('nothing is logged any more');
+    say(`${told} of ${workers} logs report lost entries`);
+    if (told === 0) violations.push('no log reports lost entries');
+    if (!logs.some(({ out }) => out.includes('written again'))) violations.push('logging does not resume');
     return { servesAgainMs, violations };
   },
 };
 
-/** Writes until the kernel says that there is no space left. */
+/** Writes until the kernel reports that no space is left. */
 async function fill(path: string): Promise<void> {
   for (const size of [1 << 16, 1]) {
     const block = Buffer.alloc(size);

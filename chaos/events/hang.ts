@@ -1,6 +1,6 @@
-import { clientPortsOf, connectTo } from '../../test/kit/connections.ts';
-import type { ProcessInfo } from '../../test/kit/proc.ts';
-import { untilGone } from '../../test/kit/processes.ts';
+import { untilGone } from '../../src/base/io/started.ts';
+import type { ProcessInfo } from '../../src/base/machine/process-table.ts';
+import { clientPortsOf, connectTo } from '../../src/bench/client/connections.ts';
 import type { ChaosEvent, Site } from '../event.ts';
 import { createFunction } from '../functions.ts';
 import { HANG_SECONDS } from '../preset.ts';
@@ -13,7 +13,7 @@ const BLOCK_SECONDS = 60;
 export const hang: ChaosEvent = {
   name: 'hang',
   title: 'a worker hangs (event loop blocked for 60 s)',
-  holds: 'it is found and replaced, only what it held fails; a long upload is not mistaken for a hang',
+  holds: 'it is found and replaced, only its own requests fail; a long upload is not mistaken for a hang',
   runs: { long: 2, short: 1 },
   async run(site, runs) {
     const { cluster, workers, form, say } = site;
@@ -22,7 +22,7 @@ export const hang: ChaosEvent = {
     for (let run = 0; run < runs; run++) {
       const before = cluster.pythonWorkers();
       const victim = randomWorker(site);
-      // To another worker, for longer than a hang may last.
+      // The upload goes to another worker, and lasts longer than a hang may.
       const line = await connectTo(
         (pid) => pid !== victim.pid,
         cluster,
@@ -44,14 +44,14 @@ export const hang: ChaosEvent = {
       if (!/the worker hangs: its event loop/.test(logs))
         violations.push('the log does not say that it hung');
       if (!/in exec_module|File ".*plugin\.py", line/.test(logs))
-        violations.push('the log does not say where');
+        violations.push('the log does not say where it hung');
       say(`hang ${run + 1} of ${runs}`);
     }
     return { servesAgainMs, violations };
   },
 };
 
-/** Blocks the worker's event loop; what it holds is given up. */
+/** Blocks a worker's event loop. Its requests are abandoned. */
 async function block({ cluster, load, ui }: Site, victim: ProcessInfo): Promise<void> {
   const connection = await connectTo(
     (pid) => pid === victim.pid,
@@ -59,7 +59,7 @@ async function block({ cluster, load, ui }: Site, victim: ProcessInfo): Promise<
     () => cluster.pythonWorkers(),
   );
   load.giveUp(clientPortsOf(victim.pid, cluster.port));
-  // It is never answered: the worker is killed meanwhile.
+  // This request is never answered, because the worker is killed meanwhile.
   createFunction(ui, `import time\ntime.sleep(${BLOCK_SECONDS})`, connection).catch(() =>
     connection.destroy(),
   );

@@ -1,7 +1,7 @@
+import { untilGone } from '../../src/base/io/started.ts';
+import { until } from '../../src/base/io/wait.ts';
+import { isAlive } from '../../src/base/machine/process-table.ts';
 import { APPS } from '../../src/runtime/contract.ts';
-import { isAlive } from '../../test/kit/proc.ts';
-import { untilGone } from '../../test/kit/processes.ts';
-import { until } from '../../test/kit/wait.ts';
 import type { ChaosEvent } from '../event.ts';
 
 const ROLLED_TIMEOUT_MS = 240_000;
@@ -9,7 +9,7 @@ const ROLLED_TIMEOUT_MS = 240_000;
 export const killPreload: ChaosEvent = {
   name: 'kill-preload',
   title: 'kill -9 and restart of the preload process',
-  holds: 'workers go on, the new generation rolls in, no request fails',
+  holds: 'workers keep serving, the new generation replaces them one by one, no request fails',
   runs: { long: 3, short: 1 },
   async run({ cluster, load, workers, say }, runs) {
     const servesAgainMs: number[] = [];

@@ -1,7 +1,7 @@
+import { killAll, untilGone } from '../../src/base/io/started.ts';
+import { until } from '../../src/base/io/wait.ts';
+import { readProcess } from '../../src/base/machine/process-table.ts';
 import { APPS } from '../../src/runtime/contract.ts';
-import { readProcess } from '../../test/kit/proc.ts';
-import { killAll, untilGone } from '../../test/kit/processes.ts';
-import { until } from '../../test/kit/wait.ts';
 import type { ChaosEvent } from '../event.ts';
 
 const LEAVE_TIMEOUT_MS = 90_000;
@@ -9,7 +9,7 @@ const LEAVE_TIMEOUT_MS = 90_000;
 export const killSupervisor: ChaosEvent = {
   name: 'kill-supervisor',
   title: 'kill -9 of a supervisor',
-  holds: 'its Python worker drains and leaves, another takes its place, no request fails, none is refused',
+  holds: 'its Python worker drains and ends, another replaces it, no request fails, none is refused',
   runs: { long: 5, short: 1 },
   async run({ cluster, load, workers, say }, runs) {
     const servesAgainMs: number[] = [];

@@ -1,6 +1,7 @@
-import { MIB, readMemory } from '../../test/kit/memory.ts';
-import { untilGone } from '../../test/kit/processes.ts';
-import { until } from '../../test/kit/wait.ts';
+import { untilGone } from '../../src/base/io/started.ts';
+import { until } from '../../src/base/io/wait.ts';
+import { readMemory } from '../../src/base/machine/process-memory.ts';
+import { MIB } from '../../src/base/units.ts';
 import type { ChaosEvent } from '../event.ts';
 import { createFunction } from '../functions.ts';
 import { MEMORY_LIMIT } from '../preset.ts';
@@ -8,13 +9,13 @@ import { MEMORY_LIMIT } from '../preset.ts';
 /** MiB of private memory that the worker keeps. */
 const LEAK = MEMORY_LIMIT + 150;
 
-/** The supervisor looks every 10 s, and the former worker finishes its answers. */
+/** Milliseconds. The supervisor checks every 10 s, and the old worker finishes its answers. */
 const REPLACED_TIMEOUT_MS = 90_000;
 
 export const leak: ChaosEvent = {
   name: 'leak',
   title: 'a worker that leaks private memory',
-  holds: 'it is replaced at its cap, the new one ready first; no request fails',
+  holds: 'it is replaced at its limit, and the new one is ready first; no request fails',
   runs: { long: 3, short: 1 },
   async run({ cluster, ui, workers, say }, runs) {
     const servesAgainMs: number[] = [];

@@ -1,26 +1,26 @@
 import { randomUUID } from 'node:crypto';
+import type { Scope } from '../../src/base/io/scope.ts';
+import { untilGone } from '../../src/base/io/started.ts';
 import { formatBytes, MIB } from '../../src/base/units.ts';
+import { OneConnection } from '../../src/bench/client/http.ts';
 import { APPS } from '../../src/runtime/contract.ts';
 import { Cgroup } from '../../test/kit/cgroup.ts';
 import { planCluster, planOf } from '../../test/kit/cluster.ts';
-import { OneConnection } from '../../test/kit/http.ts';
-import { untilGone } from '../../test/kit/processes.ts';
-import type { Scope } from '../../test/kit/scope.ts';
 import { startServices } from '../../test/kit/services.ts';
 import type { ChaosEvent, Form, Site } from '../event.ts';
 import { slowUpload } from '../upload.ts';
 
-/** MiB: what is tried first, and the steps. */
+/** MiB: the first attempt, and the steps. */
 const LEAST = 768;
 const STEP = 128;
 
 const SECONDS: Record<Form, number> = { long: 120, short: 20 };
-/** Uploads at a time: some that are read and embedded, some over a slow line. */
+/** Uploads at the same time: some are read and embedded, some come over a slow connection. */
 const DOCUMENTS = 3;
 const SLOW_LINES = 3;
-/** Seconds of an upload over a slow line: it has to end within the drain time of a worker that leaves. */
+/** Seconds of an upload over a slow connection. It has to end within the drain time of a worker. */
 const SLOW_SECONDS = 20;
-/** Bytes of a document. */
+/** Size of a document in bytes. */
 const DOCUMENT = 300_000;
 const LEAVE_TIMEOUT_MS = 90_000;
 
@@ -34,15 +34,14 @@ export function memoryPressure(): ChaosEvent {
     runs: { long: 1, short: 1 },
     async start(scope, workers) {
       const { plan, services, args } = await leastPlan(scope, workers);
-      // The services are outside of the group here: what the plan sets aside for them is not for ours.
+      // The services run outside of the cgroup, so their share of the plan does not belong to it.
       const limit = plan.memory.from.bytes - plan.memory.services;
       planned = { limit, predicted: plan.memory.predicted };
       const made = Cgroup.make(scope, 'chaos', { memory: limit });
-      if (!made)
-        throw new Error('this machine lets us make no memory cgroup: it takes root, or a delegated one');
+      if (!made) throw new Error('a memory cgroup cannot be made: this needs root, or a delegated cgroup');
       cgroup = made;
       const cluster = await planCluster(scope, { workers, args, services });
-      // It starts the daemon, which starts all else.
+      // This process starts PM2's daemon, which starts everything else.
       await cgroup.inside(() => cluster.pm2.run('ping'));
       await cluster.pm2.start(cluster.ecosystemFile);
       await cluster.untilServing(workers);
@@ -61,7 +60,7 @@ export function memoryPressure(): ChaosEvent {
       ]);
       await load.proceed(50);
       const begun = performance.now();
-      // The most that is planned for: a further worker while one finishes what it has.
+      // The most that is planned: an additional worker while another finishes its answers.
       await cluster.pm2.reload(APPS.cluster);
       const servesAgainMs = performance.now() - begun;
       await untilGone(before, LEAVE_TIMEOUT_MS);
@@ -78,10 +77,10 @@ export function memoryPressure(): ChaosEvent {
       const { oomKills, limitHits, peak } = cgroup.pressure();
       say(
         `limit ${formatBytes(planned.limit)}, predicted ${formatBytes(planned.predicted)}, ` +
-          `peak ${peak === undefined ? 'not known' : formatBytes(peak)}; the limit was met ${limitHits} times; ` +
+          `peak ${peak === undefined ? 'unknown' : formatBytes(peak)}; the limit was reached ${limitHits} times; ` +
           `${oomKills} OOM kills; ${done} uploads`,
       );
-      if (oomKills > 0) violations.push(`the kernel killed ${oomKills} processes for want of memory`);
+      if (oomKills > 0) violations.push(`the kernel killed ${oomKills} processes because memory ran out`);
       if (peak !== undefined && peak < 0.2 * planned.limit)
         violations.push(`only ${peak / MIB} MiB were used`);
       return { servesAgainMs: [servesAgainMs], violations };
@@ -89,7 +88,7 @@ export function memoryPressure(): ChaosEvent {
   };
 }
 
-/** The plan with the least memory that has so many workers. */
+/** The plan with the least memory that still has `workers` workers. */
 async function leastPlan(scope: Scope, workers: number) {
   const services = await startServices(scope);
   for (let mib = LEAST; ; mib += STEP) {
@@ -99,7 +98,7 @@ async function leastPlan(scope: Scope, workers: number) {
   }
 }
 
-/** One document after another, each read, cut up and embedded; how many. */
+/** Uploads one document after another; each is read, split and embedded. Returns how many. */
 async function uploadDocuments({ ui }: Site, until: number): Promise<number> {
   let done = 0;
   while (performance.now() < until) {

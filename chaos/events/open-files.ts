@@ -2,36 +2,35 @@ import { readFileSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { execa } from 'execa';
+import { killAll } from '../../src/base/io/started.ts';
+import { until } from '../../src/base/io/wait.ts';
+import { isAlive } from '../../src/base/machine/process-table.ts';
+import { CLOCK_TICKS } from '../../src/base/machine/usage.ts';
+import { OneConnection, request } from '../../src/bench/client/http.ts';
 import type { Cluster } from '../../test/kit/cluster.ts';
-import { OneConnection, request } from '../../test/kit/http.ts';
-import { isAlive } from '../../test/kit/proc.ts';
-import { killAll } from '../../test/kit/processes.ts';
-import { until } from '../../test/kit/wait.ts';
 import type { ChaosEvent, Site } from '../event.ts';
 import { giveUpConnectionsOf, randomWorker } from '../victims.ts';
 
-/** RLIMIT_NOFILE of a worker meanwhile: well above what it has open before. */
+/** RLIMIT_NOFILE of a worker during the event: well above the number of files that it has open before. */
 const WORKER_LIMIT = 300;
 
-/** Idle connections for each worker: more than that allows. */
+/** Idle connections for each worker: more than the limit allows. */
 const CONNECTIONS = 350;
 
-/** RLIMIT_NOFILE of the preload process meanwhile: what is open stays so, and nothing can be opened. */
+/** RLIMIT_NOFILE of the preload process during the event: open files stay open, and no other can be opened. */
 const PRELOAD_LIMIT = 3;
 
 /** Share of a core that the preload process may take while it can accept nothing. */
 const MOST_CPU = 0.1;
 const WATCH_SECONDS = 3;
 
-/** proc(5): sysconf(_SC_CLK_TCK) is 100 on every Linux that Node runs on. */
-const TICKS_PER_SECOND = 100;
-
 const TIMEOUT_MS = 30_000;
 
 export const openFiles: ChaosEvent = {
   name: 'open-files',
   title: 'the limit of open files is reached, by the workers, then by the preload process',
-  holds: 'no connection is cut or refused, nothing spins, it says so, and goes on by itself',
+  holds:
+    'no connection is cut or refused, nothing spins, the log says so, and everything continues by itself',
   runs: { long: 3, short: 1 },
   async run(site, runs) {
     const servesAgainMs: number[] = [];
@@ -48,7 +47,7 @@ export const openFiles: ChaosEvent = {
   },
 };
 
-/** Milliseconds until a new connection is answered, once the others have gone. */
+/** Milliseconds until a new connection is answered, after the others have closed. */
 async function exhaustWorkers({ cluster, load }: Site, violations: string[]): Promise<number> {
   const workers = cluster.pythonWorkers();
   const restore = await limitFiles(workers, WORKER_LIMIT);
@@ -65,7 +64,7 @@ async function exhaustWorkers({ cluster, load }: Site, violations: string[]): Pr
       idle.push(socket);
     }
     await untilSaid(errors, () => errorLogs(cluster), /connections are all that the limit of open files/);
-    // Those that were there before go on.
+    // Requests on earlier connections continue.
     await load.proceed(50);
     if (cut > 0) violations.push(`${cut} connections beyond the limit were cut`);
     const late = new OneConnection();
@@ -75,7 +74,7 @@ async function exhaustWorkers({ cluster, load }: Site, violations: string[]): Pr
     for (const socket of idle) socket.removeAllListeners('close').destroy();
     const { status } = await answer;
     const servesAgainMs = performance.now() - begun;
-    if (status !== 200) violations.push(`what waited was answered with ${status}`);
+    if (status !== 200) violations.push(`the waiting connection was answered with ${status}`);
     late.destroy();
     await untilSaid(outs, () => outLogs(cluster), /connections are taken again/);
     if (!workers.every(isAlive)) violations.push('a worker ended');
@@ -86,7 +85,7 @@ async function exhaustWorkers({ cluster, load }: Site, violations: string[]): Pr
   }
 }
 
-/** Milliseconds until all workers serve again, once it may open files again. */
+/** Milliseconds until all workers serve again, after the preload process can open files again. */
 async function exhaustPreload(site: Site, violations: string[]): Promise<number> {
   const { cluster, load, workers } = site;
   const { pid } = await cluster.preload();
@@ -99,7 +98,7 @@ async function exhaustPreload(site: Site, violations: string[]): Promise<number>
     await untilSaid([log], async () => [await cluster.preloadLog()], /cannot be taken: Too many open files/);
     const before = cpuTicks(pid);
     await sleep(WATCH_SECONDS * 1000);
-    const share = (cpuTicks(pid) - before) / TICKS_PER_SECOND / WATCH_SECONDS;
+    const share = (cpuTicks(pid) - before) / CLOCK_TICKS / WATCH_SECONDS;
     if (share > MOST_CPU) violations.push(`the preload process took ${(share * 100).toFixed(0)} % of a core`);
     await load.proceed(50);
   } finally {
@@ -112,7 +111,7 @@ async function exhaustPreload(site: Site, violations: string[]): Promise<number>
   return servesAgainMs;
 }
 
-/** Sets the soft limit of processes that run; the returned function gives each its own back. */
+/** Sets the soft limit of running processes. The returned function restores the limit of each. */
 async function limitFiles(processes: { pid: number }[], limit: number): Promise<() => Promise<void>> {
   const before = processes.map(({ pid }) => {
     const [, soft = ''] = /^Max open files\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/limits`, 'utf8')) ?? [];
@@ -122,12 +121,12 @@ async function limitFiles(processes: { pid: number }[], limit: number): Promise<
     execa('prlimit', ['--pid', `${pid}`, `--nofile=${soft}:`]);
   for (const { pid } of before) await set(pid, limit);
   return async () => {
-    // One that has ended needs none.
+    // A process that has ended needs no limit.
     for (const { pid, soft } of before) await set(pid, soft).catch(() => undefined);
   };
 }
 
-/** Waits until each log has got a line of this kind. */
+/** Waits until each log has an additional line that matches. */
 async function untilSaid(before: string[], read: () => Promise<string[]>, line: RegExp): Promise<void> {
   const times = (log = '') => log.match(new RegExp(line, 'g'))?.length ?? 0;
   await until(async () => (await read()).every((log, index) => times(log) > times(before[index])), {

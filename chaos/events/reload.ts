@@ -1,5 +1,5 @@
+import { untilGone } from '../../src/base/io/started.ts';
 import { APPS } from '../../src/runtime/contract.ts';
-import { untilGone } from '../../test/kit/processes.ts';
 import type { ChaosEvent } from '../event.ts';
 
 const LEAVE_TIMEOUT_MS = 60_000;

@@ -3,8 +3,8 @@ import { onlyFailedMeanwhile, watchOutage } from '../outage.ts';
 import type { HighlyAvailable } from '../services.ts';
 
 /**
- * Milliseconds; the short form runs beside other tests' servers, and took 13.9 s at a load average of 11 on two cores. Of
- * them the sentinels need some 4.5 s to agree and to promote the replica (down-after-milliseconds 3000).
+ * Milliseconds. The short form runs beside other tests' servers, and took 13.9 s at a load average of 11 on two cores.
+ * The sentinels need some 4.5 s of that to agree and to promote the replica (down-after-milliseconds 3000).
  */
 const GOES_ON_MS: Record<Form, number> = { long: 10_000, short: 25_000 };
 
@@ -12,7 +12,7 @@ export function sentinelFailover(services: HighlyAvailable): ChaosEvent {
   return {
     name: 'sentinel',
     title: 'kill -9 of the Redis master; Redis Sentinel fails over',
-    holds: 'live updates and chats go on within 10 s, no worker dies, none refused',
+    holds: 'live updates and chats work again within 10 s, no worker dies, none refused',
     runs: { long: 1, short: 1 },
     start: services.start,
     run: (site) =>

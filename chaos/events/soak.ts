@@ -1,11 +1,12 @@
 import { readdirSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { killAll, untilGone } from '../../src/base/io/started.ts';
+import { readMemory } from '../../src/base/machine/process-memory.ts';
+import { MIB } from '../../src/base/units.ts';
+import { connectionsByWorker } from '../../src/bench/client/connections.ts';
 import { summarize } from '../../src/bench/contest/statistics.ts';
 import type { Cluster } from '../../test/kit/cluster.ts';
-import { connectionsByWorker } from '../../test/kit/connections.ts';
-import { MIB, readMemory } from '../../test/kit/memory.ts';
-import { killAll, untilGone } from '../../test/kit/processes.ts';
 import type { ChaosEvent, Form, Site } from '../event.ts';
 import { giveUpConnectionsOf, randomWorker } from '../victims.ts';
 
@@ -14,37 +15,37 @@ const MINUTES: Record<Form, number> = { long: 60, short: 3 };
 /** Looks at each worker's memory. */
 const SAMPLES = 60;
 
-/** Shares of the time that are compared: caches fill in the first third. */
+/** Shares of the duration that are compared. Caches fill in the first third. */
 const EARLY = 1 / 3;
 const LATE = 2 / 3;
 
-/** Share by which the median of a worker's private memory may be larger late than early, and MiB that are no growth. */
+/** The median of a worker's private memory may grow by this share, plus these MiB. */
 const MOST_GROWTH = 0.1;
 const NOISE = 10;
 
-/** The same for descriptors of any process: pools of connections grow to their size, and are full by then. */
+/** The descriptors of a process may grow by this number. Connection pools are full by then. */
 const SPARE_DESCRIPTORS = 20;
 
 const LEAVE_TIMEOUT_MS = 90_000;
 
 interface Sample {
   pid: number;
-  /** Share of the time that had passed. */
+  /** Share of the duration that had passed. */
   at: number;
-  /** MiB; of a Python worker. */
+  /** MiB; only of a Python worker. */
   private?: number;
   /**
-   * Without the established connections of clients: a worker that was killed leaves its own to the others. One that is
-   * closed and still held is not established.
+   * Without the established connections of clients, because those of a killed worker move to the others. A connection
+   * that is closed but still held is not established, so it counts.
    */
   descriptors: number;
 }
 
 export const soak: ChaosEvent = {
   name: 'soak',
-  title: 'an hour of load (--minutes), a worker killed in its midst',
+  title: 'an hour of load (--minutes), a worker killed in the middle',
   holds:
-    'memory of a worker is flat or it is replaced, no descriptor, socket file or process is leaked, nothing is lost',
+    'a worker has constant memory or is replaced, no descriptor, socket file or process leaks, nothing is lost',
   runs: { long: 1, short: 1 },
   async run(site) {
     const { cluster, minutes, form, workers, say } = site;
@@ -94,7 +95,7 @@ async function watch(site: Site, durationMs: number): Promise<Sample[]> {
   return samples;
 }
 
-/** What is wrong with those processes that were there all the time. */
+/** Violations of the processes that lived all the time. */
 function growth(samples: Sample[], say: (text: string) => void): string[] {
   const violations: string[] = [];
   for (const pid of new Set(samples.map((sample) => sample.pid))) {
@@ -123,7 +124,7 @@ function median(values: number[]): number | undefined {
   return values.length === 0 ? undefined : summarize(values).median;
 }
 
-/** What could be left behind. */
+/** Processes and files that could be left behind. */
 async function inventory(cluster: Cluster) {
   return {
     processes: cluster.pm2.processes().length,
@@ -131,7 +132,7 @@ async function inventory(cluster: Cluster) {
   };
 }
 
-/** Of a Python worker its memory too. Undefined: it has ended meanwhile. */
+/** Descriptors of a process, and the memory of a Python worker. Undefined: it has ended meanwhile. */
 function look(pid: number, ofClients: number | undefined): Omit<Sample, 'pid' | 'at'> | undefined {
   try {
     const descriptors = readdirSync(`/proc/${pid}/fd`).length;

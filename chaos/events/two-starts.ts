@@ -1,6 +1,6 @@
 import { Client } from 'pg';
+import { request } from '../../src/bench/client/http.ts';
 import { type Cluster, planCluster } from '../../test/kit/cluster.ts';
-import { request } from '../../test/kit/http.ts';
 import { startServices } from '../../test/kit/services.ts';
 import type { ChaosEvent } from '../event.ts';
 
@@ -17,7 +17,7 @@ export function twoStarts(): ChaosEvent {
     runs: { long: 1, short: 1 },
     async start(scope, workers) {
       const services = await startServices(scope);
-      // Open WebUI says at this level that it migrates and that it seeds.
+      // At this level Open WebUI logs that it migrates and that it seeds.
       const options = { workers, services, settings: { GLOBAL_LOG_LEVEL: 'INFO' } };
       both = [await planCluster(scope, options), await planCluster(scope, options)];
       const begun = performance.now();
@@ -59,7 +59,7 @@ export function twoStarts(): ChaosEvent {
   };
 }
 
-/** Counted by the administrator that each start makes where there is none, and what the migrations leave. */
+/** Counts the administrators (each start makes one if there is none) and the versions that the migrations leave. */
 async function countRows(databaseUrl: string): Promise<{ users: number; versions: number }> {
   const client = new Client({ connectionString: databaseUrl });
   await client.connect();

@@ -2,25 +2,25 @@ import { REDIS_CONNECTIONS } from '../../src/plan/bounds.ts';
 import { MEASURED } from '../../src/plan/measured-capacity.ts';
 import { connectionsOf } from '../../src/plan/pools.ts';
 
-/** How people use it, and how full things may be. All of it is assumed: none was measured. */
+/** How people use Open WebUI, and how full each part may be. All of this is assumed: none of it was measured. */
 export interface Assumptions {
   /** Share of the users who have a page open in the busiest hour. */
   online: number;
   /** Questions that each of them asks in that hour. */
   messages: number;
-  /** API calls of the page for each question, beside the question itself. */
+  /** API calls of the page for each question, without the question itself. */
   calls: number;
-  /** Times that each of them opens the page in that hour. */
+  /** How often each of them opens the page in that hour. */
   opens: number;
   /** Share of a core, a database or a Redis that may be used on average, so that bursts do not queue for long. */
   utilisation: number;
-  /** Transactions a second of one PostgreSQL server on good hardware. */
+  /** Transactions per second of one PostgreSQL server on good hardware. */
   postgresTransactions: number;
-  /** Commands a second of one Redis, which has one thread. */
+  /** Commands per second of one Redis, which has one thread. */
   redisCommands: number;
-  /** Bits a second of a server's network. */
+  /** Bits per second of a server's network. */
   networkBits: number;
-  /** Connections of one PostgreSQL server, a pooler aside. */
+  /** Connections of one PostgreSQL server without a pooler. */
   postgresConnections: number;
   /** Clients of one Redis (its default). */
   redisClients: number;
@@ -39,7 +39,7 @@ export const ASSUMPTIONS: Assumptions = {
   redisClients: 10_000,
 };
 
-/** What one part has to bear, beside what one of its kind can. */
+/** The load on one part, and what one server of that kind can bear. */
 export interface Load {
   part:
     | 'workers'
@@ -51,22 +51,22 @@ export interface Load {
     | 'Redis clients'
     | 'Redis network'
     | 'network';
-  /** What is needed, and of what. */
+  /** How much is needed, in `unit`. */
   need: number;
   unit: string;
-  /** What one server of its kind can bear; undefined: more of them are added one by one. */
+  /** What one server of that kind can bear; undefined: others can be added. */
   limit?: number;
   /** The arithmetic. */
   reason: string;
 }
 
 export interface Capacity {
-  /** Of one installation. */
+  /** Users of one installation. */
   users: number;
-  /** Installations side by side, each with a database and a Redis of its own: where one cannot bear them all. */
+  /** Number of installations, each with its own database and Redis; more than 1 if one cannot bear all users. */
   installations: number;
   online: number;
-  /** A second. */
+  /** Per second, like `requests`. */
   messages: number;
   requests: number;
   workers: number;
@@ -79,22 +79,22 @@ const SECONDS = 3_600;
 const LEAST_CONNECTIONS = connectionsOf({ engine: 4, vector: 2 });
 
 /**
- * Workers for so many messages, calls and pages. Every event of an answer wakes every worker, so that each worker also
- * costs the others something: w workers need own + w × fan-out ≤ w × utilisation. Infinity: no number of them is enough.
+ * The number of workers. Every event of an answer wakes every worker, so each additional worker also has work with the
+ * events of the others: w workers need own + w × fan-out ≤ w × utilisation. Infinity: no number of workers is enough.
  */
 export function workersFor(ownCpuSeconds: number, fanOutCpuSeconds: number, utilisation: number): number {
   const left = utilisation - fanOutCpuSeconds;
   return left > 0 ? Math.max(1, Math.ceil(ownCpuSeconds / left)) : Number.POSITIVE_INFINITY;
 }
 
-/** What `users` users need in the busiest hour: of as many installations as it takes, what one of them needs. Pure. */
+/** What one of the installations needs in the busiest hour, if `users` users are spread over as many as it takes. Pure. */
 export function capacityFor(users: number, assumed: Assumptions = ASSUMPTIONS): Capacity {
   const most = Math.max(1, breakingPoints(assumed)[0]?.users ?? users);
   const installations = Math.ceil(users / most);
   return { ...oneInstallation(Math.ceil(users / installations), assumed), installations };
 }
 
-/** What one installation needs, whether or not anything can give it. */
+/** What one installation needs, even if that exceeds what a server can bear. */
 function oneInstallation(users: number, assumed: Assumptions): Omit<Capacity, 'installations'> {
   const { request, chat, opening, idleSecond, event } = MEASURED;
   const online = users * assumed.online;
@@ -109,7 +109,7 @@ function oneInstallation(users: number, assumed: Assumptions): Omit<Capacity, 'i
   const fanOut = (events * event.cpuMs) / 1000;
   const workers = workersFor(own, fanOut, assumed.utilisation);
   const each = workers * MEASURED.processBytes + online * MEASURED.pageBytes;
-  // What was measured has two workers; each further one is sent every event too.
+  // The measurement had two workers; every event also goes to each additional one.
   const redisBits = 8 * (sum('redisBytes') + events * event.redisBytes * Math.max(0, workers - 2));
   return {
     users,
@@ -122,20 +122,20 @@ function oneInstallation(users: number, assumed: Assumptions): Omit<Capacity, 'i
         part: 'workers',
         need: workers,
         unit: 'workers',
-        reason: `${own.toFixed(1)} s of CPU a second ÷ (${assumed.utilisation} − ${fanOut.toFixed(3)} for events of others)`,
+        reason: `${own.toFixed(1)} s of CPU time per second ÷ (${assumed.utilisation} − ${fanOut.toFixed(3)} for events of the others)`,
       },
       {
         part: 'worker memory',
         need: each,
         unit: 'bytes',
-        reason: 'a whole process each (pods), and every open page',
+        reason: 'a whole process each (in pods), and every open page',
       },
       {
         part: 'PostgreSQL',
         need: sum('transactions') / assumed.utilisation,
         unit: 'transactions/s',
         limit: assumed.postgresTransactions,
-        reason: `${Math.round(sum('transactions'))} a second ÷ ${assumed.utilisation}`,
+        reason: `${Math.round(sum('transactions'))} per second ÷ ${assumed.utilisation}`,
       },
       {
         part: 'connections',
@@ -147,15 +147,15 @@ function oneInstallation(users: number, assumed: Assumptions): Omit<Capacity, 'i
       {
         part: 'disk',
         need: messages * MEASURED.chatDatabaseBytes * SECONDS * 8 * 250,
-        unit: 'bytes a year',
-        reason: `${MEASURED.chatDatabaseBytes} bytes a chat, eight such hours on 250 days`,
+        unit: 'bytes per year',
+        reason: `${MEASURED.chatDatabaseBytes} bytes per chat, eight such hours on 250 days`,
       },
       {
         part: 'Redis',
         need: sum('redisCommands') / assumed.utilisation,
         unit: 'commands/s',
         limit: assumed.redisCommands,
-        reason: `${Math.round(sum('redisCommands'))} a second ÷ ${assumed.utilisation}`,
+        reason: `${Math.round(sum('redisCommands'))} per second ÷ ${assumed.utilisation}`,
       },
       {
         part: 'Redis clients',
@@ -176,13 +176,13 @@ function oneInstallation(users: number, assumed: Assumptions): Omit<Capacity, 'i
         need: 8 * sum('networkBytes'),
         unit: 'bits/s',
         limit: assumed.networkBits * assumed.utilisation,
-        reason: 'between browsers and workers, the page’s own files aside',
+        reason: 'between browsers and workers, without the page’s own files',
       },
     ],
   };
 }
 
-/** Users up to which each part with a limit holds, the first to break first. */
+/** The most users that each part with a limit can bear, the smallest number first. */
 export function breakingPoints(assumed: Assumptions = ASSUMPTIONS): { part: Load['part']; users: number }[] {
   const parts = oneInstallation(1, assumed).loads.flatMap(({ part, limit }) =>
     limit === undefined ? [] : [part],
@@ -196,7 +196,7 @@ export function breakingPoints(assumed: Assumptions = ASSUMPTIONS): { part: Load
     .sort((a, b) => a.users - b.users);
 }
 
-/** Largest number for which it holds; it holds for all smaller ones. */
+/** The largest number for which `holds` is true; it must be true for all smaller ones. */
 function largest(holds: (users: number) => boolean): number {
   let [low, high] = [0, 1];
   while (holds(high) && high < 1e12) [low, high] = [high, high * 2];

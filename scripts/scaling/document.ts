@@ -1,14 +1,16 @@
 import { capacityFor } from './capacity.ts';
-import { renderCapacity } from './table.ts';
+import { renderCapacity, renderLimits } from './table.ts';
 
-/** A marker, and the block below it that is generated. */
-const BLOCK = /<!-- capacity (\d+) -->\n(?:\n```\n.*?```\n)?/gs;
+/** A marker, and the generated block below it. */
+const BLOCK = /<!-- (capacity|limits)(?: (\d+))? -->\n(?:\n```\n.*?```\n)?/gs;
 
-/** The document with the figures of today after each of its markers. */
+/** The document with the current figures after each of its markers. */
 export function withFigures(document: string): string {
-  return document.replace(
-    BLOCK,
-    (_, users: string) =>
-      `<!-- capacity ${users} -->\n\n\`\`\`\n${renderCapacity(capacityFor(Number(users)))}\`\`\`\n`,
-  );
+  return document.replace(BLOCK, (_, kind: string, users?: string) => {
+    const [marker, text] =
+      kind === 'limits'
+        ? ['limits', renderLimits()]
+        : [`capacity ${users}`, renderCapacity(capacityFor(Number(users)))];
+    return `<!-- ${marker} -->\n\n\`\`\`\n${text}\`\`\`\n`;
+  });
 }

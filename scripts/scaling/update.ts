@@ -1,4 +1,4 @@
-/** Brings the figures of docs/scaling.md up to date: `npm run docs:scaling`; a test compares the two. */
+/** `npm run docs:scaling`: updates the figures of docs/scaling.md; a test compares them with the arithmetic. */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { withFigures } from './document.ts';
 

@@ -9,7 +9,7 @@ export const EXIT = {
   openWebui: 3,
   /** A setting, the env file, the secrets file or a preset is wrong. */
   settings: 4,
-  /** The machine, or what we may use of it, is too small. */
+  /** The machine, or the part of it that we may use, is too small. */
   machine: 5,
   /** The result cannot be written where it was asked for. */
   output: 6,
@@ -26,13 +26,13 @@ export type ExitCode = (typeof EXIT)[keyof typeof EXIT];
 /** Exit codes in the order in which `--help` lists them. */
 export const EXIT_MEANINGS: readonly (readonly [ExitCode, string])[] = [
   [EXIT.ok, 'the file was written'],
-  [EXIT.internal, 'a bug in webui-tune'],
+  [EXIT.internal, 'webui-tune has a bug'],
   [EXIT.usage, 'the command line is wrong'],
   [EXIT.openWebui, 'Open WebUI is missing, or is a version that is not supported'],
   [EXIT.settings, 'a setting, the env file or a preset is wrong'],
   [EXIT.machine, 'too little memory for one worker'],
   [EXIT.output, 'the result could not be written'],
-  [EXIT.service, 'something could not be installed, started or stopped, or does not serve'],
+  [EXIT.service, 'something could not be installed, started or stopped, or Open WebUI does not serve'],
   [EXIT.doubtful, 'doctor: warnings, no errors'],
   [EXIT.unhealthy, 'doctor: errors'],
 ];

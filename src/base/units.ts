@@ -25,6 +25,14 @@ export function parsePercent(text: string): number | undefined {
   return share > 0 && share <= 1 ? share : undefined;
 }
 
+/** Bytes of a size, or the share of a percentage; undefined if the text is neither, or no memory at all. */
+export function parseMemory(text: string): { bytes: number } | { share: number } | undefined {
+  const share = parsePercent(text);
+  if (share !== undefined) return { share };
+  const bytes = parseSize(text);
+  return bytes ? { bytes } : undefined;
+}
+
 /** `640 MiB`, `1.5 GiB`: whole MiB below 10 GiB, because that is the unit of the memory model. */
 export function formatBytes(bytes: number): string {
   if (Math.abs(bytes) >= 10 * GIB) return `${trim(bytes / GIB)} GiB`;

@@ -30,7 +30,7 @@ export interface BenchCommandOptions {
 
 const LEAST_WORKERS = 2;
 
-/** Runs the contenders and tells how they did. Exit code 7 where ours, or all of them, could not be measured. */
+/** Runs the contenders and reports how they did. Exit code 7 if ours, or all of them, could not be measured. */
 export async function bench(options: BenchCommandOptions, terminal: Terminal): Promise<ExitCode> {
   if (process.platform !== 'linux') {
     throw new TuneError('bench needs Linux: memory and CPU are read from its /proc', EXIT.machine);
@@ -40,7 +40,7 @@ export async function bench(options: BenchCommandOptions, terminal: Terminal): P
   if (html !== undefined) checkOutput(html, false);
   const { cpu } = await readMachine();
   const workers = options.workers ?? Math.max(LEAST_WORKERS, cpu.physicalCores);
-  // What is wrong is said before anything is started.
+  // Wrong names are reported before anything starts.
   chooseContenders(contendersFor(workers), only);
   const { python, probe } = await interpreter(options.python);
   const home = process.env.HOME || homedir();
@@ -53,7 +53,9 @@ export async function bench(options: BenchCommandOptions, terminal: Terminal): P
   };
   const progress = startProgress(terminal);
   const report = await endingAll(terminal, (scope) =>
-    runBench(scope, { workers, rounds, seconds, sweep, ...(only && { only }) }, ground, progress.tell),
+    runBench(scope, { workers, rounds, seconds, sweep, ...(only && { only }) }, ground, (text, share) =>
+      progress.tell({ text, share }),
+    ),
   ).finally(() => progress.end());
   if (html !== undefined) {
     const { renderBenchHtml } = await import('../bench/report/html/index.ts');
@@ -65,23 +67,23 @@ export async function bench(options: BenchCommandOptions, terminal: Terminal): P
   return exitCodeOf(report);
 }
 
-/** The one that is named, that `webui-tune up` has made, or that is found. Throws TuneError. */
+/** The interpreter that is named, else the one that `webui-tune up` has made, else one that is found. Throws TuneError. */
 function interpreter(named: string | undefined) {
   const from = viewpointOf({});
   const own = ownEnvironment(dataHome(from.env, from.home));
   return findInterpreter(named ?? (own.isComplete() ? own.python : undefined), from);
 }
 
-/** Runs `work`, and ends all that it has started, also where somebody has had enough. */
+/** Runs `work`, and ends everything that it has started, also after a signal. */
 async function endingAll<T>({ err }: Terminal, work: (scope: Scope) => Promise<T>): Promise<T> {
   const scope = new Scope();
   let interrupted = false;
   const interrupt = (name: NodeJS.Signals) => {
     const code = 128 + { SIGINT: 2, SIGTERM: 15, SIGHUP: 1 }[name as 'SIGINT'];
-    // Somebody who cannot wait: what is left is killed as this process ends.
+    // A second signal: everything that still runs is killed as this process ends.
     if (interrupted) process.exit(code);
     interrupted = true;
-    err('\nending what was started …\n');
+    err('\nstopping what was started …\n');
     scope.close().then(
       () => process.exit(code),
       () => process.exit(code),
@@ -92,7 +94,7 @@ async function endingAll<T>({ err }: Terminal, work: (scope: Scope) => Promise<T
   try {
     return await work(scope);
   } finally {
-    // After an interruption all fails, and nobody wants to read how.
+    // After a signal everything fails; those errors would tell nobody anything.
     if (interrupted) await new Promise(() => {});
     await scope.close();
     for (const name of names) process.off(name, interrupt);
@@ -100,7 +102,7 @@ async function endingAll<T>({ err }: Terminal, work: (scope: Scope) => Promise<T
 }
 
 function print(report: BenchReport, isVerbose: boolean, terminal: Terminal): void {
-  // The report is the product, and goes where stdout does.
+  // The report goes to stdout, which decides on colours.
   const colors = process.stdout.isTTY ? terminal.colors : createColors(false);
   const paint = {
     title: colors.bold,
@@ -115,7 +117,7 @@ function print(report: BenchReport, isVerbose: boolean, terminal: Terminal): voi
 function exitCodeOf({ contenders, sweep }: BenchReport): ExitCode {
   if (sweep) return EXIT.ok;
   const failed = contenders.filter(({ failure }) => failure !== undefined);
-  // A note is enough for others; ours has to answer chats.
+  // If another contender does not answer chats, a note is enough; ours has to.
   const isOurs = contenders.some(
     ({ id, figures, failure }) =>
       id.startsWith('ours') &&

@@ -14,15 +14,15 @@ import { checkOutput, writeOutput } from '../tune/output.ts';
 import { type EcosystemOptions, requireNoHelmOptions } from './plan-options.ts';
 import { printReport } from './report.ts';
 
-/** What a format gives: the file, and what is said about it. */
+/** The rendered file, and the report on it. */
 interface Deployment {
   text: string;
   lines: ReportLine[];
 }
 
 /**
- * Prints the file for a host other than PM2, or writes it to `--out`; what to do with it goes to stderr. Nothing is
- * started, and no secret is read into it. Throws TuneError.
+ * Prints the file for a host other than PM2, or writes it to `--out`; the next steps go to stderr. Starts nothing; the
+ * file holds no secret. Throws TuneError.
  */
 export async function printDeployment(
   format: ContainerFormat,
@@ -39,11 +39,11 @@ export async function printDeployment(
   return EXIT.ok;
 }
 
-/** Throws TuneError: in a container nobody else reaches its 127.0.0.1. */
+/** Throws TuneError for --metrics: nothing outside a container reaches its 127.0.0.1. */
 function requireNoMetrics({ metrics }: EcosystemOptions): void {
   if (metrics === undefined || metrics === 'off') return;
   throw new TuneError('--metrics is for PM2 and systemd: it is served on 127.0.0.1', EXIT.usage, [
-    'leave it away',
+    'leave it out',
   ]);
 }
 
@@ -85,10 +85,9 @@ const RENDERERS: Readonly<
         { kind: 'title', cells: [summary] },
         ...warnings.map((warning): ReportLine => ({ kind: 'warning', cells: [warning] })),
         note(
-          `secrets are files: ${secretFiles.map((name) => `secrets/${name}`).join(', ')}; the file’s first lines make them`,
+          `secrets are files: ${secretFiles.map((name) => `secrets/${name}`).join(', ')}; the first lines of the file say how to make them`,
         ),
         note(`start it: docker compose -f ${file} up -d --wait`),
-        note('checked with Compose’s own config; its containers were never started'),
       ],
     };
   },

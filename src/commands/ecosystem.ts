@@ -5,7 +5,6 @@ import { quoteForShell } from '../base/io/shell.ts';
 import type { Terminal } from '../base/io/terminal.ts';
 import { plural } from '../base/units.ts';
 import type { Plan } from '../plan/types.ts';
-import { appsOf } from '../render/apps.ts';
 import { explanationOf, similarKeys } from '../render/explain.ts';
 import {
   type Format,
@@ -17,6 +16,7 @@ import {
   USUAL_NAMES,
 } from '../render/formats.ts';
 import { reportOf } from '../render/report.ts';
+import { requireValidApps } from '../setup/pm2/require-valid.ts';
 import { checkOutput, writeOutput } from '../tune/output.ts';
 import { prepare, tune } from '../tune/tune.ts';
 import { printDeployment } from './deployment.ts';
@@ -25,8 +25,8 @@ import { printReport } from './report.ts';
 import { printUnits } from './units.ts';
 
 /**
- * The default command: prints the ecosystem file, or writes it to `--out`; the reasons go to stderr. Nothing is written
- * anywhere before the file is known to be right, and nothing at all with --json, --explain and --root. Throws TuneError.
+ * The default command: prints the ecosystem file, or writes it to `--out`; the reasons go to stderr. Writes nothing before
+ * the file is known to be right, and nothing at all with --json, --explain and --root. Throws TuneError.
  */
 export async function printEcosystem(options: EcosystemOptions, terminal: Terminal): Promise<ExitCode> {
   const out = options.out === undefined ? undefined : resolve(options.out);
@@ -36,7 +36,7 @@ export async function printEcosystem(options: EcosystemOptions, terminal: Termin
   requireNoHelmOptions(options);
   if (out !== undefined && options.root !== undefined) {
     throw new TuneError('--root plans for another machine, and writes nothing here', EXIT.usage, [
-      'leave --out away: the file is printed',
+      'omit --out: the file is printed',
     ]);
   }
   if (out !== undefined) checkOutput(out, options.force ?? false);
@@ -45,7 +45,7 @@ export async function printEcosystem(options: EcosystemOptions, terminal: Termin
   const { plan, notes } = tuned;
   if (options.json) return printPlan(plan, terminal);
   if (options.explain !== undefined) return printExplanation(plan, options.explain, terminal);
-  await checkForPm2(plan);
+  await requireValidApps(plan);
   const text = renderAs(format, plan);
 
   if (options.root === undefined) notes.push(...(await prepare(tuned)));
@@ -58,7 +58,7 @@ export async function printEcosystem(options: EcosystemOptions, terminal: Termin
   return EXIT.ok;
 }
 
-/** The flag, else the name of the file; they may not say two things. Throws TuneError. */
+/** The format by the flag, else by the name of the file. Throws TuneError if the two disagree. */
 function chooseFormat(flag: Format | undefined, out: string | undefined): Format {
   const named = out === undefined ? undefined : formatOf(out);
   if (flag !== undefined && named !== undefined && flag !== named) {
@@ -87,18 +87,11 @@ function printExplanation(plan: Plan, key: string, { out }: Terminal): ExitCode 
   return EXIT.ok;
 }
 
-/** PM2's own validation is loaded only where a file is made: it takes longer than a plan. */
-async function checkForPm2(plan: Plan): Promise<void> {
-  const { faultsOf } = await import('../setup/pm2/schema.ts');
-  const faults = faultsOf(appsOf(plan));
-  if (faults.length > 0) throw new Error(`PM2 would not take this file:\n${faults.join('\n')}`);
-}
-
 function nextSteps(out: string | undefined, format: Pm2Format): string[] {
   const name = out ?? resolve(USUAL_NAMES[format]);
   const steps = out === undefined ? [] : [`written: ${out}`];
   if (format === 'js' && isModuleFolder(dirname(name))) {
-    // Node takes it for an ES module there, and PM2 fails with "module is not defined".
+    // Node loads the file as an ES module there, and PM2 fails with "module is not defined".
     return [
       ...steps,
       `a package.json in or above ${dirname(name)} says "type": "module", and PM2 cannot load a .js file from there: ` +
@@ -114,11 +107,11 @@ function nextSteps(out: string | undefined, format: Pm2Format): string[] {
   return [...steps, `start it: pm2 start ${out === undefined ? USUAL_NAMES[format] : quoteForShell(out)}`];
 }
 
-/** Where the machine is what holds the number of workers: what to do when it is too small. */
+/** If the machine limits the number of workers: what to do when it is too small. */
 export function pastThisMachine({ limitedBy, workers }: Pick<Plan, 'limitedBy' | 'workers'>): string[] {
   if (limitedBy !== 'cores' && limitedBy !== 'memory') return [];
   return [
-    `this machine’s ${limitedBy} hold it at ${plural(workers, 'worker')}; past one machine: webui-tune --format helm ` +
+    `this machine’s ${limitedBy} limit it to ${plural(workers, 'worker')}; beyond one machine: webui-tune --format helm ` +
       '--replicas N --storage-class C --host H',
   ];
 }

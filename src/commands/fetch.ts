@@ -3,10 +3,10 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { EXIT, type ExitCode, systemCode, TuneError } from '../base/errors.ts';
 import { holdLock } from '../base/io/lock.ts';
+import { startProgress } from '../base/io/progress.ts';
 import type { Terminal } from '../base/io/terminal.ts';
 import { minorOf } from '../setup/python/base-python.ts';
 import { fillFolder } from '../setup/up/fetch-wheels.ts';
-import { startProgress } from '../setup/up/progress.ts';
 import { Setup } from '../setup/up/setup.ts';
 
 export interface FetchOptions {
@@ -16,10 +16,10 @@ export interface FetchOptions {
 
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
-/** Two that write the same files would spoil them. */
+/** Two runs that write the same files would damage them. */
 const LOCK = '.webui-tune-fetch.lock';
 
-/** Fills a folder for `up --wheels`. Throws TuneError; what was fetched by then is kept. */
+/** Fills a folder for `up --wheels`. Throws TuneError; finished downloads are kept. */
 export async function fetchWheels(
   given: string,
   options: FetchOptions,
@@ -38,15 +38,15 @@ export async function fetchWheels(
   }
   try {
     const setup = new Setup(options);
-    const found = await holdLock(join(folder, LOCK), `another webui-tune fetches into ${folder}`, () =>
-      fillFolder(setup, { folder, work }, (text) => progress.tell('fetch', text)),
+    const found = await holdLock(join(folder, LOCK), `another webui-tune fetch is writing to ${folder}`, () =>
+      fillFolder(setup, { folder, work }, (text) => progress.tell({ step: 'fetch', text })),
     );
     const gigabytes = (found.bytes / 1e9).toFixed(1);
     progress.end();
     for (const line of found.without) terminal.err(`without ${line}\n`);
     terminal.err(
       `${found.files} files, ${gigabytes} GB, for ${process.platform} on ${process.arch} and Python ${found.python} or a later ${minorOf(found.python)}, torch ${found.torch}\n` +
-        `there: webui-tune up --wheels ${given}, or npm start -- --wheels ${given} in a clone\n`,
+        `on the other machine: webui-tune up --wheels ${given}, or npm start -- --wheels ${given} in a clone\n`,
     );
     terminal.out(`${folder}\n`);
     return EXIT.ok;
@@ -61,6 +61,6 @@ function makeFolder(folder: string): void {
   try {
     mkdirSync(folder, { recursive: true });
   } catch (error) {
-    throw new TuneError(`${folder} cannot be made: ${systemCode(error) ?? error}`, EXIT.output);
+    throw new TuneError(`${folder} cannot be created: ${systemCode(error) ?? error}`, EXIT.output);
   }
 }

@@ -1,5 +1,6 @@
 import type { CommandContext } from './context.ts';
 import type { MeasureOptions } from './measure.ts';
+import { addPlanOptions } from './option-flags.ts';
 
 const HELP = `
 Examples:
@@ -8,21 +9,21 @@ Examples:
   $ webui-tune measure --json | jq .worker
   $ webui-tune measure --dry-run
 
-Starts Open WebUI with your settings, but on servers and data of its own, which end with it: yours are not touched. Takes
-one to three minutes; measure while little else runs. The next plan with the same version, preset and settings uses the
-figures in place of the built-in ones, and says so.
+Starts Open WebUI with your settings, on its own temporary servers and data; it does not touch yours. Takes one to three
+minutes. Run it while the machine is idle. The next plan with the same version, preset and settings uses these figures
+instead of the built-in ones, and says so.
 `;
 
-/** Its code is loaded when it runs: the others start in the time that they always did. */
-export function addMeasureCommand({ program, addPlanOptions, terminal, done }: CommandContext): void {
+/** Its code is loaded only when it runs, so that other commands start as fast as without it. */
+export function addMeasureCommand({ program, terminal, done }: CommandContext): void {
   addPlanOptions(
     program
       .command('measure')
-      .description('measure what Open WebUI costs on this machine; the next plan uses it')
+      .description('measure what Open WebUI costs on this machine; the next plan uses the figures')
       .helpOption('-h, --help', 'print this help'),
   )
     .option('--json', 'print the figures as JSON (zod schema: MeasurementSchema)')
-    .option('--dry-run', 'list every step, do nothing')
+    .option('--dry-run', 'list every step and do none')
     .addHelpText('after', HELP)
     .action(async (options: MeasureOptions) => {
       const { measureHere } = await import('./measure.ts');

@@ -19,20 +19,20 @@ export interface MeasureOptions extends TuneOptions {
   dryRun?: boolean;
 }
 
-/** What ends a measurement from outside; the shell wants to see that it did. */
+/** Signals that end a measurement. */
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
-/** Measures this installation on servers and data of its own, and keeps the result for the next plan. Throws TuneError. */
+/** Measures this installation on temporary servers and data, and saves the figures for the next plan. Throws TuneError. */
 export async function measureHere(options: MeasureOptions, terminal: Terminal): Promise<ExitCode> {
   const { env = process.env } = options;
   if (options.root !== undefined) {
-    throw new TuneError('--root is another machine: what is measured is this one', EXIT.usage);
+    throw new TuneError('--root is for another machine, and measure measures this one', EXIT.usage);
   }
   const home = env.HOME || homedir();
   const tuned = await tune(options);
   if (tuned.plan.runtime !== 'preload') {
     throw new TuneError(
-      'what is measured is the preload and its workers: not with --runtime uvicorn',
+      'measure is for the preload process and its workers, not for --runtime uvicorn',
       EXIT.usage,
     );
   }
@@ -44,19 +44,19 @@ export async function measureHere(options: MeasureOptions, terminal: Terminal): 
   makePrivateFolder(folder);
   return holdLock(
     join(folder, 'lock'),
-    'another webui-tune measure is at work: two would disturb each other',
+    'another webui-tune measure is running, and two would disturb each other',
     async () => {
       const measurement = await measureInScope(tuned, { env, home }, terminal);
       const path = keepMeasurement(folder, measurement);
       if (options.json) terminal.out(`${JSON.stringify(measurement, undefined, 2)}\n`);
       else terminal.out(renderMeasurement(measurement));
-      terminal.err(`kept in ${path}; the next plan uses it: webui-tune\n`);
+      terminal.err(`saved in ${path}; the next plan uses it: webui-tune\n`);
       return EXIT.ok;
     },
   );
 }
 
-/** Measures, and ends all that was started for it: also where it fails, and when a signal asks for it. */
+/** Measures, and ends everything that was started for it, also after an error or a signal. */
 async function measureInScope(
   tuned: Tuned,
   context: { env: Environment; home: string },
@@ -66,17 +66,20 @@ async function measureInScope(
   const progress = startProgress(terminal);
   let stop: NodeJS.Signals | undefined;
   const onSignal = (signal: NodeJS.Signals) => {
-    if (stop) return; // it is being ended
+    if (stop) return; // already stopping
     stop = signal;
-    progress.tell('ending what was started', 1);
-    // What is waited for then fails at once: its processes are gone.
+    progress.tell({ text: 'stopping what was started', share: 1 });
+    // Whatever is being awaited then fails at once, because its processes are gone.
     scope.close().catch(() => {});
   };
   for (const signal of SIGNALS) process.on(signal, onSignal);
   try {
-    return await measure(scope, tuned, { ...context, progress: progress.tell });
+    return await measure(scope, tuned, {
+      ...context,
+      progress: (text, share) => progress.tell({ text, share }),
+    });
   } catch (error) {
-    if (stop) throw new TuneError(`stopped by ${stop}; nothing was kept`, EXIT.service);
+    if (stop) throw new TuneError(`stopped by ${stop}; nothing was saved`, EXIT.service);
     throw error;
   } finally {
     await scope.close();

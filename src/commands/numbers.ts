@@ -1,7 +1,8 @@
 import { InvalidArgumentError } from 'commander';
+import { MOST_PORT } from '../plan/options.ts';
 
 export function parsePort(text: string): number {
-  return wholeNumber(text, 65_535, 'a port from 1 to 65535');
+  return wholeNumber(text, MOST_PORT, `a port from 1 to ${MOST_PORT}`);
 }
 
 /** For commander: a number from 1 to `most`; anything else is an error of the command line. */

@@ -1,7 +1,7 @@
 import type { Terminal } from '../base/io/terminal.ts';
 import { alignReport, type ReportLine } from '../render/report.ts';
 
-/** Prints a report on stderr, coloured where the terminal is. */
+/** Prints a report on stderr, in colours if the terminal has them. */
 export function printReport(lines: readonly ReportLine[], { err, colors }: Terminal): void {
   const aligned = alignReport(lines);
   lines.forEach(({ kind }, index) => {

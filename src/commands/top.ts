@@ -6,7 +6,7 @@ import { EXIT, type ExitCode, TuneError } from '../base/errors.ts';
 import { dataHome } from '../base/io/folders.ts';
 import { openScreen } from '../base/io/screen.ts';
 import type { Terminal } from '../base/io/terminal.ts';
-import { findEcosystemFile, loadEcosystem } from '../doctor/facts/ecosystem.ts';
+import { findEcosystemFile, loadEcosystem } from '../doctor/read/ecosystem.ts';
 import { USUAL_NAMES } from '../render/formats.ts';
 import { type Line, plainText, renderTop, type Tone } from '../render/top.ts';
 import { ENV } from '../runtime/contract.ts';
@@ -15,21 +15,21 @@ import { chooseCluster } from '../runtime/watch/find.ts';
 import { type Sample, takeSample } from '../runtime/watch/sample.ts';
 
 export interface TopOptions {
-  /** Ecosystem file; undefined: the cluster that runs. */
+  /** Ecosystem file; undefined: the running cluster. */
   file?: string;
-  /** Seconds between two looks. */
+  /** Seconds between two readings. */
   interval: number;
   once?: boolean;
   json?: boolean;
 }
 
-/** Samples that rates are taken over: a beat of a worker may be a second old. */
+/** Number of samples that rates are computed from: a worker's heartbeat may be a second old. */
 const KEPT = 4;
 
-/** Columns of a table that no terminal shows. */
+/** Width of a table without a terminal, in columns. */
 const PIPE_WIDTH = 160;
 
-/** Shows the cluster until it is told to stop; in a pipe, and with --once and --json, once. Throws TuneError. */
+/** Shows the cluster until the user quits; once without a terminal, with --once or with --json. Throws TuneError. */
 export async function showTop(options: TopOptions, terminal: Terminal): Promise<ExitCode> {
   const { json = false, once = false, interval } = options;
   const socket = await findCluster(options.file);
@@ -92,7 +92,7 @@ function painter(colors: ReturnType<typeof createColors>): (line: Line) => strin
   };
 }
 
-/** The control socket of the cluster that is meant. Throws TuneError. */
+/** The control socket of the file's cluster, or of the running one. Throws TuneError. */
 export async function findCluster(file: string | undefined): Promise<string> {
   const { env } = process;
   const path = findEcosystemFile(
@@ -105,10 +105,7 @@ export async function findCluster(file: string | undefined): Promise<string> {
   if (file === undefined) return chooseCluster(ofFile);
   const socket = await ofFile();
   if (socket === undefined) {
-    throw new TuneError(
-      `${path} has no ${ENV.controlSocket}: it was not written by webui-tune`,
-      EXIT.settings,
-    );
+    throw new TuneError(`${path} has no ${ENV.controlSocket}: webui-tune did not write it`, EXIT.settings);
   }
   return socket;
 }

@@ -10,12 +10,12 @@ import { prepare, tune } from '../tune/tune.ts';
 import { type EcosystemOptions, requireNoHelmOptions } from './plan-options.ts';
 import { printReport } from './report.ts';
 
-/** Where units of the administrator are. */
+/** Folder for the administrator's own units. */
 const FOLDER = '/etc/systemd/system';
 
 /**
- * Prints the systemd units, one after the other as `systemctl cat` does, or writes them into the folder `--out`. Nothing
- * is installed or started. Throws TuneError.
+ * Prints the systemd units, one after the other as `systemctl cat` does, or writes them into the folder `--out`. Installs
+ * and starts nothing. Throws TuneError.
  */
 export async function printUnits(options: EcosystemOptions, terminal: Terminal): Promise<ExitCode> {
   requireNoHelmOptions(options);
@@ -38,7 +38,9 @@ export async function printUnits(options: EcosystemOptions, terminal: Terminal):
     `start them: systemctl daemon-reload && systemctl enable --now ${UNITS.target}`,
   );
   if (userInfo().uid === 0) {
-    notes.push('they run as root, because you are: run webui-tune as the user whose services they are to be');
+    notes.push(
+      'the services run as root, because you are root: to run them as another user, run webui-tune as that user',
+    );
   }
   printReport(reportOf(plan, notes), terminal);
   return EXIT.ok;
@@ -47,14 +49,14 @@ export async function printUnits(options: EcosystemOptions, terminal: Terminal):
 function checkFolder(folder: string, { force, root }: EcosystemOptions): void {
   if (root !== undefined) {
     throw new TuneError('--root plans for another machine, and writes nothing here', EXIT.usage, [
-      'leave --out away: the units are printed',
+      'omit --out: the units are printed',
     ]);
   }
   if (!statOrUndefined(folder)?.isDirectory()) {
     throw new TuneError(
-      `--out ${folder} is no folder, and --format systemd writes several files`,
+      `--out ${folder} is not a folder, and --format systemd writes several files`,
       EXIT.output,
-      [`--out ${FOLDER}, or a folder that is there`],
+      [`--out ${FOLDER}, or another existing folder`],
     );
   }
   for (const name of Object.values(UNITS)) checkOutput(join(folder, name), force ?? false);

@@ -1,11 +1,13 @@
 import { EXIT, type ExitCode, TuneError } from '../base/errors.ts';
 import { addressOf } from '../base/io/address.ts';
 import { ask, canAsk } from '../base/io/ask.ts';
+import { startProgress } from '../base/io/progress.ts';
 import type { Terminal } from '../base/io/terminal.ts';
+import { alone, change } from '../setup/journal/change.ts';
+import { Journal, unfinishedLine } from '../setup/journal/journal.ts';
 import { checkEmail, hasAdmin } from '../setup/up/admin.ts';
 import { findServices, foundLines, useFoundRedis } from '../setup/up/found.ts';
 import { stepsOf } from '../setup/up/index.ts';
-import { startProgress } from '../setup/up/progress.ts';
 import { Setup, type SetupOptions } from '../setup/up/setup.ts';
 import { previewSteps, runSteps, type Step, type StepReport } from '../setup/up/step.ts';
 import { keepWhatWasObserved } from '../tune/tune.ts';
@@ -13,17 +15,23 @@ import { keepWhatWasObserved } from '../tune/tune.ts';
 export interface UpOptions extends SetupOptions {
   yes?: boolean;
   dryRun?: boolean;
-  /** Use a Redis that is found on loopback. */
+  /** Use a Redis that is found on 127.0.0.1. */
   useFound?: boolean;
 }
 
-/** From what there is to a running Open WebUI. Throws TuneError; completed steps are kept, and a rerun resumes there. */
+/** Installs and starts whatever a running Open WebUI lacks. Throws TuneError; a rerun resumes after the completed steps. */
 export async function bringUp(options: UpOptions, terminal: Terminal): Promise<ExitCode> {
-  // Before half of it is installed.
+  // Checked before anything is installed.
   if (options.adminEmail !== undefined) checkEmail(options.adminEmail);
   let setup = new Setup(options);
+  const tell = (text: string) => terminal.err(`${terminal.colors.dim(text)}\n`);
+  const unfinished = unfinishedLine(new Journal(setup.folder));
+  if (unfinished !== undefined) {
+    if (options.dryRun) terminal.err(`${unfinished}: webui-tune resume\n`);
+    else await change(setup, tell, async () => {});
+  }
   let steps = stepsOf(setup);
-  // While Python answers; errors surface when the list is awaited.
+  // Starts to ask PM2 while Python answers; errors surface when the list is awaited.
   setup.processes().catch(() => {});
   const preview = await previewSteps(steps);
   const isRight = preview.every(({ state }) => state === 'right');
@@ -31,6 +39,11 @@ export async function bringUp(options: UpOptions, terminal: Terminal): Promise<E
   const list = options.dryRun ? terminal.out : terminal.err;
   for (const report of preview) list(`${lineOf(report, terminal)}\n`);
   for (const line of foundLines(found, options.useFound === true)) terminal.err(`  ${line}\n`);
+  if (!isRight && process.getuid?.() === 0) {
+    terminal.err(
+      `${terminal.colors.yellow('as root:')} Open WebUI runs as root too, and its administrators can run Python in it; an ordinary account is safer (docs/security.md)\n`,
+    );
+  }
   if (options.dryRun) return EXIT.ok;
   if (!isRight) {
     const agreed = await confirm(options, setup, preview, terminal);
@@ -47,12 +60,14 @@ export async function bringUp(options: UpOptions, terminal: Terminal): Promise<E
           progress.end();
           terminal.err(`${lineOf(report, terminal)}\n`);
         },
-        (step, text) => progress.tell(step.name, text),
+        (step, text) => progress.tell({ step: step.name, text }),
       ).finally(() => progress.end());
-    // With Open WebUI itself it is known where settings are kept.
-    await run(steps.slice(0, 1));
-    if (options.useFound && found.redis !== undefined) await useFoundRedis(setup, found.redis);
-    await run(steps.slice(1));
+    await alone(setup, async () => {
+      // Where settings are kept is known once Open WebUI is installed.
+      await run(steps.slice(0, 1));
+      if (options.useFound && found.redis !== undefined) await useFoundRedis(setup, found.redis);
+      await run(steps.slice(1));
+    });
   }
   const tuned = await setup.tuned();
   for (const problem of keepWhatWasObserved(tuned)) terminal.err(`${problem}\n`);
@@ -61,8 +76,8 @@ export async function bringUp(options: UpOptions, terminal: Terminal): Promise<E
 }
 
 /**
- * Asks whether to go on, and who administers it; undefined: not. Without a terminal nobody is asked: all that is done
- * stays in folders of its own, and `down --purge` takes it away.
+ * Asks whether to go on, and for the administrator's address; undefined: do not go on. Does not ask without a terminal:
+ * everything that `up` makes is in its own folders, and `down --purge` deletes it.
  */
 async function confirm(
   { yes, adminEmail }: UpOptions,
@@ -71,7 +86,7 @@ async function confirm(
   terminal: Terminal,
 ): Promise<{ adminEmail?: string } | undefined> {
   if (yes || !canAsk()) {
-    terminal.err(yes ? '\n' : '\nno terminal to ask on: going on, as with --yes\n');
+    terminal.err(yes ? '\n' : '\nno terminal to ask on: continuing, as with --yes\n');
     return {};
   }
   if (!/^(?:|y|yes)$/i.test(await ask('Go on? [Y/n]'))) return undefined;
@@ -83,7 +98,9 @@ async function confirm(
 
 async function askForEmail(terminal: Terminal): Promise<{ adminEmail?: string }> {
   for (;;) {
-    const email = await ask('E-mail address of the administrator (empty: whoever makes the first account):');
+    const email = await ask(
+      'E-mail address of the administrator (empty: whoever makes the first account becomes the administrator):',
+    );
     if (email === '') return {};
     try {
       return { adminEmail: checkEmail(email) };

@@ -1,15 +1,15 @@
-import { join } from 'node:path';
+import { existsSync } from 'node:fs';
 import { EXIT, type ExitCode, TuneError } from '../base/errors.ts';
 import { ask, canAsk } from '../base/io/ask.ts';
-import { holdLock } from '../base/io/lock.ts';
 import type { Terminal } from '../base/io/terminal.ts';
 import type { SetupOptions } from '../setup/up/setup.ts';
-import type { Installation, UpgradePlan } from '../setup/upgrade/index.ts';
+import type { UpgradeData } from '../setup/upgrade/job.ts';
 import type { CommandContext } from './context.ts';
 
 interface UpgradeOptions extends SetupOptions {
   yes?: boolean;
   dryRun?: boolean;
+  rehearsal: boolean;
 }
 
 const HELP = `
@@ -18,7 +18,7 @@ Examples:
   $ webui-tune upgrade 0.12.5 --dry-run
   $ webui-tune upgrade --yes            the version that pip has installed meanwhile
 
-The workers are stopped, the database is backed up and migrated once, the workers are started: never do two versions
+The new version is first tried on a copy of the data, while the old one serves. Then the workers are stopped, the database is backed up and migrated once, the workers are started: never do two versions
 serve one database. Where the new version does not start, the old packages and the database are put back.
 `;
 
@@ -32,6 +32,7 @@ export function addUpgradeCommand({ program, terminal, done }: CommandContext): 
     .option('--host <address>', 'address that it listens on, as planned')
     .option('--port <port>', 'port that it listens on, as planned', Number)
     .option('--yes', 'ask nothing')
+    .option('--no-rehearsal', 'do not try the new version on a copy of the data first')
     .option('--dry-run', 'say what would change, do nothing')
     .addHelpText('after', HELP)
     .action(async (version: string | undefined, options: UpgradeOptions) =>
@@ -41,38 +42,59 @@ export function addUpgradeCommand({ program, terminal, done }: CommandContext): 
 
 async function runUpgrade(
   version: string | undefined,
-  { yes, dryRun, ...options }: UpgradeOptions,
+  { yes, dryRun, rehearsal, ...options }: UpgradeOptions,
   terminal: Terminal,
 ): Promise<ExitCode> {
-  const [{ Setup }, { planUpgrade, upgrade }] = await Promise.all([
+  const [
+    { Setup },
+    { planUpgrade },
+    { RehearsalError },
+    { upgradeJob },
+    { upgradeTarget },
+    { change },
+    { runJob },
+  ] = await Promise.all([
     import('../setup/up/setup.ts'),
-    import('../setup/upgrade/index.ts'),
+    import('../setup/upgrade/plan.ts'),
+    import('../setup/upgrade/rehearsal.ts'),
+    import('../setup/upgrade/job.ts'),
+    import('../setup/upgrade/target.ts'),
+    import('../setup/journal/change.ts'),
+    import('../setup/journal/job.ts'),
   ]);
   const setup = new Setup(options);
-  const { plan, settings } = await setup.tuned();
-  const lock = join(plan.places.dataDir, '.upgrade.lock');
-  return holdLock(lock, 'another webui-tune upgrades this installation', async () => {
-    const installation: Installation = {
-      plan,
-      settings,
-      pm2: await setup.pm2(),
-      env: setup.env,
-      services: setup.services,
-    };
-    const planned = await planUpgrade(installation, version);
+  const tell = (text: string) => terminal.err(`${terminal.colors.dim(text)}\n`);
+  return change(setup, tell, async (context) => {
+    const planned = await planUpgrade((await setup.tuned()).plan, setup.env, {
+      wanted: version,
+      rehearsal,
+    });
+    const { from, to } = planned;
     for (const line of describe(planned)) terminal.err(`${line}\n`);
     if (dryRun) return EXIT.ok;
     if (!yes && !(await confirm())) return EXIT.ok;
-    await upgrade(installation, planned, (text) => terminal.err(`${terminal.colors.dim(text)}\n`));
-    terminal.err(`Open WebUI ${planned.to} serves; plan anew where it has new needs: webui-tune\n`);
+    // What resumes it may be run from another folder.
+    const data = { ...planned, options: { ...options, cwd: process.cwd() } };
+    const job = upgradeJob(upgradeTarget(setup), `the upgrade to ${to}`, tell);
+    await runJob<UpgradeData>(job, data, context).catch((error: unknown) => {
+      if (context.journal.read() || error instanceof RehearsalError) throw error;
+      const reason = error instanceof Error ? error.message : String(error);
+      throw new TuneError(`the upgrade to ${to} failed; ${from} serves again.\n${reason}`, EXIT.service, [
+        ...(existsSync(planned.folder) ? [`what was fetched and backed up is in ${planned.folder}`] : []),
+      ]);
+    });
+    terminal.err(`Open WebUI ${to} serves; plan anew where it has new needs: webui-tune\n`);
     return EXIT.ok;
   });
 }
 
-function describe({ from, to, changes, installed }: UpgradePlan): string[] {
+function describe({ from, to, changes, installed, rehearsal }: UpgradeData): string[] {
   return [
     `Open WebUI ${from} → ${to}${installed ? ' (installed already)' : ''}`,
     ...changes.map(({ name, from: old, to: target }) => `  ${name} ${old ?? '–'} → ${target}`),
+    rehearsal === undefined
+      ? `no rehearsal: the outage begins once all is fetched`
+      : `first a rehearsal: ${to} is tried on a copy of the data, while ${from} serves`,
   ];
 }
 

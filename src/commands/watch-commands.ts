@@ -1,17 +1,16 @@
-import { InvalidArgumentError } from 'commander';
+import { InvalidArgumentError, Option } from 'commander';
 import { EXIT } from '../base/errors.ts';
 import { METRICS_PORT } from '../runtime/contract.ts';
 import type { CommandContext } from './context.ts';
-import type { MetricsOptions } from './metrics.ts';
 import { parsePort } from './numbers.ts';
 import type { TopOptions } from './top.ts';
 
-/** Seconds between two looks. */
+/** Seconds between two readings. */
 const USUAL_INTERVAL = 2;
 const LEAST_INTERVAL = 0.5;
 const MOST_INTERVAL = 3600;
 
-const FILE = 'ecosystem file of the cluster (default: the cluster that runs)';
+const FILE = 'ecosystem file of the cluster (default: the running cluster)';
 
 const TOP_HELP = `
 Examples:
@@ -20,11 +19,11 @@ Examples:
   $ webui-tune top --once
   $ webui-tune top --json | jq '.workers[].process.memory.privateBytes'
 
-q or Ctrl-C ends it. M is MiB, G is GiB. Private memory is what would be free without the worker, and what the limit is
-for; PSS divides shared pages among those that share them. In a pipe it prints one table, as --once does.
+q or Ctrl-C ends it. M is MiB, G is GiB. Private memory is what the end of the worker would free; the worker limit applies
+to it. PSS divides shared pages among the processes that share them. Without a terminal, top prints one table, like --once.
 
 Exit codes:
-  ${EXIT.ok}  it was shown
+  ${EXIT.ok}  the table was shown
   ${EXIT.usage}  the command line is wrong, or several clusters run here
   ${EXIT.service}  no cluster runs
 `;
@@ -34,20 +33,28 @@ Examples:
   $ webui-tune metrics
   $ webui-tune metrics --port 9900
   $ curl -s http://127.0.0.1:${METRICS_PORT}/metrics
+  $ webui-tune metrics --dashboard > open-webui-dashboard.json
+  $ webui-tune metrics --alerts > /etc/prometheus/open-webui-alerts.yml
 
-Runs until it is ended, for Prometheus on this machine. As an app of PM2 beside the workers:
+Runs until you end it. To run it as an app of PM2 beside the workers:
   $ webui-tune --metrics ${METRICS_PORT} > ecosystem.config.js
 `;
 
-/** Their code is loaded when one of them runs: the others start in the time that they always did. */
+interface MetricsFlags {
+  port: number;
+  dashboard?: true;
+  alerts?: true;
+}
+
+/** Their code is loaded only when one of them runs, so that other commands start as fast as without them. */
 export function addWatchCommands({ program, terminal, done }: CommandContext): void {
   program
     .command('top')
     .argument('[file]', FILE)
     .description('show live what each worker uses and does, and why workers were replaced')
-    .option('--interval <seconds>', 'seconds between two looks', parseInterval, USUAL_INTERVAL)
-    .option('--once', 'print one table, taken over one interval')
-    .option('--json', 'print one look as JSON (zod schema: TopSchema)')
+    .option('--interval <seconds>', 'seconds between two readings', parseInterval, USUAL_INTERVAL)
+    .option('--once', 'print one table, measured over one interval')
+    .option('--json', 'print one reading as JSON (zod schema: TopSchema)')
     .addHelpText('after', TOP_HELP)
     .action(async (file: string | undefined, options: Omit<TopOptions, 'file'>) => {
       const { showTop } = await import('./top.ts');
@@ -56,12 +63,17 @@ export function addWatchCommands({ program, terminal, done }: CommandContext): v
   program
     .command('metrics')
     .argument('[file]', FILE)
-    .description('serve the same as metrics for Prometheus, on 127.0.0.1')
+    .description('serve what top shows as metrics for Prometheus, on 127.0.0.1')
     .option('--port <port>', 'port to listen on', parsePort, METRICS_PORT)
+    .option('--dashboard', 'serve nothing: print a Grafana dashboard for import')
+    .addOption(
+      new Option('--alerts', 'serve nothing: print alerting rules for Prometheus').conflicts('dashboard'),
+    )
     .addHelpText('after', METRICS_HELP)
-    .action(async (file: string | undefined, options: Omit<MetricsOptions, 'file'>) => {
-      const { serveMetrics } = await import('./metrics.ts');
-      done(await serveMetrics({ ...options, ...(file !== undefined && { file }) }, terminal));
+    .action(async (file: string | undefined, { port, dashboard, alerts }: MetricsFlags) => {
+      const { printFor, serveMetrics } = await import('./metrics.ts');
+      if (dashboard || alerts) return done(await printFor(dashboard ? 'dashboard' : 'alerts', terminal));
+      done(await serveMetrics({ port, ...(file !== undefined && { file }) }, terminal));
     });
 }
 

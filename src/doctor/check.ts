@@ -1,6 +1,6 @@
 import type { FactName, Facts } from './facts.ts';
 
-/** From the best to the worst; `skipped` says nothing about the installation, and why not. */
+/** From best to worst. `skipped` says nothing about the installation; its text says why. */
 export const VERDICTS = ['ok', 'note', 'skipped', 'warning', 'error'] as const;
 export type Verdict = (typeof VERDICTS)[number];
 
@@ -41,14 +41,14 @@ export interface Check {
   id: string;
   group: Group;
   title: string;
-  /** What happens to users where it is wrong. */
+  /** What users suffer when it is wrong. */
   why: string;
-  /** Where that is known from. */
+  /** How we know. */
   source: string;
   /** Facts without which there is nothing to look at. */
   needs: readonly FactName[];
   uses: readonly FactName[];
-  /** The fact whose failure this check tells of; the others are skipped then. */
+  /** The fact whose failure this check reports; other checks that need it are skipped then. */
   about?: FactName;
   run(facts: Facts): readonly Finding[];
 }

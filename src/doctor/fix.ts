@@ -5,8 +5,8 @@ import { reasonOf } from '../facts/services/timeout.ts';
 import { Pm2 } from '../setup/pm2/client.ts';
 import { findPm2 } from '../setup/pm2/program.ts';
 import type { Fix } from './check.ts';
-import { openBroker } from './facts/redis.ts';
 import type { Outcomes } from './facts.ts';
+import { openBroker } from './read/redis.ts';
 import type { Report } from './run.ts';
 
 /** Milliseconds for CONFIG SET: `appendonly yes` makes Redis write all that it holds. */

@@ -13,7 +13,7 @@ export const DoctorSchema = z.object({
     z.object({
       check: z.string().describe('id of the check, which never changes; a check may find several things'),
       group: z.enum(GROUPS),
-      title: z.string().describe('what ought to be so'),
+      title: z.string().describe('what must hold'),
       verdict: z.enum(VERDICTS),
       found: z.string().describe('what was found; with "skipped", why nothing could be'),
       why: z.string().describe('what happens to users where it is wrong'),

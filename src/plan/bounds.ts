@@ -7,22 +7,22 @@ import { connectionBudget, connectionsOf, leastPools } from './pools.ts';
 import { type Requirement, usesPgvector } from './services.ts';
 import type { Plan, Recommendation } from './types.ts';
 
-/** Connections of a worker to Redis under load: its pools grow with what it does at once (an estimate). */
+/** Connections of a worker to Redis under load: its pools grow with the number of requests at one time (an estimate). */
 export const REDIS_CONNECTIONS = 64;
 
-/** Connections and files that a busy worker may have open: each browser has one socket, and each answer another. */
+/** Connections and files that a busy worker may have open: one for each browser, and one for each answer. */
 const OPEN_FILES = 4096;
 
-/** What Linux has had as its default since 5.4, for a burst of connections while a worker is busy. */
+/** Linux's default since 5.4: room for a burst of connections while a worker is busy. */
 const SOMAXCONN = 1024;
 
-/** Workers that Redis has connections for, with one more while reloading. Null: nobody knows. */
+/** Workers that Redis has connections for, beside one more during a reload. Null: unknown. */
 export function workersForRedis(redis: RedisFacts): number | null {
   if (redis.kind !== 'redis' || redis.maxClients === undefined) return null;
   return Math.max(1, Math.floor(redis.maxClients / REDIS_CONNECTIONS) - 1);
 }
 
-/** Each bound that is known, with its arithmetic; `bounds.` and its name. */
+/** Each known bound with its arithmetic; the key is `bounds.` and its name. */
 export function boundReasons(
   { bounds, memory, machine, services }: Pick<Plan, 'bounds' | 'memory' | 'machine' | 'services'>,
   input: PlanInput,
@@ -57,7 +57,7 @@ export function boundReasons(
   );
 }
 
-/** What is set aside, service by service. */
+/** The memory and cores that are set aside, service by service. */
 export function servicesReason(colocated: readonly Colocated[]): string {
   if (colocated.length === 0) return 'no service was found on this machine';
   return colocated
@@ -69,7 +69,7 @@ export function servicesReason(colocated: readonly Colocated[]): string {
     .join(', ');
 }
 
-/** A database that cannot even take the smallest pools of what is planned. */
+/** Warns if the database cannot take even the smallest pools of the planned workers. */
 export function explainConnections(
   { settings, services }: PlanInput,
   requirement: Requirement,
@@ -78,23 +78,23 @@ export function explainConnections(
   const budget = connectionBudget(services.database);
   const each = connectionsOf(leastPools(settings, usesPgvector(requirement)));
   if (services.database.kind === 'postgresql' && !Number.isFinite(each)) {
-    return ['a pool size of 0 means a new connection for each use: nothing holds their number'];
+    return ['a pool size of 0 means a new connection for each use: nothing limits their number'];
   }
   const needed = each * (workers + 1);
   if (!budget || needed <= budget.connections) return [];
   return [
-    `PostgreSQL has ${budget.connections} connections for us (${budget.reason}), and ${workers} + 1 workers may need ` +
+    `PostgreSQL has ${budget.connections} connections for Open WebUI (${budget.reason}), and ${workers} + 1 workers may need ` +
       `${needed}: raise max_connections`,
   ];
 }
 
-/** Limits of the kernel and of Redis that a busy server runs into. */
+/** Warns of limits of the kernel and of Redis that a busy server reaches. */
 export function explainLimits({ openFiles, somaxconn }: MachineFacts, { redis }: ServiceFacts): string[] {
   const warnings: string[] = [];
   if (openFiles && openFiles.value < OPEN_FILES) {
     warnings.push(
-      `a process may open ${openFiles.value} files and sockets only (${openFiles.source}): ` +
-        'LimitNOFILE=65536 in PM2’s systemd unit, or ulimit -n 65536 before pm2 starts',
+      `a process may open only ${openFiles.value} files and sockets (${openFiles.source}): ` +
+        'set LimitNOFILE=65536 in PM2’s systemd unit, or run ulimit -n 65536 before pm2 starts',
     );
   }
   if (somaxconn && somaxconn.value < SOMAXCONN) {
@@ -104,7 +104,7 @@ export function explainLimits({ openFiles, somaxconn }: MachineFacts, { redis }:
   }
   if (redis.kind === 'redis' && redis.maxClients !== undefined && redis.maxClients < 2 * REDIS_CONNECTIONS) {
     warnings.push(
-      `Redis takes ${redis.maxClients} connections only: raise its maxclients (10000 is its default)`,
+      `Redis accepts only ${redis.maxClients} connections: raise its maxclients (10000 is its default)`,
     );
   }
   return warnings;

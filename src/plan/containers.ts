@@ -1,5 +1,5 @@
+import { isLoopback } from '../base/io/address.ts';
 import type { DatabaseFacts, ServiceFacts, Settings } from '../facts/types.ts';
-import { isLoopback } from './index.ts';
 import { type Requirement, usesPgvector } from './services.ts';
 import { SETTINGS_GROUPS } from './settings/index.ts';
 import type { Plan } from './types.ts';
@@ -13,35 +13,35 @@ export interface ContainerSetting {
 
 export interface ContainerSettings {
   settings: ContainerSetting[];
-  /** Names of settings left out because their value is an address of this machine, which a container does not have. */
+  /** Names of settings that are left out because their value is an address of this machine, which a container cannot reach. */
   local: string[];
 }
 
-/** What the containers are planned with, instead of this machine's. */
+/** What the containers are planned with, instead of this machine's figures. */
 export interface ContainerContext {
-  /** All of them, wherever they run. */
+  /** Workers in all containers together. */
   workers: number;
   database: DatabaseFacts;
   /** Bytes of private memory that a worker may take. */
   workerLimit: number;
 }
 
-/** Of one machine, one process or one start: the container's file says these itself. */
+/** Settings of one machine, one process or one start: the container's file sets these itself. */
 const OWN =
   /^(?:DATA_DIR|STATIC_DIR|HOST|PORT|PYTHONUNBUFFERED|DATABASE_(?:URL|TYPE|USER|PASSWORD|HOST|PORT|NAME))$/;
 
 /** Folders of this machine's models: a container has others. */
 const MODEL_FOLDERS = /^(?:HF_HOME|HF_HUB_CACHE|HUGGINGFACE_HUB_CACHE|SENTENCE_TRANSFORMERS_HOME)$/;
 
-/** Whoever reads the file may have another database than the one that was asked. */
+/** The reason for VECTOR_DB: the file may be used with a database other than the one that was asked. */
 const VECTORS =
-  'in that PostgreSQL, for all of them; where its user may not: CREATE EXTENSION vector, as a superuser';
+  'all workers share that PostgreSQL; if its user may not add the extension, as a superuser: CREATE EXTENSION vector';
 
 const REDIS = /^(?:WEBSOCKET_)?REDIS_URL$/;
 
 /**
- * Open WebUI's settings for several containers with PostgreSQL and Redis: the user's own, then what the groups of
- * settings recommend for so many workers. Pure. In the order of their names.
+ * Open WebUI's settings for several containers with PostgreSQL and Redis, sorted by name: the user's own, then what the
+ * groups of settings recommend for this number of workers. Pure.
  */
 export function containerSettings(plan: Plan, context: ContainerContext): ContainerSettings {
   const given = plan.settings.filter(
@@ -57,7 +57,7 @@ export function containerSettings(plan: Plan, context: ContainerContext): Contai
     settings.set(key, { key, ...(value !== undefined && { value }), reason });
   }
   const requirement = containerRequirement(plan, context.database);
-  // A preset's word on the proxy holds for an Ingress too; without one, neither compresses unless it is told to.
+  // What a preset says of the proxy also holds for an Ingress, which compresses nothing unless it is configured to.
   const said = plan.recommendations.find(({ key, source }) => key === 'compression' && source === 'preset');
   const compression = said?.value === 'proxy' ? 'proxy' : 'app';
   for (const { key, value, reason } of SETTINGS_GROUPS.flatMap((group) =>
@@ -71,7 +71,7 @@ export function containerSettings(plan: Plan, context: ContainerContext): Contai
   };
 }
 
-/** The user's settings beside a database that all containers share. */
+/** The user's settings, with a database that all containers share. */
 export function containerRequirement(plan: Plan, database: DatabaseFacts): Requirement {
   const settings: Settings = new Map(
     plan.settings.flatMap(({ key, value = '', secret, source }) =>
@@ -92,7 +92,7 @@ export function embedsLocally(settings: readonly ContainerSetting[]): boolean {
   return !settings.find(({ key }) => key === 'RAG_EMBEDDING_ENGINE')?.value;
 }
 
-/** Whether a URL in it is of this machine alone. */
+/** Whether the value has a URL that only this machine can reach. */
 export function namesThisMachine(value: string): boolean {
   return value.split(/[;,\s]+/).some((part) => {
     const host = /^[a-z][a-z0-9+.-]*:\/\/(?:[^/@]*@)?(\[[^\]]*\]|[^/:?#]*)/i.exec(part)?.[1];

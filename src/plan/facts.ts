@@ -2,7 +2,7 @@ import type { CpuFacts, MachineFacts } from '../base/machine/facts.ts';
 import { formatBytes } from '../base/units.ts';
 import type { Recommendation } from './types.ts';
 
-/** What was read from the machine, each fact with the file that says so. */
+/** What was read from the machine; each fact names its file. */
 export function machineFacts({ cpu, memory, ...machine }: MachineFacts): Recommendation[] {
   const { limit, swapFreeBytes } = memory;
   return [
@@ -26,15 +26,15 @@ export function machineFacts({ cpu, memory, ...machine }: MachineFacts): Recomme
     fact(
       'machine.swap',
       formatBytes(memory.swapBytes),
-      `${swapFreeBytes === undefined ? '' : `${formatBytes(swapFreeBytes)} of it free `}(${memory.source}); never planned with`,
+      `${swapFreeBytes === undefined ? '' : `${formatBytes(swapFreeBytes)} of it free `}(${memory.source}); the plan does not use it`,
     ),
     fact('machine.architecture', machine.architecture, machine.architectureSource ?? machine.platform),
     fact(
       'machine.container',
       machine.container?.name ?? 'none',
-      machine.container?.source ?? 'none is to be seen',
+      machine.container?.source ?? 'no sign of one',
     ),
-    fact('machine.vm', machine.vm?.name ?? 'none', machine.vm?.source ?? 'none is to be seen'),
+    fact('machine.vm', machine.vm?.name ?? 'none', machine.vm?.source ?? 'no sign of one'),
     ...(machine.openFiles
       ? [fact('machine.openFiles', machine.openFiles.value, `a process (${machine.openFiles.source})`)]
       : []),

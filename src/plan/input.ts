@@ -1,19 +1,22 @@
 import type { MachineFacts } from '../base/machine/facts.ts';
 import type { DataDirDecision } from '../facts/settings/data-dir.ts';
 import type { EmbeddedService, ServiceFacts, Settings, Source } from '../facts/types.ts';
-import type { PreloadChoice, RuntimeChoice } from '../runtime/contract.ts';
+import type { RuntimeChoice } from '../runtime/contract.ts';
 import type { Measurement } from './measurement.ts';
-import type { Places, Preset } from './types.ts';
+import type { PresetOptions } from './options.ts';
+import type { Places } from './places.ts';
+import type { Preset } from './preset.ts';
 
-/** What the user asked for, or the default in its place. */
-export interface Wish<T> {
+/** What the user asked for, or the default. */
+export interface Requested<T> {
   value: T;
   /** In the user's words: `--workers 4`, `WEB_CONCURRENCY=4`. */
   from: string;
   source: Source;
 }
 
-export interface PlanInput {
+/** For undefined options, the preset decides. */
+export interface PlanInput extends Partial<PresetOptions> {
   machine: MachineFacts;
   preset: Preset;
   services: ServiceFacts;
@@ -22,31 +25,26 @@ export interface PlanInput {
     version: string;
     python: string;
     drivers: Readonly<Record<string, boolean>>;
-    /** Version of torch with its build (Conditions in measurement.ts); undefined: nobody knows. */
+    /** Version of torch with its build (Conditions in measurement.ts); undefined: unknown. */
     torch?: string;
   };
   places: Places;
   dataDir: DataDirDecision;
   /** Whether the data folder holds documents embedded into the local Chroma store. */
   hasLocalVectors: boolean;
-  workers?: Wish<number>;
+  workers?: Requested<number>;
   /** Bytes that the whole tree may use. */
-  memory?: Wish<number>;
-  host: Wish<string>;
-  port: Wish<number>;
-  preload?: PreloadChoice;
-  /** False: `--no-static-cache`. Undefined: as the preset says. */
-  staticCache?: false;
-  /** False: `--no-shortcuts`. Undefined: as the preset says. */
-  shortcuts?: false;
-  /** Undefined: what the platform can do. */
+  memory?: Requested<number>;
+  host: Requested<string>;
+  port: Requested<number>;
+  /** Undefined: the platform decides. */
   runtime?: RuntimeChoice;
-  /** Where metrics are to be served, on 127.0.0.1; undefined: nowhere. */
+  /** Port on 127.0.0.1 that metrics are served on; undefined: none are. */
   metricsPort?: number;
-  /** What was measured or observed on this machine, and what tells whether it still holds; undefined: the built-in figures. */
+  /** Measurements of this machine, and the digest that shows whether they still hold; undefined: use the built-in figures. */
   measured?: { kept: readonly Measurement[]; settings: string };
   /** Services that run as apps of the same file. */
   embedded?: readonly EmbeddedService[];
-  /** What was noticed while reading: printed with the plan's own. */
+  /** Warnings from reading the facts; printed with the plan's own. */
   warnings?: readonly string[];
 }

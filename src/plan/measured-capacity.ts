@@ -1,8 +1,8 @@
 import { LEVELS } from './model.ts';
 
-/** What one piece of work takes, everywhere. */
+/** What one piece of work costs in all processes. */
 export interface Cost {
-  /** Milliseconds of CPU time of Python workers, all of them together. */
+  /** Milliseconds of CPU time of all Python workers together. */
   cpuMs: number;
   /** Transactions of PostgreSQL. */
   transactions: number;
@@ -14,11 +14,12 @@ export interface Cost {
 }
 
 /**
- * The figures that formats for other hosts and `webui-tune capacity` compute with, and where each comes from: this file is
- * their only home. Open WebUI 0.12.4, Python 3.11, PostgreSQL 15, Redis 7, Linux x86-64, two cores, if nothing else is said.
+ * The figures behind docs/scaling.md and the formats for other hosts, with their sources. Measured with Open WebUI 0.12.4,
+ * Python 3.11, PostgreSQL 15 and Redis 7 on Linux x86-64 with two cores, unless stated otherwise.
  *
- * `request` to `event` are of one run of `npm run bench:capacity` with two workers, not on an idle machine: counts and bytes
- * do not mind, CPU time is an upper bound (an API call took 17.7 ms there; one worker alone serves 93 a second, in 10.8).
+ * `request` to `event` come from one run of `npm run bench:capacity` with two workers, on a machine that was not idle: counts
+ * and bytes are not affected, CPU times are upper bounds (an API call took 17.7 ms there; one worker alone takes 10.8 ms, and
+ * serves 93 a second).
  */
 export const MEASURED = {
   /** Bytes of a whole process that serves alone, after its first requests: it shares its memory with nobody. */
@@ -42,7 +43,7 @@ export const MEASURED = {
     transactions: 129,
     redisCommands: 1_234,
     redisBytes: 299_234,
-    // The test's answers repeat themselves, and are compressed on their way: words of people take more.
+    // The test's answers repeat themselves and are compressed: real answers take more.
     networkBytes: 4_199,
   },
   chatTokens: 300,

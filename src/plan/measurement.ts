@@ -1,43 +1,42 @@
 import type { PreloadLevel } from './types.ts';
 
-/** What a measurement holds for: all that the memory of workers depends on. */
+/** The conditions under which a measurement holds: everything that the memory of workers depends on. */
 export interface Conditions {
   /** Version of Open WebUI. */
   openWebui: string;
   /** Version of Python. */
   python: string;
-  /** As Node says it: `x64`, `arm64`. */
+  /** In Node's words: `x64`, `arm64`. */
   architecture: string;
   preset: string;
   level: PreloadLevel;
   embedsLocally: boolean;
   /** Digest of the user's settings that may change what a worker loads (settingsDigest in tune/measurements/conditions.ts). */
   settings: string;
-  /** Version of torch with its build, such as `2.13.0+cpu`, `2.14.1 (CUDA)` or `none`; undefined: nobody knows. */
+  /** Version of torch with its build, such as `2.13.0+cpu`, `2.14.1 (CUDA)` or `none`; undefined: unknown. */
   torch?: string | undefined;
 }
 
 /**
- * What `webui-tune measure` has found out on this machine, or what a running tree has shown by itself, as far as a plan
- * computes with it.
+ * The part of a measurement that a plan uses: by `webui-tune measure` on this machine, or by a running tree about itself.
  */
 export interface Measurement {
   conditions: Conditions;
-  /** A running tree has shown it, in real use. */
+  /** The figures are those of a running tree, in real use. */
   observed?: true | undefined;
   /** When it was made (ISO 8601, UTC). */
   at: string;
-  /** Bytes, once: the preload process with all that its workers and their supervisors share. */
+  /** Bytes, once: the preload process with everything that its workers and their supervisors share. */
   base: number;
   /** Bytes of private memory of a worker after its first requests; undefined: no worker had served yet. */
   worker?: number | undefined;
-  /** Bytes of an observed worker that had not served yet: it takes no less afterwards. */
+  /** Bytes of an observed worker that had not served yet: a lower bound of what it takes afterwards. */
   idle?: number | undefined;
   /** Bytes of private memory of a supervisor. */
   supervisor: number;
 }
 
-/** In words, for people. */
+/** The source of a measurement in words. */
 export function sourceInWords(measurement: Measurement): string {
   const words = `${measurement.observed ? 'observed' : 'measured'} on this machine on ${dayOf(measurement)}`;
   return measurement.worker === undefined ? `${words}, before its workers had served` : words;
@@ -51,14 +50,14 @@ export function dayOf({ at }: Pick<Measurement, 'at'>): string {
 export interface Choice {
   /** Undefined: the table is used. */
   measurement?: Measurement;
-  /** Why none of those that are kept is used, in one line; undefined: there is nothing to say. */
+  /** Why no saved measurement is used, in one line; undefined: nothing to report. */
   notice?: string;
 }
 
 /**
- * The newest of those that were made under these conditions, measured or observed: what a tree has shown since it was
- * measured is of its real use, and who measures again since then wants that to count. One that does not hold is worth a
- * word only where somebody has measured it.
+ * The newest measurement under these conditions, whether measured or observed: figures observed after a measurement come
+ * from real use, and a user who measures again afterwards wants the new figures to count. If none holds, the notice names
+ * the nearest one that the user has measured.
  */
 export function chooseMeasurement(kept: readonly Measurement[], conditions: Conditions): Choice {
   const compared = kept
@@ -77,7 +76,7 @@ export function chooseMeasurement(kept: readonly Measurement[], conditions: Cond
   };
 }
 
-/** Whether one of them says the same of a plan as the other. */
+/** Whether a measurement under `then` also holds under `now`. */
 export function holdsFor(then: Conditions, now: Conditions): boolean {
   return differencesOf(then, now).length === 0;
 }
@@ -91,7 +90,7 @@ const WORDS: Readonly<Record<Exclude<keyof Conditions, 'settings' | 'embedsLocal
   torch: 'torch',
 };
 
-/** In words, each with what it was and what it is now. */
+/** The differences in words, each with its former and its current value. */
 function differencesOf(then: Conditions, now: Conditions): string[] {
   const words = Object.entries(WORDS).flatMap(([key, word]) => {
     const [former, current] = [then[key as keyof typeof WORDS], now[key as keyof typeof WORDS]];

@@ -1,29 +1,30 @@
 import { MIB } from '../base/units.ts';
 import { LEAST_GROWTH } from '../runtime/contract.ts';
 import { type Measurement, sourceInWords } from './measurement.ts';
-import type { PreloadLevel, Preset } from './types.ts';
+import type { Preset } from './preset.ts';
+import type { PreloadLevel } from './types.ts';
 
-/** What the tree costs at one level of preloading. */
+/** What the process tree costs at one level of preloading. */
 export interface LevelCost {
-  /** Bytes, once: the preload process with all that its workers share with it. */
+  /** Bytes, once: the preload process with everything that it shares with its workers. */
   base: number;
-  /** Bytes of private memory of one more worker, after its first requests. */
+  /** Bytes of private memory of each additional worker, after its first requests. */
   worker: number;
-  /** Bytes that each worker takes beyond it where documents are embedded by a local model. */
+  /** Additional bytes for each worker if a local model embeds documents. */
   embedding: number;
-  /** Where the two come from. */
+  /** Where `base` and `worker` come from. */
   source: string;
 }
 
 /**
- * Bytes of private memory of a PM2 cluster worker, the Node process that supervises one Python worker. Measured: 49 MiB
- * RSS, of which all but 9 are shared with the other supervisors; the first one's share is in `base`.
+ * Bytes of private memory of a PM2 cluster worker, the Node process that supervises one Python worker. Measured: 49 MiB RSS,
+ * of which supervisors share all but 9; `base` holds the shared part.
  */
 export const SUPERVISOR = 9 * MIB;
 
 /**
- * Bytes of private memory of the app that serves metrics. Measured: 24 MiB after 60 scrapes (67 RSS), 37 after 400 more in a
- * row.
+ * Bytes of private memory of the app that serves metrics. Measured: 24 MiB after 60 scrapes (67 RSS), 37 after another 400
+ * in a row.
  */
 export const METRICS = 40 * MIB;
 
@@ -33,20 +34,19 @@ export const METRICS = 40 * MIB;
  */
 export const LEVELS: Readonly<Record<PreloadLevel, LevelCost>> = {
   full: {
-    // On two machines 810 and 846 MiB with one worker, 839 and 927 with two, 1,000 and 1,095 with four, which have 79 to
-    // 83 each, supervisor and all; with a local model (all-MiniLM-L6-v2), which they share, 905 to 1,028 with two and 1,043
-    // with four.
+    // On two machines 810 and 846 MiB with one worker, 839 and 927 with two, 1,000 and 1,095 with four; each of the four has
+    // 79 to 83, its supervisor included. With a shared local model (all-MiniLM-L6-v2) 905 to 1,028 with two, 1,043 with four.
     base: 750 * MIB,
     worker: 72 * MIB,
-    // Not the model, but what torch computes in: some 50 in a worker that has embedded a document, which not all have.
+    // Not the model, but torch's working memory: some 50 MiB in each worker that has embedded a document; not all have.
     embedding: 25 * MIB,
     source: 'measured: 839 to 927 MiB with two workers, 1,000 to 1,095 with four',
   },
   lean: {
-    // 416 MiB with one worker, 485 with two, 609 to 639 with four, which have 69 to 73 each, supervisor and all.
+    // 416 MiB with one worker, 485 with two, 609 to 639 with four; each of the four has 69 to 73, its supervisor included.
     base: 345 * MIB,
     worker: 63 * MIB,
-    // Torch, 300 MiB that the other levels share or have anyway, and the model: 1,351 MiB with two workers.
+    // Torch (300 MiB, which the other levels share or load anyway) and the model: 1,351 MiB with two workers.
     embedding: 425 * MIB,
     source: 'measured: 416 MiB with one worker, 485 with two, 609 to 639 with four',
   },
@@ -57,14 +57,14 @@ export const LEVELS: Readonly<Record<PreloadLevel, LevelCost>> = {
     source: 'measured: 899 MiB with one worker, 1,129 with two; 905 with local Chroma',
   },
   none: {
-    // Files of libraries that all workers map are in memory once: 825 MiB with one worker, 1,438 with two.
+    // Library files that all workers map are in memory once: 825 MiB with one worker, 1,438 with two.
     base: 188 * MIB,
     worker: 620 * MIB,
     embedding: 125 * MIB, // an estimate: nothing of it is shared
     source: 'measured: 825 MiB with one worker, 1,438 with two',
   },
   uvicorn: {
-    // The parent imports the app as well, and serves nobody: 188 + 5 × 620 for four workers, measured 3,202 MiB. One
+    // The parent imports the app too, although it serves nobody: 188 + 5 × 620 for four workers, measured 3,202 MiB. A single
     // worker is the server itself: 746 MiB.
     base: 808 * MIB,
     worker: 620 * MIB,
@@ -74,27 +74,27 @@ export const LEVELS: Readonly<Record<PreloadLevel, LevelCost>> = {
 };
 
 /**
- * What the build of torch for GPUs (2.14.1, CUDA 13, on a machine without one) takes beyond that of the CPU build, by
+ * What the build of torch for GPUs (2.14.1, CUDA 13, on a machine without a GPU) takes beyond the CPU build, by
  * `npm run bench:prediction -- --python VENV/bin/python`.
  */
 export const CUDA: Readonly<Record<PreloadLevel, Pick<LevelCost, 'base' | 'worker' | 'embedding'>>> = {
-  // 1,211 MiB with one worker, 1,291 with two; with a local model, which they share, 1,304 and 1,391.
+  // 1,211 MiB with one worker, 1,291 with two; with a shared local model 1,304 and 1,391.
   full: { base: 390 * MIB, worker: 0, embedding: 0 },
-  // Where workers load it for themselves: 1,286 MiB with one worker, 1,889 with two, which map its files once.
+  // If each worker loads torch itself: 1,286 MiB with one worker, 1,889 with two; its mapped files are in memory once.
   lean: { base: 250 * MIB, worker: 0, embedding: 160 * MIB },
   libraries: { base: 372 * MIB, worker: 0, embedding: 0 }, // 1,491 MiB with two workers
-  // 1,941 MiB with two workers, which map the files of torch's libraries once.
+  // 1,941 MiB with two workers; the mapped files of torch's libraries are in memory once.
   none: { base: 250 * MIB, worker: 122 * MIB, embedding: 0 },
   uvicorn: { base: 370 * MIB, worker: 122 * MIB, embedding: 0 }, // 2,660 MiB with two workers
 };
 
-/** How workers come about and what they load: all that their memory depends on. */
+/** How workers are made and what they load: everything that their memory depends on. */
 export interface Kind {
   level: PreloadLevel;
   embedsLocally: boolean;
-  /** The build of torch is one for GPUs: its libraries are in memory wherever torch is, whether there is a GPU or not. */
+  /** Torch is a GPU build: its libraries are in memory wherever torch is loaded, with or without a GPU. */
   hasCuda?: boolean;
-  /** What was measured of this kind on this machine: it takes the place of the table. */
+  /** A measurement of this kind on this machine; replaces the table. */
   measurement?: Measurement;
 }
 
@@ -103,7 +103,7 @@ export function isForGpus(torch: string): boolean {
   return /\(CUDA\)$|\+(?:cu\d|rocm|xpu)/.test(torch);
 }
 
-/** Bytes of the tree without its workers. One worker of uvicorn has no parent: it is the server itself. */
+/** Bytes of the tree without its workers. A single uvicorn worker has no parent: it is the server itself. */
 export function baseCost({ level, embedsLocally, measurement, hasCuda }: Kind, workers: number): number {
   if (measurement) return measurement.base;
   const from = level === 'uvicorn' && workers === 1 ? 'none' : level;
@@ -111,7 +111,7 @@ export function baseCost({ level, embedsLocally, measurement, hasCuda }: Kind, w
   return LEVELS[from].base + (hasCuda && loadsTorch ? CUDA[from].base : 0);
 }
 
-/** Workers that are there for a while beside the others: a reload starts the new one first, uvicorn does not. */
+/** Additional workers during a reload, which starts the new worker first; uvicorn does not reload. */
 export function surge(level: PreloadLevel): number {
   return level === 'uvicorn' ? 0 : 1;
 }
@@ -142,12 +142,12 @@ export function supervisorCost({ level, measurement }: Kind): number {
   return level === 'uvicorn' ? 0 : SUPERVISOR;
 }
 
-/** Bytes that one more worker adds, its supervisor included. */
+/** Bytes of each additional worker, with its supervisor. */
 export function workerCost(kind: Kind): number {
   return privateCost(kind) + supervisorCost(kind);
 }
 
-/** Where the figures of the model come from, for people. */
+/** The source of the figures, in words. */
 export function sourceOf({ level, measurement }: Kind): string {
   return measurement ? sourceInWords(measurement) : LEVELS[level].source;
 }

@@ -1,27 +1,31 @@
+import * as z from 'zod';
+import { bytesForTree } from './memory.ts';
 import { surge } from './model.ts';
-import type { LimitedBy, MemoryPlan, Plan } from './types.ts';
+import { LIMITS } from './schema.ts';
+import type { MemoryPlan, Plan } from './types.ts';
 
-/** What an earlier plan made of the memory at hand. Bytes. */
-export interface PlannedMemory {
-  /** For the whole tree, without what was set aside for services. */
-  budget: number;
-  predicted: number;
-  /** Of private memory, at which a worker is replaced. */
-  workerLimit: number;
-  limitedBy: LimitedBy;
-}
+/** The memory figures of an earlier plan, in bytes. */
+export const PlannedMemorySchema = z.object({
+  /** For the whole tree, without the part that was set aside for services. */
+  budget: z.number(),
+  predicted: z.number(),
+  /** Private memory at which a worker is replaced. */
+  workerLimit: z.number(),
+  limitedBy: z.enum(LIMITS),
+});
+export type PlannedMemory = z.infer<typeof PlannedMemorySchema>;
 
-/** Share by which a prediction may be off before it is a reason to plan anew. */
+/** Share by which a prediction may be off before it is a reason to plan again. */
 const TOLERANCE = 0.05;
 
 export function plannedMemory({ memory, limitedBy }: Plan): PlannedMemory {
-  const { budget, services, predicted, workerLimit } = memory;
-  return { budget: budget - services, predicted, workerLimit, limitedBy };
+  const { predicted, workerLimit } = memory;
+  return { budget: bytesForTree(memory), predicted, workerLimit, limitedBy };
 }
 
 /**
- * Whether today's figures make another plan of the same budget: another number of workers, a limit that an ordinary worker
- * would reach, or more than 5 % more or less in all. What is free today is no reason, nor are a few MiB.
+ * Whether today's figures change the plan for the same budget: another number of workers, a limit that an ordinary worker
+ * would reach, or a total that differs by more than 5 %. Neither today's free memory nor a few MiB are a reason.
  */
 export function isOutgrown(before: PlannedMemory, workers: number, memory: MemoryPlan): boolean {
   const { base, worker, supervisor, growth, level } = memory;

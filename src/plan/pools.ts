@@ -6,31 +6,37 @@ import type { DatabaseFacts, Settings } from '../facts/types.ts';
  * with VECTOR_DB=pgvector a third one, sized by PGVECTOR_POOL_SIZE.
  */
 
-/** SQLAlchemy's own pool where no size is set: 5, and 10 more under load. The overflow variables are then not read. */
+/** SQLAlchemy's own pool if no size is set: 5, and 10 more under load. The overflow variables are then ignored. */
 const SQLALCHEMY_POOL = 15;
 
 /** Connections that stay free for the preload process, psql and backups (an estimate). */
 const SPARE = 5;
 
-/** Least that a worker can do with: of each of its two engines, and of pgvector's. Below it, requests queue. */
+/** Smallest useful pools: of each of a worker's two engines, and of pgvector's. With fewer connections, requests queue. */
 const LEAST_ENGINE = 4;
 const LEAST_VECTOR = 2;
 
-/** More than this a worker never had in use (an estimate: one Python thread, 10 to 15 ms a request). */
+/** A worker never had more in use (an estimate: one Python thread, 10 to 15 ms a request). */
 const MOST_ENGINE = 20;
 const MOST_VECTOR = 8;
 
-/** Share of an engine's connections that are opened under load only, and closed after it. */
+/**
+ * Connections that our own PostgreSQL allows for each worker: a worker never had more than 30 in use, both engines together
+ * (an estimate too). On our own server, the pools above are cut to fit.
+ */
+export const CONNECTIONS_A_WORKER = 30;
+
+/** Share of an engine's connections that are opened only under load, and closed after it. */
 const OVERFLOW_SHARE = 0.25;
 
 export interface ConnectionBudget {
-  /** What is left for us. */
+  /** Connections that Open WebUI may use. */
   connections: number;
-  /** Arithmetic of that number. */
+  /** The arithmetic of that number. */
   reason: string;
 }
 
-/** Connections that all workers together may have; undefined where PostgreSQL did not say. */
+/** Connections that all workers together may have; undefined if PostgreSQL did not say. */
 export function connectionBudget(database: DatabaseFacts): ConnectionBudget | undefined {
   if (database.kind !== 'postgresql' || database.maxConnections === undefined) return undefined;
   const { maxConnections: most, reservedConnections: reserved = 0, otherConnections: others = 0 } = database;
@@ -44,12 +50,12 @@ export function connectionBudget(database: DatabaseFacts): ConnectionBudget | un
 }
 
 export interface WorkerPools {
-  /** Connections of one engine; there are two. Undefined: without bound. */
+  /** Connections of one of the two engines. Undefined: without a bound. */
   engine: number | undefined;
   vector: number | undefined;
 }
 
-/** Connections that a worker may have by what the user has set; what is not set can be made as small as need be. */
+/** A worker's pools as the user has set them; the smallest useful pools if the user has not. */
 export function leastPools(settings: Settings, usesPgvector: boolean): WorkerPools {
   return {
     engine: poolOf(settings, 'DATABASE_POOL') ?? LEAST_ENGINE,
@@ -67,12 +73,12 @@ function poolOf(settings: Settings, name: string): number | undefined {
   return size + Math.max(0, Number.parseInt(settings.get(`${name}_MAX_OVERFLOW`)?.value || '0', 10) || 0);
 }
 
-/** Connections of one worker at most. */
+/** The most connections of one worker. */
 export function connectionsOf({ engine = 0, vector = 0 }: WorkerPools): number {
   return 2 * engine + vector;
 }
 
-/** Workers that the database has connections for, with one more while reloading. Null: nobody knows. */
+/** Workers that the database has connections for, beside one more during a reload. Null: unknown. */
 export function workersForConnections(
   budget: ConnectionBudget | undefined,
   settings: Settings,
@@ -89,7 +95,7 @@ export interface ChosenPools {
   vector: number;
 }
 
-/** The pools of each of `workers` workers and of one more, within what the database has, beside those that the user has set. */
+/** Pools for each of `workers` + 1 workers, within the database's connections and beside the pools that the user has set. */
 export function choosePools(
   budget: ConnectionBudget,
   workers: number,
@@ -106,7 +112,7 @@ export function choosePools(
   return { size: engine - overflow, overflow, vector };
 }
 
-/** Undefined also for one without bound, for which there is nothing to be set aside. */
+/** Undefined also for a pool without a bound, for which nothing can be set aside. */
 function boundedPoolOf(settings: Settings, name: string): number | undefined {
   const connections = poolOf(settings, name);
   return Number.isFinite(connections) ? connections : undefined;

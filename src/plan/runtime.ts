@@ -3,7 +3,7 @@ import type { PlanInput } from './input.ts';
 import type { Plan, Recommendation } from './types.ts';
 
 /**
- * Forking is measured and trusted on Linux; macOS's system libraries are not safe after a fork, and Windows has none.
+ * Forking is tested on Linux. macOS's system libraries are not safe after a fork, and Windows cannot fork.
  */
 export function chooseRuntime({ runtime, machine }: Pick<PlanInput, 'runtime' | 'machine'>): RuntimeChoice {
   return runtime ?? (machine.platform === 'linux' ? 'preload' : 'uvicorn');
@@ -12,15 +12,15 @@ export function chooseRuntime({ runtime, machine }: Pick<PlanInput, 'runtime' | 
 export function runtimeReason({ runtime, machine }: PlanInput): string {
   if (runtime !== undefined) return `--runtime ${runtime}`;
   if (machine.platform === 'linux') return 'workers are forked from one process that has imported Open WebUI';
-  return `${machine.platform} cannot fork it safely: Open WebUI’s own server, and its own workers`;
+  return `${machine.platform} cannot fork it safely: Open WebUI’s own server and workers`;
 }
 
-/** What the report has to say about it: nothing of it is to be found out on the day of the first reload. */
+/** Warns of what `--runtime uvicorn` cannot do, before the user finds out at the first reload. */
 export function runtimeWarnings({ runtime }: Pick<Plan, 'runtime'>): string[] {
   if (runtime === 'preload') return [];
   return [
-    '--runtime uvicorn cannot: reload without an outage (all workers stop, and are back after some 30 s), let answers ' +
-      'finish, replace a worker that grows (PM2 sees the memory of the parent only), or share memory between workers',
+    '--runtime uvicorn cannot reload without an outage (all workers stop, and serve again after some 30 s), let answers ' +
+      'finish, replace a worker that grows (PM2 only sees the memory of the parent), or share memory between workers',
   ];
 }
 

@@ -1,16 +1,20 @@
 import * as z from 'zod';
+import type { MachineFacts } from '../base/machine/facts.ts';
 import { BROKERS } from '../facts/services/broker-kind.ts';
-import { SOURCES } from '../facts/types.ts';
-import { PRELOAD_CHOICES, RUNTIMES } from '../runtime/contract.ts';
-import { LIMITS, type Plan } from './types.ts';
+import { type EmbeddedService, type ServiceFacts, SOURCES } from '../facts/types.ts';
+import { RUNTIMES } from '../runtime/contract.ts';
+import { optionsWith, schemasOf } from './options.ts';
+import { PlacesSchema } from './places.ts';
 
 /*
- * What `webui-tune --json` prints, for programs that read it. Bytes are bytes and counts are counts; where something is
- * unknown or unlimited, a bound is null and a fact is missing. Keys are added over time, none is taken away.
+ * What `webui-tune --json` prints, for programs that read it. Sizes are in bytes. If something is unknown or unlimited, a
+ * bound is null and a fact is missing. Keys are added over time; none is removed.
  */
 
 const bytes = z.int().nonnegative();
 const Source = z.enum(SOURCES);
+export const LIMITS = ['cores', 'memory', 'database', 'services', 'user'] as const;
+const LimitedBy = z.enum(LIMITS);
 const Answer = z.union([
   z.object({ up: z.literal(true), version: z.string() }),
   z.object({ up: z.literal(false), reason: z.string() }),
@@ -22,7 +26,7 @@ const Surrounding = z.object({ name: z.string(), source: z.string() });
 const Machine = z.object({
   platform: z.string().describe("Node's process.platform"),
   architecture: z.string().describe("in the words of Node's process.arch"),
-  architectureSource: z.string().optional(),
+  architectureSource: z.string().exactOptional(),
   cpu: z.object({
     physicalCores: z.int().positive().describe('cores that may be used; two hyper-threads are one'),
     logicalCpus: z.int().positive().describe('logical CPUs that may be used'),
@@ -30,31 +34,36 @@ const Machine = z.object({
     source: z.string(),
     kinds: z
       .object({ performance: z.int(), efficiency: z.int(), source: z.string() })
-      .optional()
-      .describe('fast and frugal cores among the physical ones; missing where all are alike'),
+      .exactOptional()
+      .describe('fast and frugal cores among the physical ones; missing if all are alike'),
     allowed: z
       .object({ cpus: z.int(), source: z.string() })
-      .optional()
-      .describe('what leaves us fewer CPUs than the machine has'),
-    quota: z.object({ cores: z.number().positive(), source: z.string() }).optional(),
+      .exactOptional()
+      .describe('what allows fewer CPUs than the machine has; missing: nothing does'),
+    quota: z.object({ cores: z.number().positive(), source: z.string() }).exactOptional(),
   }),
   memory: z.object({
     totalBytes: bytes,
-    availableBytes: bytes.describe('free for new processes, in the machine and in every limit around us'),
+    availableBytes: bytes.describe(
+      'free for new processes, in the machine and in the limit of every cgroup around us',
+    ),
     swapBytes: bytes,
-    swapFreeBytes: bytes.optional(),
+    swapFreeBytes: bytes.exactOptional(),
     source: z.string(),
-    limit: z.object({ bytes, usedBytes: bytes.optional(), source: z.string() }).optional(),
-    ownBytes: bytes.optional().describe('held by a running cluster of this installation'),
+    limit: z.object({ bytes, usedBytes: bytes.exactOptional(), source: z.string() }).exactOptional(),
+    ownBytes: bytes.exactOptional().describe('held by a running cluster of this installation'),
   }),
-  container: Surrounding.optional(),
-  vm: Surrounding.optional(),
-  openFiles: Sourced.optional().describe('hard limit of a process'),
-  somaxconn: Sourced.optional().describe('connections that may wait on one socket'),
+  container: Surrounding.exactOptional(),
+  vm: Surrounding.exactOptional(),
+  openFiles: Sourced.exactOptional().describe('hard limit of a process'),
+  somaxconn: Sourced.exactOptional().describe('connections that may wait on one socket'),
   notes: z.array(z.string()),
 });
 
-const Stored = z.record(z.string(), z.string()).optional().describe('settings in Open WebUI’s config table');
+const Stored = z
+  .record(z.string(), z.string())
+  .exactOptional()
+  .describe('settings in Open WebUI’s config table');
 
 const Services = z.object({
   database: z.discriminatedUnion('kind', [
@@ -65,29 +74,29 @@ const Services = z.object({
       kind: z.literal('postgresql'),
       where: z.string(),
       answer: Answer,
-      vector: z.enum(['installed', 'creatable', 'superuser-only', 'missing']).optional(),
-      maxConnections: z.int().optional(),
-      reservedConnections: z.int().optional(),
-      otherConnections: z.int().optional(),
-      connectionLimit: z.int().optional(),
-      sharedBuffers: bytes.optional(),
-      size: bytes.optional(),
+      vector: z.enum(['installed', 'creatable', 'superuser-only', 'missing']).exactOptional(),
+      maxConnections: z.int().exactOptional(),
+      reservedConnections: z.int().exactOptional(),
+      otherConnections: z.int().exactOptional(),
+      connectionLimit: z.int().exactOptional(),
+      sharedBuffers: bytes.exactOptional(),
+      size: bytes.exactOptional(),
       stored: Stored,
     }),
   ]),
   redis: z.discriminatedUnion('kind', [
     z.object({ kind: z.literal('unknown') }),
-    z.object({ kind: z.literal('none'), found: z.string().optional() }),
+    z.object({ kind: z.literal('none'), found: z.string().exactOptional() }),
     z.object({
       kind: z.literal('redis'),
       where: z.string(),
       answer: Answer,
-      broker: z.enum(BROKERS).optional().describe('what the server says that it is'),
-      isCluster: z.boolean().optional(),
-      maxClients: z.int().optional(),
-      clients: z.int().optional(),
-      usedMemory: bytes.optional(),
-      maxMemory: bytes.optional(),
+      broker: z.enum(BROKERS).exactOptional().describe('what the server calls itself'),
+      isCluster: z.boolean().exactOptional(),
+      maxClients: z.int().exactOptional(),
+      clients: z.int().exactOptional(),
+      usedMemory: bytes.exactOptional(),
+      maxMemory: bytes.exactOptional(),
       sentinel: z
         .object({
           master: z.string(),
@@ -97,11 +106,11 @@ const Services = z.object({
           downAfterMs: z.number(),
           unreachable: z.array(z.string()).readonly(),
         })
-        .optional()
+        .exactOptional()
         .describe('what the sentinels know of the master'),
     }),
   ]),
-  chroma: z.object({ where: z.string(), answer: Answer }).optional(),
+  chroma: z.object({ where: z.string(), answer: Answer }).exactOptional(),
   colocated: z
     .array(
       z.object({
@@ -112,7 +121,7 @@ const Services = z.object({
         cpuShare: z.number(),
       }),
     )
-    .optional()
+    .exactOptional()
     .describe('services on this machine, for which memory and cores are set aside'),
 });
 
@@ -121,23 +130,57 @@ const Memory = z.object({
   from: z.object({ bytes, source: z.string() }).describe('what the budget was cut from'),
   reserve: bytes.describe('bytes kept free'),
   services: bytes.describe('bytes of the budget set aside for services on the same machine'),
+  /**
+   * The parts of Open WebUI that the preload process has imported when it forks; `full` and `lean` are both level `app`.
+   * `uvicorn`: there is no preload process, and each worker and their parent import everything.
+   */
   level: z.enum(['full', 'lean', 'libraries', 'none', 'uvicorn']),
   levelReason: z.string(),
   embedsLocally: z
     .boolean()
-    .describe('documents are embedded by a local model, which workers share at the level full alone'),
+    .describe('a local model embeds documents; workers share it only at the level full'),
   base: bytes.describe('bytes of the preload process, shared by all workers'),
-  worker: bytes.describe('bytes that one more worker adds, its supervisor included'),
+  worker: bytes.describe('bytes of each additional worker, with its supervisor'),
   supervisor: bytes.describe('bytes of those that are the supervisor’s'),
   source: z.string().describe('where base and worker come from'),
   measuredAt: z
     .string()
-    .optional()
-    .describe('when they were measured or observed on this machine; missing: built-in ones'),
-  conditions: z.string().optional().describe('digest of the settings that the figures hold for'),
+    .exactOptional()
+    .describe('when they were measured or observed on this machine; missing: built-in figures'),
+  conditions: z.string().exactOptional().describe('digest of the settings that the figures hold for'),
   growth: bytes.describe('bytes that a worker may grow by'),
   predicted: bytes.describe('bytes of the tree after its first requests'),
   workerLimit: bytes.describe('bytes of private memory at which a worker is replaced'),
+});
+
+const Recommendation = z.object({
+  /** A setting's name, or a dotted name such as `memory.budget`. */
+  key: z.string(),
+  value: z.union([z.string(), z.number()]),
+  reason: z.string(),
+  source: Source,
+  limitedBy: LimitedBy.exactOptional(),
+});
+
+/** A setting of Open WebUI as the preload process will see it. */
+const PlannedSetting = z.object({
+  key: z.string(),
+  value: z.string().exactOptional().describe('missing for a secret'),
+  secret: z.boolean(),
+  source: Source,
+  reason: z.string(),
+  rendered: z
+    .boolean()
+    .describe('whether the ecosystem file holds it; the others are read from their own file'),
+});
+
+const Embedded = z.object({
+  name: z.string(),
+  program: z.string(),
+  args: z.array(z.string()),
+  cwd: z.string(),
+  account: z.object({ user: z.string(), group: z.string() }).exactOptional(),
+  schedule: z.string().exactOptional(),
 });
 
 const workersOrNull = z.int().nonnegative().nullable();
@@ -148,87 +191,53 @@ const Bounds = z.object(
   >,
 );
 
-/** The JSON of a plan. */
+/** The JSON of a plan; the types of a plan are inferred from it (types.ts). */
 export const PlanSchema = z.object({
   workers: z.int().positive(),
-  limitedBy: z.enum(LIMITS).describe('what holds the number of workers where it is'),
-  bounds: Bounds.describe('workers that each bound allows; null where there is none or nobody knows'),
-  machine: Machine,
+  limitedBy: LimitedBy.describe('the bound that limits the number of workers'),
+  bounds: Bounds.describe('workers that each bound allows; null: no bound, or unknown'),
+  machine: Machine as z.ZodType<MachineFacts>,
   memory: Memory,
-  services: Services,
+  services: Services as z.ZodType<ServiceFacts>,
   openWebui: z.object({
     version: z.string(),
     python: z.string(),
-    torch: z.string().optional().describe('its version with its build; missing: not known'),
+    torch: z.string().exactOptional().describe('version with its build; missing: unknown'),
   }),
   preset: z.string(),
   host: z.string(),
   port: z.int(),
   runtime: z.enum(RUNTIMES),
-  preload: z.enum(PRELOAD_CHOICES),
-  staticCache: z.boolean().describe('whether workers answer the page’s hashed files ahead of the app'),
-  shortcuts: z.boolean().describe('whether workers spare round trips and work that change no answer'),
+  ...schemasOf(optionsWith('inPresets')),
+  documents: z
+    .object({
+      atOnce: z.int().nonnegative().describe('at most so many; 0: the workers process them'),
+      memoryLimit: bytes.describe('bytes that a document may take beside what its process shares'),
+    })
+    .describe('documents that are processed beside the workers'),
   drainSeconds: z.int(),
   hangSeconds: z.int(),
   metricsPort: z
     .int()
-    .optional()
-    .describe('port on 127.0.0.1 of the app that serves metrics; missing: there is none'),
-  places: z.object({
-    python: z.string(),
-    runtime: z.string(),
-    dataDir: z.string(),
-    controlSocket: z.string(),
-    secretsFile: z.string(),
-    staticCache: z.string(),
-    envFile: z.string().optional(),
-  }),
-  embedded: z
-    .array(
-      z.object({
-        name: z.string(),
-        program: z.string(),
-        args: z.array(z.string()),
-        cwd: z.string(),
-        account: z.object({ user: z.string(), group: z.string() }).optional(),
-        schedule: z.string().optional(),
-      }),
-    )
-    .optional()
+    .exactOptional()
+    .describe('port on 127.0.0.1 of the app that serves metrics; missing: no such app'),
+  places: PlacesSchema,
+  embedded: (z.array(Embedded) as z.ZodType<readonly EmbeddedService[]>)
+    .exactOptional()
     .describe('services that run as apps of the ecosystem file'),
-  settings: z.array(
-    z.object({
-      key: z.string(),
-      value: z.string().optional().describe('missing for a secret'),
-      secret: z.boolean(),
-      source: Source,
-      reason: z.string(),
-      rendered: z.boolean().describe('in the ecosystem file; the others are read from their file'),
-    }),
-  ),
-  recommendations: z
-    .array(
-      z.object({
-        key: z.string(),
-        value: z.union([z.string(), z.number()]),
-        reason: z.string(),
-        source: Source,
-        limitedBy: z.enum(LIMITS).optional(),
-      }),
-    )
-    .describe('every number with its reason, as --explain tells it'),
+  settings: z.array(PlannedSetting),
+  recommendations: z.array(Recommendation).describe('every number with its reason, as --explain tells it'),
   warnings: z.array(z.string()),
 });
 
-/** The schema and the type say the same: what one lacks, the compiler finds here. */
+/** Lower rooms define the types of what they read. If the schema lacks one of their keys, the compiler reports it here. */
 type Same<A, B> = [A] extends [B] ? ([B] extends [A] ? true : false) : false;
-type Keys<T, U> = Same<keyof T, keyof U>;
-type Json = z.infer<typeof PlanSchema>;
+type SameKeys<T, U> = Same<keyof T, keyof U>;
+type MachineJson = z.infer<typeof Machine>;
 export const SCHEMA_IS_COMPLETE: [
-  Keys<Plan, Json>,
-  Keys<Plan['machine']['cpu'], Json['machine']['cpu']>,
-  Keys<Plan['machine']['memory'], Json['machine']['memory']>,
-  Keys<Plan['machine'], Json['machine']>,
-  Keys<Plan['memory'], Json['memory']>,
-  Keys<Plan['services'], Json['services']>,
-] = [true, true, true, true, true, true];
+  SameKeys<MachineFacts, MachineJson>,
+  SameKeys<MachineFacts['cpu'], MachineJson['cpu']>,
+  SameKeys<MachineFacts['memory'], MachineJson['memory']>,
+  SameKeys<ServiceFacts, z.infer<typeof Services>>,
+  SameKeys<EmbeddedService, z.infer<typeof Embedded>>,
+] = [true, true, true, true, true];

@@ -1,12 +1,12 @@
 import { databaseUrl, parseDatabaseUrl } from '../facts/services/urls.ts';
 import type { Reachability, ServiceFacts, Settings } from '../facts/types.ts';
 
-/** Something without which a second worker would lose data or messages. */
+/** Something that several workers need, because otherwise data or messages would be lost. */
 export interface Missing {
   what: 'PostgreSQL' | 'Redis' | 'a shared vector store' | 'WebSockets';
   /** What there is instead. */
   problem: string;
-  /** What to set or to start. */
+  /** What to set or start. */
   mend: string;
 }
 
@@ -19,7 +19,7 @@ export interface Requirement {
   hasPgvectorDriver: boolean;
 }
 
-/** All that stands between this installation and several workers; empty: nothing. */
+/** Everything that this installation lacks for several workers; empty: nothing. */
 export function missingForSeveralWorkers(requirement: Requirement): Missing[] {
   return [missingDatabase(requirement), ...missingRedis(requirement), missingVectorStore(requirement)].filter(
     (missing) => missing !== undefined,
@@ -31,12 +31,17 @@ function missingDatabase({ services: { database } }: Requirement): Missing | und
   const what = 'PostgreSQL';
   const mend = 'set DATABASE_URL=postgresql://user:password@127.0.0.1:5432/openwebui';
   if (database.kind === 'sqlite') {
-    return { what, problem: 'the database is SQLite: one process at a time may write to it', mend };
+    const problem = 'SQLite allows one writing process at a time';
+    return {
+      what,
+      problem,
+      mend: `webui-tune migrate carries its data to PostgreSQL; without data: ${mend}`,
+    };
   }
   if (database.kind === 'other') {
     return {
       what,
-      problem: `the database is ${database.scheme}: only PostgreSQL locks what workers claim`,
+      problem: `the database is ${database.scheme}, and only PostgreSQL locks what workers claim`,
       mend,
     };
   }
@@ -51,7 +56,7 @@ function missingRedis(requirement: Requirement): (Missing | undefined)[] {
     missing.push({
       what: 'Redis',
       problem: redisProblem(requirement),
-      mend: `set REDIS_URL=${redis.found ?? 'redis://127.0.0.1:6379/0'}, a Redis that no other Open WebUI uses`,
+      mend: `set REDIS_URL=${redis.found ?? 'redis://127.0.0.1:6379/0'}, which no other Open WebUI may use`,
     });
   } else if (redis.kind === 'redis') {
     missing.push(unreachable('Redis', redis.where, redis.answer));
@@ -61,26 +66,26 @@ function missingRedis(requirement: Requirement): (Missing | undefined)[] {
     missing.push({
       what: 'WebSockets',
       problem: `WEBSOCKET_MANAGER is set (${manager.source}) and is not "redis"`,
-      mend: 'take WEBSOCKET_MANAGER away, or set it to redis',
+      mend: 'remove WEBSOCKET_MANAGER, or set it to redis',
     });
   }
   const support = settings.get('ENABLE_WEBSOCKET_SUPPORT');
   if (support && support.value.toLowerCase() !== 'true') {
     missing.push({
       what: 'WebSockets',
-      problem: `ENABLE_WEBSOCKET_SUPPORT is off (${support.source}): polling would have to stay with one worker`,
-      mend: 'take ENABLE_WEBSOCKET_SUPPORT away, or set it to True',
+      problem: `ENABLE_WEBSOCKET_SUPPORT is off (${support.source}), and polling must always reach the same worker`,
+      mend: 'remove ENABLE_WEBSOCKET_SUPPORT, or set it to True',
     });
   }
   return missing;
 }
 
 function redisProblem({ services: { redis }, settings }: Requirement): string {
-  // Open WebUI reads tasks, tokens and limits from REDIS_URL alone.
+  // Open WebUI keeps tasks, tokens and limits only in the Redis of REDIS_URL.
   if (settings.get('WEBSOCKET_REDIS_URL')?.value) return 'WEBSOCKET_REDIS_URL is set, but not REDIS_URL';
   if (redis.kind === 'none' && redis.found)
     return `REDIS_URL is not set, though a Redis answers at ${redis.found}`;
-  return 'REDIS_URL is not set: workers could not reach each other’s browsers';
+  return 'REDIS_URL is not set, and without it workers cannot reach each other’s browsers';
 }
 
 /** Names of VECTOR_DB: open_webui/retrieval/vector/type.py. */
@@ -92,7 +97,7 @@ function missingVectorStore(requirement: Requirement): Missing | undefined {
   if (store === 'milvus' && !/^(?:https?|tcp|unix):/.test(get('MILVUS_URI') ?? '')) {
     return {
       what,
-      problem: 'VECTOR_DB=milvus without a server: its file is for one process',
+      problem: 'VECTOR_DB=milvus without a server, whose file is for one process',
       mend: 'set MILVUS_URI=http://host:19530',
     };
   }
@@ -102,7 +107,10 @@ function missingVectorStore(requirement: Requirement): Missing | undefined {
     return {
       what,
       problem: 'documents are in the local Chroma folder, which is for one process',
-      mend: `${server}, with FOLDER = DATA_DIR/vector_db: the documents stay`,
+      mend:
+        services.database.kind === 'sqlite'
+          ? 'webui-tune migrate carries them to pgvector, with the database'
+          : `${server}, with FOLDER = DATA_DIR/vector_db, which keeps the documents`,
     };
   }
   const postgres = services.database.kind === 'postgresql' && services.database.answer.up;
@@ -124,18 +132,18 @@ function missingVectorStore(requirement: Requirement): Missing | undefined {
   return { what, problem, mend: `set VECTOR_DB=pgvector (in PostgreSQL), or ${server}` };
 }
 
-/** Whether vectors will be in a folder, opened by each process for itself: Open WebUI's default. */
+/** Whether vectors will be in a folder that each process opens itself: Open WebUI's default. */
 export function usesLocalChroma(requirement: Requirement): boolean {
   const { settings } = requirement;
   if ((settings.get('VECTOR_DB')?.value || 'chroma') !== 'chroma') return false;
-  // Where nobody has asked, a store is assumed that several workers can share.
+  // If nobody has asked, the plan assumes a store that several workers can share.
   if (requirement.services.database.kind === 'unknown' && !settings.has('VECTOR_DB')) return false;
   return !settings.get('CHROMA_HTTP_HOST')?.value && !choosesPgvector(requirement);
 }
 
 /**
- * Whether VECTOR_DB=pgvector may be set without being asked for: nothing is set, no document would be lost from sight,
- * and the database in use has the extension or lets us create it.
+ * Whether the plan may choose VECTOR_DB=pgvector by itself: no store is set, no document would disappear from view, and the
+ * database has the extension or lets us create it.
  */
 export function choosesPgvector(requirement: Requirement): boolean {
   const { settings, services, hasLocalVectors, hasPgvectorDriver } = requirement;
@@ -146,11 +154,11 @@ export function choosesPgvector(requirement: Requirement): boolean {
   return database.vector === 'installed' || database.vector === 'creatable';
 }
 
-/** Whether vectors will be in PostgreSQL, by a connection pool of their own in each worker. */
+/** Whether vectors will be in PostgreSQL, for which each worker has a separate connection pool. */
 export function usesPgvector(requirement: Requirement): boolean {
   const { settings } = requirement;
   const own = settings.get('PGVECTOR_DB_URL')?.value;
-  // Another server has connections of its own; another database on the same one does not.
+  // Another server has its own connections; another database on the same server does not.
   if (own && !isSameServer(own, databaseUrl(settings))) return false;
   return settings.get('VECTOR_DB')?.value === 'pgvector' || choosesPgvector(requirement);
 }

@@ -1,6 +1,7 @@
 import type { CpuFacts } from '../base/machine/facts.ts';
-import type { Wish } from './input.ts';
-import type { Bounds, LimitedBy, Preset } from './types.ts';
+import type { Requested } from './input.ts';
+import type { Preset } from './preset.ts';
+import type { Bounds, LimitedBy } from './types.ts';
 
 export interface WorkerCount {
   workers: number;
@@ -8,18 +9,18 @@ export interface WorkerCount {
   bounds: Bounds;
 }
 
-/** Which bound is named when several are equal: the one that the user can do most about. */
+/** The order in which equal bounds are named: first those that the user can change most easily. */
 const PRECEDENCE: readonly LimitedBy[] = ['services', 'user', 'memory', 'database', 'cores'];
 
 /**
- * workers = min(cores or the user's wish, memory, services). A wish takes the place of the cores, because more workers
- * than cores harm nobody; it does not take the place of memory.
+ * workers = min(cores or the user's request, memory, services). A request replaces the bound of the cores, because more
+ * workers than cores do no harm; it does not replace the bound of the memory.
  */
 export function countWorkers(
   cpu: CpuFacts,
   preset: Preset,
   { memory, database, services, cpuShare }: OtherBounds,
-  wish: Wish<number> | undefined,
+  requested: Requested<number> | undefined,
 ): WorkerCount {
   const cores = workersForCores(cpu, preset, cpuShare);
   const bounds: Bounds = {
@@ -27,9 +28,9 @@ export function countWorkers(
     memory,
     database,
     services,
-    user: wish?.value ?? preset.workers.max ?? null,
+    user: requested?.value ?? preset.workers.max ?? null,
   };
-  const binding = wish ? { ...bounds, cores: null } : bounds;
+  const binding = requested ? { ...bounds, cores: null } : bounds;
   const counts = PRECEDENCE.flatMap((limitedBy) => {
     const workers = binding[limitedBy];
     return workers === null ? [] : [{ limitedBy, workers }];
@@ -38,7 +39,7 @@ export function countWorkers(
   return { workers: Math.max(1, least.workers), limitedBy: least.limitedBy, bounds };
 }
 
-/** What the other parts of the plan allow; null: as many as one likes. */
+/** Workers that the other parts of the plan allow; null: no bound. */
 export interface OtherBounds {
   memory: number;
   database: number | null;
@@ -48,8 +49,8 @@ export interface OtherBounds {
 }
 
 /**
- * A quota of 1.5 CPUs feeds one worker: a second one would be stalled for half of the time. The services' share is
- * rounded: on two cores, two workers beside PostgreSQL and Redis did twice the work of one (measured, 190/s to 93/s).
+ * A quota of 1.5 CPUs is enough for one worker; a second one would wait half of the time. The services' share is rounded:
+ * on two cores, two workers beside PostgreSQL and Redis did twice the work of one (measured, 190/s to 93/s).
  */
 export function workersForCores(
   { physicalCores, quota }: CpuFacts,

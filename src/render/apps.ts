@@ -1,7 +1,16 @@
+import { toMib } from '../base/units.ts';
 import type { EmbeddedService } from '../facts/types.ts';
 import { workerLimitMib } from '../plan/index.ts';
+import { variablesOf } from '../plan/option-variables.ts';
 import type { Plan } from '../plan/types.ts';
-import { APPS, ENV, EXIT_CANNOT_BOOT, READY_SECONDS, RUNTIME_FILES } from '../runtime/contract.ts';
+import {
+  APPS,
+  ENV,
+  EXIT_CANNOT_BOOT,
+  KILL_SECONDS,
+  READY_SECONDS,
+  RUNTIME_FILES,
+} from '../runtime/contract.ts';
 
 export type AppValue =
   | string
@@ -10,13 +19,10 @@ export type AppValue =
   | readonly (string | number)[]
   | Readonly<Record<string, string>>;
 
-/** An app of PM2, in the words of its configuration file. */
+/** An app of PM2, with the keys of its configuration file. */
 export type App = Readonly<Record<string, AppValue>>;
 
-/** Milliseconds that a supervisor and its worker get for leaving once the drain time is over. */
-const KILL_MARGIN = 15_000;
-
-/** Milliseconds that the preload process gets to leave: it serves nobody, but a migration may be under way. */
+/** Milliseconds that the preload process has to end: it serves nobody, but may be in the middle of a migration. */
 const PRELOAD_KILL_TIMEOUT = 30_000;
 
 /**
@@ -27,64 +33,55 @@ const PRELOAD_MIN_UPTIME = 60_000;
 const PRELOAD_MAX_RESTARTS = 10;
 
 /**
- * Milliseconds until the first restart; PM2 multiplies by 1.5 each time, up to 15 s (pm2/lib/God.js, handleExit), and
- * starts anew where an instance has lived for 30 s (lib/Worker.js). A worker that dies young is missed for all of it: with
- * 100, the tenth within a minute for 4 s. A start that fails takes half a second by itself; the 19th waits for 15 s. The
- * preload process has none: an attempt takes it seconds in any case, and with a delay PM2 shows "waiting restart"
- * instead of "stopped" after one of the stop_exit_codes, for a restart that never comes.
+ * Milliseconds until the first restart. PM2 multiplies the delay by 1.5 each time, up to 15 s (pm2/lib/God.js, handleExit),
+ * and resets it once an instance has lived for 30 s (lib/Worker.js). A worker that dies early is missing for the whole
+ * delay: with 100 ms, 4 s at the tenth death within a minute. A failed start takes half a second anyway; with 10 ms, the
+ * 19th restart waits 15 s. The preload process has no delay: an attempt takes seconds anyway, and with a delay PM2 shows
+ * "waiting restart" instead of "stopped" after one of the stop_exit_codes, although no restart follows.
  */
 const WORKER_RESTART_DELAY = 10;
 
-/** Launcher of Open WebUI's own server, in the runtime folder, and the variable that tells it how many workers. */
-const SERVE = 'preload/serve.py';
-const SERVE_WORKERS = 'WEBUI_TUNE_UVICORN_WORKERS';
-
-/** Milliseconds until the first restart of a server that imports for 20 s anyway; PM2 raises it while starts fail. */
+/** Milliseconds until the first restart of a server whose import takes 20 s anyway; PM2 raises it while starts fail. */
 const SERVE_RESTART_DELAY = 1_000;
 
 /**
- * The apps in the order in which PM2 starts them: embedded services, the preload process, the cluster, and what serves
- * metrics of it. With `--runtime uvicorn` the second and the third are one.
+ * The apps in the order in which PM2 starts them: embedded services, the preload process, the cluster, and the metrics
+ * server. With `--runtime uvicorn` one app replaces the preload process and the cluster.
  */
 export function appsOf(plan: Plan): App[] {
-  const services = (plan.embedded ?? []).map(embeddedApp);
+  const services = (plan.embedded ?? []).map((service) => embeddedApp(service, plan));
   const metrics = plan.metricsPort === undefined ? [] : [metricsApp(plan, plan.metricsPort)];
   if (plan.runtime === 'uvicorn') return [...services, uvicornApp(plan), ...metrics];
   return [...services, preloadApp(plan), clusterApp(plan), ...metrics];
 }
 
-/** Milliseconds that a service gets for its last checkpoint: PM2's own 1.6 s end in a SIGKILL. */
+/** Milliseconds that a service has for its last checkpoint: PM2's default sends a SIGKILL after 1.6 s. */
 const SERVICE_KILL_TIMEOUT = 60_000;
 
 /** Milliseconds: right after a SIGKILL, PostgreSQL may find its shared memory still in use. */
 const SERVICE_RESTART_DELAY = 500;
 
 /**
- * PM2's treekill would send a signal to every child of PostgreSQL, and its checkpointer panics on that (8 of 15 stops
- * under load).
+ * A launcher runs the service, and delays its stop until no worker needs it. PM2's treekill would send a signal to every
+ * child of PostgreSQL, and its checkpointer panics on that (8 of 15 stops under load).
  */
-export function embeddedApp({ name, program, args, cwd, account, schedule }: EmbeddedService): App {
-  const { cwd: folder, ...script } = scriptAt(program);
-  if (schedule !== undefined) {
-    return {
-      name,
-      ...script,
-      cwd: folder ?? cwd,
-      exec_mode: 'fork',
-      autorestart: false,
-      cron_restart: schedule,
-      pmx: false,
-      vizion: false,
-    };
-  }
+export function embeddedApp(
+  { name, program, args, cwd, account, schedule }: EmbeddedService,
+  { places, drainSeconds }: Pick<Plan, 'places' | 'drainSeconds'>,
+): App {
+  if (schedule !== undefined) return scheduledApp(name, program, cwd, schedule);
   return {
     name,
-    ...script,
-    args,
-    cwd: folder ?? cwd,
-    interpreter: 'none',
+    ...scriptAt(`${places.runtime}/${RUNTIME_FILES.hold}`),
+    args: [
+      ...['--name', name, '--folder', cwd, '--run-folder', folderOf(places.controlSocket)],
+      ...['--seconds', drainSeconds + KILL_SECONDS],
+      ...(account ? ['--account', account.user] : []),
+      ...['--', program, ...args],
+    ],
+    interpreter: places.python,
+    interpreter_args: ['-E', '-S'],
     exec_mode: 'fork',
-    ...(account && { uid: account.user, gid: account.group }),
     treekill: false,
     autorestart: true,
     kill_timeout: SERVICE_KILL_TIMEOUT,
@@ -92,6 +89,33 @@ export function embeddedApp({ name, program, args, cwd, account, schedule }: Emb
     pmx: false,
     vizion: false,
   };
+}
+
+/** What PM2 starts again and again, and what ends by itself. */
+function scheduledApp(name: string, program: string, cwd: string, schedule: string): App {
+  const { cwd: folder, ...script } = scriptAt(program);
+  return {
+    name,
+    ...script,
+    cwd: folder ?? cwd,
+    exec_mode: 'fork',
+    autorestart: false,
+    cron_restart: schedule,
+    pmx: false,
+    vizion: false,
+  };
+}
+
+/** When PM2 looks whether a backup is due: one that found the installation busy is tried again then. */
+const BACKUP_LOOKS = '*/5 * * * *';
+
+/**
+ * What begins the backups: an app beside those of the plan, so that another schedule restarts no worker. `environment`: what
+ * the backup has to know.
+ */
+export function backupApp(runtime: string, environment: Readonly<Record<string, string>>): App {
+  const app = scheduledApp(APPS.backup, `${runtime}/${RUNTIME_FILES.backup}`, runtime, BACKUP_LOOKS);
+  return { ...app, env: environment };
 }
 
 function preloadApp(plan: Plan): App {
@@ -122,7 +146,7 @@ function clusterApp(plan: Plan): App {
     treekill: false,
     wait_ready: true,
     listen_timeout: READY_SECONDS * 1000,
-    kill_timeout: plan.drainSeconds * 1000 + KILL_MARGIN,
+    kill_timeout: (plan.drainSeconds + KILL_SECONDS) * 1000,
     autorestart: true,
     exp_backoff_restart_delay: WORKER_RESTART_DELAY,
     stop_exit_codes: [EXIT_CANNOT_BOOT],
@@ -137,12 +161,12 @@ function clusterApp(plan: Plan): App {
   };
 }
 
-/** PM2 knows one process of it: it can be stopped and started, and that is all (plan/runtime.ts). */
+/** PM2 sees a single process, which it can only stop and start (plan/runtime.ts). */
 function uvicornApp(plan: Plan): App {
   const { places } = plan;
   return {
     name: APPS.cluster,
-    ...scriptAt(`${places.runtime}/${SERVE}`),
+    ...scriptAt(`${places.runtime}/${RUNTIME_FILES.serve}`),
     interpreter: places.python,
     exec_mode: 'fork',
     autorestart: true,
@@ -150,10 +174,10 @@ function uvicornApp(plan: Plan): App {
     max_restarts: PRELOAD_MAX_RESTARTS,
     exp_backoff_restart_delay: SERVE_RESTART_DELAY,
     stop_exit_codes: [EXIT_CANNOT_BOOT],
-    kill_timeout: plan.drainSeconds * 1000 + KILL_MARGIN,
+    kill_timeout: (plan.drainSeconds + KILL_SECONDS) * 1000,
     pmx: false,
     vizion: false,
-    env: { ...preloadEnvironment(plan), [SERVE_WORKERS]: String(plan.workers) },
+    env: { ...preloadEnvironment(plan), [ENV.uvicornWorkers]: String(plan.workers) },
   };
 }
 
@@ -173,24 +197,34 @@ function metricsApp({ places }: Plan, port: number): App {
 function preloadEnvironment(plan: Plan): Record<string, string> {
   const { places, settings } = plan;
   const rendered = settings.filter((setting) => setting.rendered && !setting.secret);
-  // Those that a later line in the env file may still change.
+  // A later line in the env file may still change these.
   const computed = rendered.filter(({ source }) => source === 'computed' || source === 'preset');
-  return Object.fromEntries<string>([
-    [ENV.host, plan.host],
-    [ENV.port, String(plan.port)],
-    [ENV.controlSocket, places.controlSocket],
-    [ENV.preload, plan.preload],
-    ...(places.envFile === undefined ? [] : [[ENV.envFile, places.envFile] as const]),
-    [ENV.secretsFile, places.secretsFile],
-    ...(plan.staticCache ? [[ENV.staticCache, places.staticCache] as const] : []),
-    ...(plan.shortcuts ? [[ENV.shortcuts, 'true'] as const] : []),
+  const { host, port, preload, envFile, ...others } = variablesOf(plan);
+  const variables = [
+    host,
+    port,
+    [ENV.controlSocket, places.controlSocket] as const,
+    preload,
+    envFile,
+    [ENV.secretsFile, places.secretsFile] as const,
+    ...Object.values(others),
+    ...documentsEnvironment(plan),
     ...plannedFigures(plan),
-    [ENV.computed, computed.map(({ key }) => key).join(',')],
+    [ENV.computed, computed.map(({ key }) => key).join(',')] as const,
     ...rendered.map(({ key, value }) => [key, value ?? ''] as const),
-  ]);
+  ];
+  return Object.fromEntries<string>(variables.filter((variable) => variable !== undefined));
 }
 
-/** What the tree is to keep its real figures with; the doctor compares them with these (tune/measurements/observed.ts, Planned). */
+function documentsEnvironment({ documents: { atOnce, memoryLimit } }: Plan): [string, string][] {
+  if (atOnce === 0) return [];
+  return [
+    [ENV.documents, String(atOnce)],
+    [ENV.documentMemory, String(toMib(memoryLimit))],
+  ];
+}
+
+/** The planned figures, beside which the tree saves its real ones; the doctor compares the two (tune/measurements/observed.ts). */
 function plannedFigures({ memory, machine, preset }: Plan): [string, string][] {
   const { conditions, embedsLocally, base, worker, supervisor } = memory;
   if (conditions === undefined) return [];
@@ -199,12 +233,16 @@ function plannedFigures({ memory, machine, preset }: Plan): [string, string][] {
   return [[ENV.planned, JSON.stringify(planned)]];
 }
 
+function folderOf(path: string): string {
+  return path.slice(0, path.lastIndexOf('/'));
+}
+
 /**
- * PM2 takes a script with a space in its path for a shell command (pm2/lib/Common.js, verifyConfs); relative to its
- * folder, it has none.
+ * PM2 runs a script with a space in its path as a shell command (pm2/lib/Common.js, verifyConfs); the path relative to its
+ * folder has no space.
  */
 function scriptAt(path: string): { script: string; cwd?: string } {
   if (!path.includes(' ')) return { script: path };
-  const slash = path.lastIndexOf('/');
-  return { script: `.${path.slice(slash)}`, cwd: path.slice(0, slash) };
+  const folder = folderOf(path);
+  return { script: `.${path.slice(folder.length)}`, cwd: folder };
 }

@@ -6,43 +6,43 @@ import { commentText, propertyName, stringLiteral } from './literal.ts';
 
 const INTRODUCTION = `${HEADER}
 //
-//   pm2 start FILE                                            starts it; reads this file anew
-//   pm2 reload open-webui                                     replaces the workers one by one, nobody notices
+//   pm2 start FILE                                            starts it; reads this file again
+//   pm2 reload open-webui                                     replaces the workers one by one, without losing a request
 //   pm2 restart open-webui-preload && pm2 reload open-webui   after a change of the env file
 //
-// Settings of Open WebUI belong into the env file (open-webui.env beside this file, or --env-file), which is read at
-// every start; secrets belong nowhere else. What is computed here gives way to a line there. To size it anew, run
-// webui-tune again: it overwrites this file.
+// Settings of Open WebUI belong in the env file (open-webui.env beside this file, or --env-file), which is read at every
+// start; secrets belong nowhere else. A line there wins over what is computed here. To size it again, run webui-tune
+// again: it overwrites this file.
 `;
 
 const UVICORN_INTRODUCTION = `${HEADER}
 //
-//   pm2 start FILE           starts it; reads this file anew
+//   pm2 start FILE           starts it; reads this file again
 //   pm2 restart open-webui   stops all workers and starts them again: after a change of the env file
 //
-// Open WebUI's own server with its own workers (--runtime uvicorn). Settings belong into the env file (open-webui.env
-// beside this file, or --env-file), which is read at every start; secrets belong nowhere else. What is computed here
-// gives way to a line there. To size it anew, run webui-tune again: it overwrites this file.
+// Open WebUI's own server with its own workers (--runtime uvicorn). Settings belong in the env file (open-webui.env
+// beside this file, or --env-file), which is read at every start; secrets belong nowhere else. A line there wins over
+// what is computed here. To size it again, run webui-tune again: it overwrites this file.
 `;
 
-/** Why there are so many workers, in words that stay the same as long as the plan does. */
+/** Why there are this many workers, in words that depend only on the plan. */
 const WORKERS_BECAUSE: Readonly<Record<LimitedBy, string>> = {
-  cores: 'one for each core that may be used',
+  cores: 'one for each usable core',
   memory: 'as many as the memory budget holds',
   database: 'as many as the database has connections for',
-  services: 'several need PostgreSQL, Redis and a shared vector store: webui-tune says which is missing',
-  user: 'as asked for, or as many as the preset takes',
+  services: 'several need PostgreSQL, Redis and a shared vector store; webui-tune says which is missing',
+  user: 'as requested, or as many as the preset allows',
 };
 
-/** What is said about both apps; the figures behind the reasons are with the constants in apps.ts. */
+/** Comments on all apps; the figures behind the reasons are beside the constants in apps.ts. */
 const COMMENTS: Readonly<Record<string, string>> = {
   exp_backoff_restart_delay: 'ms until the first restart; PM2 raises it while restarts fail',
-  stop_exit_codes: 'it cannot boot, and trying again will not help: the reason stays in the log',
+  stop_exit_codes: 'it cannot boot, and another attempt would not help; the log has the reason',
   pmx: 'no metrics agent inside the process',
   vizion: 'no search for a git repository',
 };
 
-/** What is said about one of them, by app and key. */
+/** Comments on the keys of one app. */
 function commentsOn(name: AppValue | undefined, plan: Plan): Readonly<Record<string, string>> {
   if (name === APPS.preload) {
     return {
@@ -53,14 +53,14 @@ function commentsOn(name: AppValue | undefined, plan: Plan): Readonly<Record<str
       kill_timeout: 'ms; it serves nobody, but may be in the middle of a migration',
     };
   }
-  if (name === APPS.metrics) return { ...COMMENTS, env: 'on 127.0.0.1 alone, at /metrics' };
+  if (name === APPS.metrics) return { ...COMMENTS, env: 'only on 127.0.0.1, at /metrics' };
   if (plan.embedded?.some((service) => service.name === name)) {
     return {
       ...COMMENTS,
-      treekill: 'a signal to each process of it would make its last checkpoint panic',
+      treekill: 'a signal to each of its processes would make its last checkpoint panic',
       kill_timeout: 'ms; time for that checkpoint',
       restart_delay: 'ms; after a SIGKILL the kernel still holds its memory for a moment',
-      uid: 'neither runs as root',
+      script: 'runs the service, and delays its stop until no worker drains',
       cron_restart: 'it ends when it is done: PM2 shows it as stopped',
     };
   }
@@ -69,21 +69,20 @@ function commentsOn(name: AppValue | undefined, plan: Plan): Readonly<Record<str
       ...COMMENTS,
       min_uptime: 'ms; an earlier death is a failed start',
       max_restarts: 'failed starts in a row',
-      kill_timeout: 'ms; uvicorn waits for open answers as long as it is let',
+      kill_timeout: 'ms; uvicorn waits this long for open answers',
     };
   }
   return {
     ...COMMENTS,
     instances: WORKERS_BECAUSE[plan.limitedBy],
-    treekill:
-      'its worker is no child of it; and where there is no ps, PM2 would stop nothing until kill_timeout',
+    treekill: 'its worker is not its child; and without ps, PM2 would stop nothing until kill_timeout',
     wait_ready: 'an instance counts once its worker answers',
-    listen_timeout: 'ms; far above a boot with migrations: when it runs out, PM2 stops the old worker anyway',
+    listen_timeout: 'ms; far above a boot with migrations, because PM2 stops the old worker when it runs out',
     kill_timeout: 'ms; longer than a worker may drain',
   };
 }
 
-/** The text of the file. The same plan is the same text. */
+/** The text of the file. The same plan gives the same text. */
 export function renderEcosystem(plan: Plan): string {
   const apps = appsOf(plan).map((app) => renderApp(app, commentsOn(app.name, plan)));
   const introduction = plan.runtime === 'uvicorn' ? UVICORN_INTRODUCTION : INTRODUCTION;

@@ -1,20 +1,20 @@
 import type { Plan } from '../plan/types.ts';
 
-/** One number or setting of the plan, with all that is known about it. */
+/** One number or setting of the plan, with its reason and source. */
 export interface Explanation {
   key: string;
   value: string;
-  /** Why it is so: the arithmetic, or the setting's purpose. */
+  /** The arithmetic, or the setting's purpose. */
   reason: string;
   source: string;
 }
 
-/** What `--explain` can be asked: every number, then every setting. */
+/** The keys that `--explain` knows: every number, then every setting. */
 export function explainableKeys(plan: Plan): string[] {
   return [...plan.recommendations, ...plan.settings].map(({ key }) => key);
 }
 
-/** Undefined for a key that the plan does not have. Upper and lower case are the same. */
+/** Undefined if the plan does not have the key. Case does not matter. */
 export function explanationOf(plan: Plan, key: string): Explanation | undefined {
   const isIt = ({ key: name }: { key: string }) => name.toLowerCase() === key.trim().toLowerCase();
   const number = plan.recommendations.find(isIt);
@@ -37,7 +37,7 @@ export function explanationOf(plan: Plan, key: string): Explanation | undefined 
   };
 }
 
-/** Keys that share a word or a beginning with the one that does not exist; the first few of all where none does. */
+/** Up to 12 keys that contain a word of `key`; if none does, the first 12 of all. */
 export function similarKeys(plan: Plan, key: string): string[] {
   const wanted = key.toLowerCase();
   const words = wanted.split(/[^a-z0-9]+/).filter((word) => word.length > 2);

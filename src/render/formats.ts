@@ -3,19 +3,19 @@ import { appsOf } from './apps.ts';
 import { renderEcosystem } from './ecosystem.ts';
 import { escapeHidden } from './literal.ts';
 
-/** `js` and `cjs` are one text: the name decides what Node takes it for. PM2 reads JSON too, without the reasons. */
+/** `js` and `cjs` have the same text: the name decides how Node loads it. JSON has no comments. */
 export const PM2_FORMATS = ['js', 'cjs', 'json'] as const;
 export type Pm2Format = (typeof PM2_FORMATS)[number];
 
-/** For hosts other than PM2: Kubernetes, by Open WebUI's Helm chart; containers, by Compose; systemd. */
+/** For hosts other than PM2: Kubernetes through Open WebUI's Helm chart, containers through Compose, systemd. */
 const OTHER_FORMATS = ['helm', 'compose', 'systemd'] as const;
-/** Those that bring their own Open WebUI. */
+/** Formats that bring their own Open WebUI. */
 export type ContainerFormat = Exclude<(typeof OTHER_FORMATS)[number], 'systemd'>;
 
 export const FORMATS = [...PM2_FORMATS, ...OTHER_FORMATS] as const;
 export type Format = (typeof FORMATS)[number];
 
-/** Name that PM2 takes for a configuration file (pm2/lib/Common.js, isConfigFile); for the others, the usual one. */
+/** A name that PM2 recognises as a configuration file (pm2/lib/Common.js, isConfigFile); for other formats the usual name. */
 export const USUAL_NAMES: Readonly<Record<Format, string>> = {
   js: 'ecosystem.config.js',
   cjs: 'ecosystem.config.cjs',
@@ -32,17 +32,17 @@ export function isForPm2(format: Format): format is Pm2Format {
 /** The file's text. */
 export function renderAs(format: Pm2Format, plan: Plan): string {
   if (format !== 'json') return renderEcosystem(plan);
-  // PM2 evaluates JSON as JavaScript (pm2/lib/Common.js, parseConfig), so that the same escapes are due.
+  // PM2 evaluates JSON as JavaScript (pm2/lib/Common.js, parseConfig), so it needs the same escapes.
   return `${escapeHidden(JSON.stringify({ apps: appsOf(plan) }, undefined, 2))}\n`;
 }
 
-/** What a file's name says; undefined: nothing that we render. */
+/** The format that a file's name stands for; undefined: none that we render. */
 export function formatOf(name: string): Pm2Format | undefined {
   const extension = /\.([^./\\]+)$/.exec(name)?.[1]?.toLowerCase();
   return PM2_FORMATS.find((format) => format === extension);
 }
 
-/** Whether PM2 takes a file of this name for a configuration; any other is run as a program. */
+/** Whether PM2 loads a file of this name as a configuration; it runs any other file as a program. */
 export function isConfigName(name: string): boolean {
   return /\.json$|\.config\.c?js$/.test(name);
 }

@@ -1,19 +1,19 @@
-/** JavaScript literals that stay literals, whatever is in them. */
+/** JavaScript literals that stay literals, whatever they hold. */
 
 const NEEDS_NO_QUOTES = /^[A-Za-z_$][\w$]*$/;
 
-/** `__proto__: 1` in an object literal sets the prototype, quoted or not; computed, it is a key like any other. */
+/** `__proto__: 1` in an object literal sets the prototype, quoted or not; a computed `__proto__` is an ordinary key. */
 const PROTOTYPE = '__proto__';
 
 /**
- * A string literal. JSON's escapes, and more: characters that end a line in older JavaScript, that end a script or a
- * comment where the file is shown, or that nobody can see.
+ * A string literal. Beyond JSON's escapes, it escapes characters that end a line in older JavaScript, that end a script or a
+ * comment if the file is shown in a page, or that are invisible.
  */
 export function stringLiteral(text: string): string {
   return escapeHidden(JSON.stringify(text));
 }
 
-/** The same for a whole JSON text, in which such characters can only be in strings. */
+/** The same for a whole JSON text, which can have such characters only in strings. */
 export function escapeHidden(json: string): string {
   return json
     .replace(/[\u007f-\u009f\u00ad\u2028\u2029\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff]/g, escapeUnit)
@@ -31,8 +31,8 @@ function escapeUnit(character: string): string {
 }
 
 /**
- * Text for a `//` comment: one line, of characters that can be seen. For what we say ourselves; values that come from
- * elsewhere do not belong into comments.
+ * Text for a `//` comment: one line of visible characters. Only for our own words; values from elsewhere do not belong in
+ * comments.
  */
 export function commentText(text: string): string {
   return text.replace(/[^\x20-\x7e\u00a1-\u00ac\u00ae-\u1fff\u2010-\u2027\u2030-\u205e\u2190-\u2bff]+/g, ' ');

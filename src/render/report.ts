@@ -1,16 +1,16 @@
 import type { Plan, PlannedSetting, Recommendation } from '../plan/types.ts';
 
-/** A line of the report by what it is; the terminal decides on colours. */
+/** A line of the report, by its kind; the terminal decides on colours. */
 export interface ReportLine {
   kind: 'title' | 'row' | 'warning' | 'note' | 'blank';
-  /** Columns of a row; the only one of the others. */
+  /** The columns of a row; the single text of any other kind. */
   cells: readonly string[];
 }
 
-/** Longest value that is shown; a longer one is in the file. */
+/** The longest value that is shown; the file has longer values in full. */
 const LONGEST_VALUE = 36;
 
-/** Names of the numbers, for people. */
+/** Labels of the numbers in the report. */
 const LABELS: Readonly<Record<string, string>> = {
   workers: 'workers',
   'memory.budget': 'memory budget',
@@ -30,7 +30,7 @@ const LABELS: Readonly<Record<string, string>> = {
   'machine.vm': 'virtual machine',
 };
 
-/** The report on a plan: its numbers with their reasons, the settings with their sources, and what to look at. */
+/** The report on a plan: its numbers with their reasons, the settings with their sources, warnings and notes. */
 export function reportOf(plan: Plan, notes: readonly string[]): ReportLine[] {
   const settings = plan.settings.filter(isWorthTelling);
   return [
@@ -88,12 +88,12 @@ function settingRow({ key, value, source, reason }: PlannedSetting): ReportLine 
   };
 }
 
-/** PYTHONUNBUFFERED is nobody's decision. */
+/** PYTHONUNBUFFERED is always the same. */
 function isWorthTelling({ key }: PlannedSetting): boolean {
   return key !== 'PYTHONUNBUFFERED';
 }
 
-/** Values may hold anything; a terminal must not obey them. */
+/** Escapes control characters: values may hold anything, and must not control the terminal. */
 export function visible(text: string): string {
   return text.replace(
     /\p{Cc}|\p{Cf}|\p{Zl}|\p{Zp}/gu,

@@ -2,7 +2,7 @@ import { GIB, MIB, plural } from '../base/units.ts';
 import type { TopReport, TopWorker } from '../runtime/watch/schema.ts';
 import { visible } from './report.ts';
 
-/** What a piece of text means; the terminal decides on colours. */
+/** The meaning of a piece of text; the terminal decides on colours. */
 export type Tone = 'good' | 'doubtful' | 'bad' | 'quiet' | 'strong';
 
 export interface Piece {
@@ -13,23 +13,27 @@ export interface Piece {
 /** Pieces of one line, from left to right. */
 export type Line = readonly Piece[];
 
-/** What is seen where there is nothing to say. */
+/** Shown for an unknown value. */
 const UNKNOWN = '–';
 
-/** Shares of the memory limit from which a worker is looked at twice. */
+/** Shares of the memory limit from which a worker is marked. */
 const NEAR_LIMIT = 0.75;
 const AT_LIMIT = 0.9;
+
+/** Milliseconds of standstill from which a worker is marked: people notice the first, and complain of the second. */
+const DOUBTFUL_LAG = 150;
+const BAD_LAG = 1_000;
 
 /** Between columns. */
 const GAP = '  ';
 
-/** How many restarts are shown where there is no height to fill. */
+/** The most restarts that are shown. */
 const MOST_RESTARTS = 10;
 
 interface Column {
   heading: string;
   isText?: boolean;
-  /** The largest are left out first where the width does not suffice. */
+  /** If the width is too small, columns of the highest rank are left out first; those of rank 0 never are. */
   rank: number;
   cell(worker: TopWorker, report: TopReport): Piece;
 }
@@ -48,14 +52,16 @@ const COLUMNS: readonly Column[] = [
   { heading: 'active', rank: 11, cell: ({ activeRequests }) => piece(activeRequests) },
   { heading: 'sockets', rank: 6, cell: ({ webSockets }) => piece(webSockets) },
   { heading: 'answers', rank: 5, cell: ({ generatingAnswers }) => piece(generatingAnswers) },
+  { heading: 'tok/s', rank: 8, cell: ({ tokensPerSecond }) => piece(tokensPerSecond, rate) },
+  { heading: 'lag', rank: 6, cell: lagCell },
   { heading: 'restarts', rank: 7, cell: restartsCell },
   { heading: 'generation', isText: true, rank: 14, cell: generationCell },
   { heading: 'up', rank: 13, cell: ({ process }, { at }) => piece(process && age(process.startedAt, at)) },
 ];
 
 /**
- * The report as lines of at most `width` characters, at most `height` of them: the workers first, then what they share
- * the machine with, then why workers were replaced. Pure.
+ * The report as at most `height` lines of at most `width` characters: the workers, then the preload process and the
+ * supervisors, then why workers were replaced. Pure.
  */
 export function renderTop(report: TopReport, width: number, height = Number.POSITIVE_INFINITY): Line[] {
   const table = tableOf(report, width);
@@ -91,8 +97,8 @@ function titleOf(report: TopReport): Line {
   return [{ text: 'Open WebUI', tone: 'strong' }, { text: ` ${parts.join(', ')}  ${time}` }];
 }
 
-/** On as many lines as they need. */
-function totalsOf({ total, workers, runtime }: TopReport, width: number): Line[] {
+/** The totals, on as many lines as they need. */
+function totalsOf({ total, workers, documents, runtime }: TopReport, width: number): Line[] {
   const doing =
     runtime === 'uvicorn'
       ? []
@@ -100,6 +106,7 @@ function totalsOf({ total, workers, runtime }: TopReport, width: number): Line[]
           `${total.requestsPerSecond === undefined ? UNKNOWN : rate(total.requestsPerSecond)} requests/s`,
           plural(total.generatingAnswers ?? 0, 'answer'),
           plural(total.webSockets ?? 0, 'socket'),
+          ...documentsParts(documents),
           plural(total.restarts ?? 0, 'restart'),
         ];
   const parts = [
@@ -118,6 +125,12 @@ function totalsOf({ total, workers, runtime }: TopReport, width: number): Line[]
   return lines.map((text) => [{ text }]);
 }
 
+function documentsParts(documents: TopReport['documents']): string[] {
+  if (!documents) return [];
+  const { processes, waiting } = documents;
+  return [`${plural(processes.length, 'document')}${waiting > 0 ? ` (${waiting} waiting)` : ''}`];
+}
+
 function tableOf(report: TopReport, width: number): Line[] {
   let columns = [...COLUMNS].filter(({ heading }) => isKnown(heading, report));
   for (;;) {
@@ -129,9 +142,9 @@ function tableOf(report: TopReport, width: number): Line[] {
   }
 }
 
-/** A column of dashes says nothing that the title does not. */
+/** Leaves out columns that would only hold dashes. */
 function isKnown(heading: string, { runtime }: TopReport): boolean {
-  return runtime !== 'uvicorn' || !['of limit', 'restarts', 'generation'].includes(heading);
+  return runtime !== 'uvicorn' || !['of limit', 'tok/s', 'lag', 'restarts', 'generation'].includes(heading);
 }
 
 function renderColumns(columns: readonly Column[], report: TopReport): Line[] {
@@ -178,6 +191,12 @@ function limitCell({ process, memoryLimitBytes: limit }: TopWorker): Piece {
   return { text: `${Math.round(share * 100)}% ${size(limit)}`, ...(tone && { tone }) };
 }
 
+function lagCell({ eventLoopLagMs: lag }: TopWorker): Piece {
+  if (lag === undefined) return { text: UNKNOWN };
+  const tone = lag >= BAD_LAG ? 'bad' : lag >= DOUBTFUL_LAG ? 'doubtful' : undefined;
+  return { text: `${Math.round(lag)} ms`, ...(tone && { tone }) };
+}
+
 function restartsCell({ instance }: TopWorker, { instances }: TopReport): Piece {
   const found = instances.find((other) => other.instance === instance);
   if (!found) return { text: UNKNOWN };
@@ -189,20 +208,24 @@ function generationCell({ generation }: TopWorker, { generations }: TopReport): 
   return { text: visible(generation), ...(generations.length > 1 && { tone: 'doubtful' as const }) };
 }
 
-/** What is no worker. */
-function besideOf({ parent, runtime, workers, total }: TopReport): Line[] {
-  if (!parent && workers.length === 0) return [[{ text: 'nothing of it runs', tone: 'bad' }]];
+/** The processes that are not workers. */
+function besideOf({ parent, runtime, workers, documents, total }: TopReport): Line[] {
+  if (!parent && workers.length === 0) return [[{ text: 'nothing is running', tone: 'bad' }]];
   if (!parent) {
     if (runtime === 'uvicorn') return [];
     return [[{ text: 'the preload process does not run: a worker that ends is not replaced', tone: 'bad' }]];
   }
-  const inWorkers = workers.reduce((sum, { process }) => sum + (process?.memory?.proportionalBytes ?? 0), 0);
+  const proportional = (processes: (TopWorker['process'] | undefined)[]) =>
+    processes.reduce((sum, process) => sum + (process?.memory?.proportionalBytes ?? 0), 0);
+  const inWorkers = proportional(workers.map(({ process }) => process));
+  const inDocuments = proportional(documents?.processes ?? []);
   const own = parent.memory?.proportionalBytes ?? 0;
   const name = runtime === 'uvicorn' ? 'their parent' : 'preload process';
-  const others = total.proportionalBytes - inWorkers - own;
+  const others = total.proportionalBytes - inWorkers - inDocuments - own;
   const text =
     `${name} ${parent.pid}: ${piece(parent.memory && own, size).text} PSS, ${piece(parent.cpuPercent, percent).text} CPU` +
-    (runtime === 'uvicorn' ? '' : `; supervisors: ${size(Math.max(0, others))}`);
+    (runtime === 'uvicorn' ? '' : `; supervisors: ${size(Math.max(0, others))}`) +
+    (inDocuments > 0 ? `; documents: ${size(inDocuments)}` : '');
   return [[{ text, tone: 'quiet' }]];
 }
 
@@ -253,7 +276,7 @@ function restartLines({ restarts, instances, at }: TopReport, most: number): Lin
   ];
 }
 
-/** What somebody asked for is no trouble. */
+/** A requested restart is not marked. */
 function toneOf(cause: TopReport['restarts'][number]['cause']): Tone {
   if (cause === 'crash' || cause === 'hang' || cause === 'supervisor') return 'bad';
   return cause === 'memory' ? 'doubtful' : 'quiet';

@@ -4,17 +4,17 @@ import { commentText } from './literal.ts';
 /** Plain data for a YAML file. */
 export type YamlValue = string | number | boolean | YamlValue[] | { [key: string]: YamlValue };
 
-/** A comment for the key at a path; it stands above the key. A list's items are numbers. */
+/** A comment, printed above the key at a path. Numbers are indices of a list. */
 export type YamlComment = readonly [path: readonly (string | number)[], text: string];
 
-/** Columns at which comments are broken. */
+/** Columns after which comments wrap. */
 const WIDTH = 110;
 
 /**
- * Data and comments → text; `header` is the comment at the top. Throws Error for a comment on a key that is not there.
+ * Data and comments → text; `header` is the comment at the top. Throws Error for a comment on a missing key.
  */
 export function renderYaml(values: YamlValue, comments: readonly YamlComment[], header: string): string {
-  // Helm and Compose read YAML 1.1 in places, where a bare `no` or `1:30` is no string.
+  // Helm and Compose partly read YAML 1.1, in which a bare `no` or `1:30` is not a string.
   const document = new Document(values, { aliasDuplicateObjects: false, version: '1.1' });
   for (const [path, text] of comments) {
     const parent = path.length === 1 ? document.contents : document.getIn(path.slice(0, -1), true);
@@ -31,14 +31,14 @@ export function renderYaml(values: YamlValue, comments: readonly YamlComment[], 
   return `${top}\n\n${document.toString({ lineWidth: 0, commentString, blockQuote: 'literal' })}`;
 }
 
-/** A string that is easier to read line by line. */
+/** A string as a literal block, which is easier to read. */
 export function block(text: string): YamlValue {
   const scalar = new Scalar(text);
   scalar.type = Scalar.BLOCK_LITERAL;
   return scalar as unknown as YamlValue;
 }
 
-/** A reason as a sentence of its own. */
+/** A reason as a sentence. */
 export function sentence(reason: string): string {
   return `${reason.charAt(0).toUpperCase()}${reason.slice(1)}.`;
 }

@@ -1,7 +1,10 @@
 /**
- * What the rendered ecosystem file and the runtime agree on. The tuner writes these names, the cluster worker
- * (supervisor/main.ts) and the preload process (preload/webui_preload/settings.py) read them; nothing else passes between the two.
+ * All that passes between the tuner, the supervisors and the preload process with its workers: names, files, and the figures
+ * that both sides count on; frame-names.ts has what they say to each other. preload/webui_preload/contract.py is the twin of
+ * both files for Python, and test/unit/runtime/contract.test.ts compares them.
  */
+
+import { LOOPBACK } from '../base/io/address.ts';
 
 /** PM2 app names; `pm2 reload open-webui` and every document use them. */
 export const APPS = {
@@ -9,15 +12,17 @@ export const APPS = {
   cluster: 'open-webui',
   /** The process that imports Open WebUI once and forks the workers. */
   preload: 'open-webui-preload',
-  /** Rotates their logs every few minutes; only in the file of `webui-tune up`. */
+  /** Rotates their logs every few minutes; only where `webui-tune up` wrote the file. */
   logrotate: 'open-webui-logrotate',
-  /** Serves metrics for Prometheus; only where it is asked for. */
+  /** Serves metrics for Prometheus; only with --metrics. */
   metrics: 'open-webui-metrics',
+  /** Begins a backup where one is due; only with `webui-tune backup --schedule`. */
+  backup: 'open-webui-backup',
 } as const;
 
-/** Environment of the two apps. Every value is a string. */
+/** Environment of the apps. Every value is a string. */
 export const ENV = {
-  /** Both: absolute path of the control socket; its folder is made 0700 by the preload process. */
+  /** All: absolute path of the control socket. The preload process makes its folder, with mode 0700. */
   controlSocket: 'WEBUI_TUNE_CONTROL_SOCKET',
   /** Preload: address and TCP port that the workers listen on. */
   host: 'WEBUI_TUNE_HOST',
@@ -29,58 +34,148 @@ export const ENV = {
   /** Preload: the 0600 file that the tuner keeps WEBUI_SECRET_KEY and other secrets in. */
   secretsFile: 'WEBUI_TUNE_SECRETS_FILE',
   /**
-   * Preload: comma-separated names of those settings in its environment that the tuner computed, so that
-   * a line in the env file wins over them without planning anew.
+   * Preload: comma-separated names of the settings in its environment that the tuner computed. A line in the env file wins
+   * over these at the next start, without a new plan.
    */
   computed: 'WEBUI_TUNE_COMPUTED',
   /**
-   * Preload: folder of the page's compressed files, which workers answer ahead of the app; made where it is missing, and
-   * safe to empty while nothing runs. Absent: the app answers them itself.
+   * Preload: folder of the page's compressed files, from which workers answer ahead of the app. The preload process makes
+   * it; it may be emptied while nothing runs. Absent: the app answers for these files.
    */
   staticCache: 'WEBUI_TUNE_STATIC_CACHE',
-  /** Preload: `true`: workers spare round trips and work around the app (shortcuts/take.py). Absent: they do not. */
+  /** Preload: `true` lets workers skip round trips and work (shortcuts/take.py). Absent: they do not. */
   shortcuts: 'WEBUI_TUNE_SHORTCUTS',
   /**
-   * Preload: what was planned for, and with which figures, as JSON (`Planned` in tune/measurements/observed.ts); the preload process
-   * keeps it with what it really takes. Absent: nobody asks for that.
+   * Preload: how many documents are processed at once beside the workers (preload/webui_preload/documents/). Absent or 0:
+   * the workers process them.
+   */
+  documents: 'WEBUI_TUNE_DOCUMENTS',
+  /** Preload: what the plan took that number from (`--documents-at-once`); only `webui-tune doctor` reads it. */
+  documentsAtOnce: 'WEBUI_TUNE_DOCUMENTS_AT_ONCE',
+  /** Preload: MiB that a document may take beside what its process shares. Absent: 2048. */
+  documentMemory: 'WEBUI_TUNE_DOCUMENT_MEMORY_MIB',
+  /** Preload: seconds of computing time in which a document must be read. Absent: 600. */
+  documentSeconds: 'WEBUI_TUNE_DOCUMENT_SECONDS',
+  /**
+   * Preload: the figures and conditions of the plan, as JSON (`Planned` in tune/measurements/observed.ts). The preload
+   * process writes them down beside the memory that it really takes. Absent: nothing is written down.
    */
   planned: 'WEBUI_TUNE_PLANNED',
-  /** Worker: seconds that a draining worker may take to finish the answers that it is generating. */
+  /** Preload, where nothing is forked: how many workers uvicorn starts. */
+  uvicornWorkers: 'WEBUI_TUNE_UVICORN_WORKERS',
+  /** Supervisor: seconds that a draining worker may take to finish the answers that it is generating. */
   drainSeconds: 'WEBUI_TUNE_DRAIN_SECONDS',
-  /** Worker: MiB of private memory at which a worker is replaced. Absent: no limit. */
+  /** Supervisor: MiB of private memory at which it replaces its worker. Absent: no limit. */
   memoryLimit: 'WEBUI_TUNE_MEMORY_LIMIT_MIB',
-  /** Worker: seconds that its event loop may stand still before it is replaced; 0: it is not watched. */
+  /** Supervisor: seconds that the event loop of its worker may stand still before it replaces the worker; 0: any time. */
   hangSeconds: 'WEBUI_TUNE_HANG_SECONDS',
   /** Metrics: TCP port on 127.0.0.1. */
   metricsPort: 'WEBUI_TUNE_METRICS_PORT',
+  /** Backup: absolute path of the command line's own file, dist/cli.js. */
+  program: 'WEBUI_TUNE_PROGRAM',
 } as const;
+
+/**
+ * Address that Open WebUI listens on unless another is asked for: this machine only, unlike `open-webui serve` (0.0.0.0).
+ * Whoever opens the first account is the administrator, and passwords over plain HTTP can be read on the way. The report
+ * says how to serve other machines.
+ */
+export const DEFAULT_HOST = LOOPBACK;
+
+/** TCP port unless another is asked for: Open WebUI's own (`open-webui serve`). */
+export const DEFAULT_PORT = 8080;
 
 /** What `--preload` takes. `lean` is `app` without torch, for remote embeddings. */
 export const PRELOAD_CHOICES = ['auto', 'app', 'lean', 'libraries', 'none'] as const;
 export type PreloadChoice = (typeof PRELOAD_CHOICES)[number];
 
 /**
- * Exit code of "cannot boot, and trying again will not help" (sysexits.h, EX_CONFIG). It goes into PM2's
- * `stop_exit_codes`, so that the reason stays on the screen instead of scrolling away in a restart loop.
+ * Exit code of "cannot boot, and trying again will not help" (sysexits.h, EX_CONFIG). PM2 does not restart an app that ends
+ * with it (`stop_exit_codes`), so that the reason stays on the screen.
  */
 export const EXIT_CANNOT_BOOT = 78;
 
 /**
- * Seconds until PM2 calls an instance ready that has not said so (`listen_timeout`); a reload would then stop the old
- * one. Migrations and the import took 12 to 33 s on two cores; an instance also waits for a database that is down.
+ * Seconds that PM2 waits for an instance to say that it is ready (`listen_timeout`). After that, a reload stops the old
+ * instance all the same. Migrations and the import took 12 to 33 s on two cores, and a database that is down takes longer.
  */
 export const READY_SECONDS = 300;
 
 /**
- * What a worker answers ahead of the app (preload/webui_preload/worker/echo.py): to a request whose header is `SECONDS.HMAC`, the
- * time and the hexadecimal HMAC-SHA256 of `echo SECONDS` with WEBUI_SECRET_KEY, it says how that request arrived; with
- * `?silence=N`, after N seconds.
+ * Seconds that a worker may take from the end of its drain to the end of its process (preload/webui_preload/worker/run.py
+ * ends it then): the app's own shutdown may wait for what never comes. Its supervisor kills it after that.
+ */
+export const WORKER_END_SECONDS = 8;
+
+/**
+ * Seconds that a supervisor needs after the drain time: its worker's end, then up to one to hear how that ended and one to
+ * write its log (supervisor/links.ts, log.ts). A process manager that kills it earlier loses the worker's last words.
+ */
+export const SUPERVISOR_END_SECONDS = WORKER_END_SECONDS + 2;
+
+/** Seconds after the drain time at which the process manager kills a supervisor: five to spare on a busy machine. */
+export const KILL_SECONDS = SUPERVISOR_END_SECONDS + 5;
+
+/** Kinds of requests whose durations are counted. They say nothing of who asked for what, and are few. */
+export const REQUEST_KINDS = [
+  /** Open WebUI's interface to programs, its own page included. */
+  'api',
+  /** Files of the page. */
+  'page',
+  /** Chat completions, and all that is streamed: they last as long as a model answers. */
+  'stream',
+] as const;
+
+/** What a worker counts the durations of: requests, and waits for a connection to the database. */
+export const DURATIONS = [...REQUEST_KINDS, 'database'] as const;
+
+/** Upper bounds of the buckets in which it counts them, in seconds. DATABASE_POOL_TIMEOUT is 30 (open_webui/env.py). */
+export const DURATION_BOUNDS = [
+  0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60,
+] as const;
+
+/** What the run folder holds, the folder of the control socket; beside these, OBSERVED and supervisor/report.ts. */
+export const RUN_FOLDER = {
+  /** Held by the preload process that runs, and has its pid. */
+  lock: 'preload.lock',
+  /** Why the last start of the preload process failed, in words. */
+  trouble: 'trouble',
+  /** Which models are here: written at each start, and after each attempt to fetch one (preload/webui_preload/models/state.py). */
+  models: 'models.json',
+  /** A folder for each start of the preload process whose workers live: this and the name of its generation. */
+  generation: 'generation-',
+  /** In that folder: Open WebUI's version, and the lock that the process and its workers hold. */
+  generationVersion: 'version',
+  generationLock: 'lock',
+  /** A folder of the documents that are processed beside the workers (preload/webui_preload/documents/jobs.py). */
+  documents: 'documents',
+} as const;
+
+/** Labels of what `pm2 describe` shows of an instance (`axm_monitor`). */
+export const MONITOR = {
+  pid: 'Worker pid',
+  privateMemory: 'Private memory',
+  sharedMemory: 'Shared memory',
+  level: 'Preload level',
+  generation: 'Generation',
+  requests: 'Requests',
+  sockets: 'WebSockets',
+  generating: 'Answers being generated',
+  log: 'Log',
+  preload: 'Preload process',
+  identity: 'Identity',
+} as const;
+
+/**
+ * A question that a worker answers ahead of the app (preload/webui_preload/worker/echo.py): how did this request arrive? Its
+ * header is `SECONDS.HMAC`: the time, and the hexadecimal HMAC-SHA256 of `echo SECONDS` with WEBUI_SECRET_KEY. With
+ * `?silence=N` the answer comes after N seconds.
  */
 export const ECHO = { path: '/api/webui-tune/echo', header: 'x-webui-tune-echo' } as const;
 
 /**
- * What a worker tries at such a request (preload/webui_preload/worker/trial.py), signed with `embed SECONDS` and `read SECONDS`:
- * to embed a sentence, and to read a page, with Open WebUI's own code and settings. `seconds`: until it gives up.
+ * Two more such questions (preload/webui_preload/worker/trial.py), signed with `embed SECONDS` and `read SECONDS`: can this
+ * worker embed a sentence, and read a page, with Open WebUI's own code and settings? It gives up after `seconds`.
  */
 export const TRIALS = {
   embed: '/api/webui-tune/embed',
@@ -89,16 +184,10 @@ export const TRIALS = {
 } as const;
 
 /**
- * File in DATA_DIR with a digest of the WEBUI_SECRET_KEY that the last start had (preload/webui_preload/key_digest.py):
- * JSON, `salt` and `scrypt` in hexadecimal, 64 bytes with N 16384, r 8, p 1.
+ * File in DATA_DIR with a digest of the WEBUI_SECRET_KEY of the last start (preload/webui_preload/key_digest.py). JSON:
+ * `salt` and `scrypt` in hexadecimal; scrypt gives 64 bytes with N 16384, r 8, p 1.
  */
 export const KEY_DIGEST = '.webui-tune.key';
-
-/**
- * File of the run folder in which the preload process says which models are here: at each start, and after each attempt
- * to fetch one (preload/webui_preload/models/state.py).
- */
-export const MODELS_STATE = 'models.json';
 
 /** A model that a worker's start-up loads. */
 export interface LocalModel {
@@ -109,7 +198,7 @@ export interface LocalModel {
   reason: string;
 }
 
-/** Open WebUI's own choice of an embedding model (open_webui/config.py, 0.12.4; preload/webui_preload/services/wait.py). */
+/** Open WebUI's own choice of an embedding model (open_webui/config.py, 0.12.4). */
 export const DEFAULT_MODEL = 'sentence-transformers/all-MiniLM-L6-v2';
 
 export interface ModelsState {
@@ -120,7 +209,7 @@ export interface ModelsState {
   models: LocalModel[];
   /** ISO 8601, UTC; so is the next. */
   checkedAt: string;
-  /** null: it is not tried again while this runs. */
+  /** null: this process does not try again. */
   nextAttemptAt: string | null;
 }
 
@@ -130,13 +219,13 @@ export const WITHOUT_MODEL = {
   reranker: 'search results are not ranked',
 } as const;
 
-/** How to mend it. */
+/** How to get a model that is missing. */
 export const MODEL_MEND =
   'Let this machine reach Hugging Face, name a proxy (HTTPS_PROXY) or a mirror (HF_ENDPOINT) in the env file, or bring the model along: docs/offline.md';
 /**
- * Files in the folder of the control socket in which a running tree keeps what it really takes, for the next plan
- * (tune/measurements/observed.ts reads them): the preload process once, at its start (preload/webui_preload/observed.py), and each
- * instance's supervisor as its worker grows (supervisor/observer.ts).
+ * Files of the run folder in which a running tree keeps the memory that it really takes, for the next plan
+ * (tune/measurements/observed.ts). The preload process writes one at its start (preload/webui_preload/observed.py), and the
+ * supervisor of each instance one as its worker grows (supervisor/observer.ts).
  */
 export const OBSERVED = {
   preload: 'observed-preload.json',
@@ -144,13 +233,21 @@ export const OBSERVED = {
 } as const;
 
 /**
- * Share of its own first memory that a worker must be able to grow by. The supervisor enforces no limit that leaves less,
- * because a worker's successor would hit it at once.
+ * A worker must be able to grow by this share of the memory that it begins with. A supervisor enforces no limit that leaves
+ * less, because each successor of a worker would hit it at once.
  */
 export const LEAST_GROWTH = 0.25;
 
-/** Name that a Python worker gives its process (preload/webui_preload/worker/run.py, _name_process). */
+/** Whether a worker that began with `firstMemory` can be held to `limit`; both in the same unit. */
+export function leavesRoom(limit: number, firstMemory: number): boolean {
+  return firstMemory * (1 + LEAST_GROWTH) <= limit;
+}
+
+/** Name that a Python worker gives its process: at most 15 bytes (prctl(2), PR_SET_NAME). */
 export const WORKER_PROCESS = 'webui-worker';
+
+/** The same of a process that works on one document (preload/webui_preload/documents/helper.py). */
+export const DOCUMENT_PROCESS = 'webui-document';
 
 /** Port of the metrics unless another is asked for: that of OpenTelemetry's exporter for Prometheus. */
 export const METRICS_PORT = 9464;
@@ -159,11 +256,14 @@ export const METRICS_PORT = 9464;
 export const RUNTIME_FILES = {
   worker: 'worker.cjs',
   preload: 'preload/preload.py',
+  hold: 'preload/hold.py',
+  serve: 'preload/serve.py',
   logrotate: 'logrotate.cjs',
   metrics: 'metrics.cjs',
+  backup: 'backup.cjs',
 } as const;
 
-/** How workers come about: forked from the preload process, or spawned by Open WebUI's own server. */
+/** Who makes the workers: the preload process forks them, or Open WebUI's own server spawns them. */
 export const RUNTIMES = ['preload', 'uvicorn'] as const;
 
 export type RuntimeChoice = (typeof RUNTIMES)[number];

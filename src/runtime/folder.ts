@@ -12,13 +12,13 @@ const THROW_AWAY = /[/\\](?:_npx|dlx-[^/\\]*|bunx-[^/\\]*|xfs-[^/\\]*)[/\\]/;
 
 export interface RuntimeFolder {
   path: string;
-  /** Where its files are now; the same, unless the package itself does not stay. */
+  /** Where its files are now: the same path, unless the package lies in a cache that may be emptied. */
   source: string;
 }
 
 /**
- * The folder of the runtime files, by a path that stays: PM2 reads them at every restart, long after npx has emptied its
- * cache. `root` is the package's folder. Writes nothing: keepRuntime does.
+ * A path of the runtime files that stays valid: PM2 reads them at every restart, long after npx has emptied its cache.
+ * `root` is the package's folder. Writes nothing; keepRuntime does. Throws where a file is missing.
  */
 export function stableRuntime(env: NodeJS.ProcessEnv, root = packageRoot()): RuntimeFolder {
   const source = join(root, 'dist', 'runtime');
@@ -37,12 +37,12 @@ export function isThrowAway(folder: string): boolean {
   return THROW_AWAY.test(`${folder}${sep}`) || !relative(tmpdir(), folder).startsWith('..');
 }
 
-/** Where a copy of the folder belongs: its name is made of version and content, so that what is running never changes. */
+/** Where a copy of the folder belongs. Version and content make its name, so that a running copy never changes. */
 export function pathByContent(source: string, parent: string, version: string): RuntimeFolder {
   return { path: join(parent, `${version}-${contentHash(source)}`), source };
 }
 
-/** Copies the files to the path that stays, where they are not there yet. True: it did. */
+/** Copies the files to the path that stays, unless they are there; true where it copied them. */
 export function keepRuntime({ path, source }: RuntimeFolder): boolean {
   if (existsSync(path)) return false;
   mkdirSync(dirname(path), { recursive: true });
@@ -52,14 +52,14 @@ export function keepRuntime({ path, source }: RuntimeFolder): boolean {
     renameSync(temporary, path);
   } catch (error) {
     rmSync(temporary, { recursive: true, force: true });
-    // Somebody else was faster, with the same content.
+    // Another run was faster, and its copy has the same content.
     if (!['ENOTEMPTY', 'EEXIST'].includes(systemCode(error) ?? '')) throw error;
     return false;
   }
   return true;
 }
 
-/** Over the names and contents of all files, in order. Python's bytecode caches are no part of it. */
+/** Hash of the names and contents of all files, in order, without Python's bytecode caches. */
 function contentHash(folder: string): string {
   const hash = createHash('sha256');
   const files = readdirSync(folder, { recursive: true, withFileTypes: true })

@@ -1,26 +1,26 @@
 /**
- * Keeps PM2's logs of Open WebUI from filling the disk: PM2 runs it every few minutes (cron_restart), and it ends. A
- * log is copied and then emptied, as logrotate's `copytruncate` does: PM2 goes on appending to it, so that nothing has
- * to be told to reopen its files; a line that comes between the two is lost.
+ * Keeps PM2's logs of Open WebUI from filling the disk. PM2 starts this program every few minutes (cron_restart). It copies
+ * a log and then empties it, as logrotate's `copytruncate` does: PM2 keeps appending to the same file, and need not reopen
+ * it. A line that is written between copy and truncation is lost.
  */
 import { copyFileSync, existsSync, readdirSync, renameSync, rmSync, statSync, truncateSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { APPS } from './contract.ts';
 
-/** Bytes of a log from which it is rotated, and how many old ones of it stay. */
+/** Bytes beyond which a log is rotated, and how many old copies of it are kept. */
 export const LARGEST = 10 * 1024 * 1024;
 export const KEPT = 4;
 
 /**
- * Milliseconds after which a log that nobody writes to is emptied, and its old ones are removed: PM2 numbers its instances
- * on and on. It stays as a file: somebody quiet may have it open.
+ * Milliseconds after which a log that nobody writes to is emptied and its old copies are removed: PM2 gives new instances new
+ * numbers, and never cleans up. The empty file stays, because a quiet process may have it open.
  */
 const UNUSED = 30 * 24 * 60 * 60 * 1000;
 
-/** A log of ours, and of nobody else's who uses the same PM2. */
+/** Names of our own logs; other programs may use the same PM2. */
 const CURRENT = /^open-webui(?:-[a-z]+)*-(?:out|error)(?:-\d+)?\.log$/;
 
-/** Rotates what is too large in `folder`; the names of the logs that were. */
+/** Rotates the logs in `folder` that are too large; returns their names. */
 export function rotateLogs(folder: string, now = Date.now(), largest = LARGEST): string[] {
   const rotated: string[] = [];
   for (const name of readdirSync(folder).filter((name) => CURRENT.test(name))) {
@@ -49,6 +49,6 @@ function rotate(log: string): void {
   truncateSync(log);
 }
 
-// PM2 tells every process where its own log is; the others lie beside it.
+// PM2 tells each process where its own log is. The others are in the same folder.
 const own = process.env.pm_out_log_path;
 if (own !== undefined && process.env.name === APPS.logrotate) rotateLogs(dirname(own));

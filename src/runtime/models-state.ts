@@ -1,8 +1,8 @@
-/** Which of the models that start-up loads are on this machine, as the preload process last wrote it down. */
+/** Reads what the preload process last wrote down: which of the models that start-up loads are on this machine. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as z from 'zod';
-import { MODEL_MEND, MODELS_STATE, type ModelsState, WITHOUT_MODEL } from './contract.ts';
+import { MODEL_MEND, type ModelsState, RUN_FOLDER, WITHOUT_MODEL } from './contract.ts';
 
 const Schema: z.ZodType<ModelsState> = z.object({
   endpoint: z.string(),
@@ -19,17 +19,17 @@ const Schema: z.ZodType<ModelsState> = z.object({
   nextAttemptAt: z.iso.datetime().nullable(),
 });
 
-/** What the file in the run folder says; undefined where there is none that can be read. */
+/** Content of the file in the run folder; undefined where there is none, or it cannot be read. */
 export function readModelsState(runFolder: string): ModelsState | undefined {
   try {
-    const parsed = Schema.safeParse(JSON.parse(readFileSync(join(runFolder, MODELS_STATE), 'utf8')));
+    const parsed = Schema.safeParse(JSON.parse(readFileSync(join(runFolder, RUN_FOLDER.models), 'utf8')));
     return parsed.data;
   } catch {
     return undefined;
   }
 }
 
-/** What does not work for want of a model, why, and how to mend it: the line that the log has too (models/state.py). */
+/** A line for each missing model: what does not work, why, and what to do. The log has the same line (models/state.py). */
 export function missingModels({ models }: ModelsState): string[] {
   return models
     .filter(({ here }) => !here)

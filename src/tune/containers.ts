@@ -1,7 +1,7 @@
 import type { MachineFacts } from '../base/machine/facts.ts';
 import { readMachine } from '../base/machine/index.ts';
 import { askServices } from '../facts/services/index.ts';
-import { collectSettings, workerWish } from '../facts/settings/collect.ts';
+import { collectSettings, workerVariable } from '../facts/settings/collect.ts';
 import { findEnvFile, readEnvFile } from '../facts/settings/env-file.ts';
 import type { ServiceFacts } from '../facts/types.ts';
 import { makePlan } from '../plan/index.ts';
@@ -10,9 +10,9 @@ import { OPEN_WEBUI_IMAGE } from '../render/image.ts';
 import { EXAMPLE_PLACES, UNASKED } from './examples.ts';
 import type { TuneOptions } from './options.ts';
 import { loadPreset } from './presets.ts';
-import { describedMachine, wishesOf } from './requested.ts';
+import { readRequest } from './requested.ts';
 
-/** Settings that are taken from the environment too; all others come from the env file. */
+/** Settings that may come from the environment too; all others come from the env file only. */
 const FROM_ENVIRONMENT = [
   ...['TYPE', 'USER', 'PASSWORD', 'HOST', 'PORT', 'NAME', 'URL'].map((part) => `DATABASE_${part}`),
   'PGVECTOR_DB_URL',
@@ -21,16 +21,16 @@ const FROM_ENVIRONMENT = [
   'VECTOR_DB',
 ];
 
-/** What a format knows better than this machine. */
+/** What the format decides instead of this machine. */
 interface Deployment {
-  /** The services that the containers will have; undefined: the database and Redis of the settings are asked. */
+  /** The services that the containers will have; undefined: ask the database and the Redis of the settings. */
   services?: (machine: MachineFacts) => ServiceFacts;
-  /** Folder of the runtime that is mounted. */
+  /** Folder of the runtime, which the container mounts. */
   runtime?: string;
 }
 
 /**
- * Plans containers: they bring their own Open WebUI, so that none is looked for here. Writes nothing. Throws TuneError.
+ * Plans containers. They bring their own Open WebUI, so none is looked for here. Writes nothing. Throws TuneError.
  */
 export async function planDeployment(
   options: TuneOptions,
@@ -39,9 +39,9 @@ export async function planDeployment(
   const { cwd = process.cwd(), env = process.env } = options;
   const preset = loadPreset(options.preset ?? 'default', cwd);
   const found = await readMachine(options.root);
-  const machine = describedMachine(options, found);
   const path = findEnvFile(options.envFile, options.out, cwd);
   const envFile = path === undefined ? {} : readEnvFile(path);
+  const { machine, requested } = readRequest(options, found, workerVariable({}, envFile));
   const settings = collectSettings({
     known: FROM_ENVIRONMENT,
     environment: env,
@@ -58,6 +58,6 @@ export async function planDeployment(
     places: { ...EXAMPLE_PLACES, ...(runtime !== undefined && { runtime }) },
     dataDir: { reason: 'of the image', source: 'computed' },
     hasLocalVectors: false,
-    ...wishesOf(options, machine, workerWish({}, envFile)),
+    ...requested,
   });
 }

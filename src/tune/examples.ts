@@ -1,7 +1,7 @@
 import type { ServiceFacts } from '../facts/types.ts';
-import type { Places } from '../plan/types.ts';
+import type { Places } from '../plan/places.ts';
 
-/** Paths of an ordinary installation: on the other machine nobody can be asked. */
+/** Paths of an ordinary installation, for another machine, which cannot be asked. */
 export const EXAMPLE_PLACES: Places = {
   python: '/opt/open-webui/bin/python',
   runtime: '/usr/lib/node_modules/webui-tune/dist/runtime',
@@ -11,5 +11,5 @@ export const EXAMPLE_PLACES: Places = {
   staticCache: '/var/cache/webui-tune/static',
 };
 
-/** Neither there nor missing: the plan does not count on what nobody has asked. */
+/** Services that nobody has asked. The plan counts them neither as present nor as missing. */
 export const UNASKED: ServiceFacts = { database: { kind: 'unknown' }, redis: { kind: 'unknown' } };

@@ -9,24 +9,24 @@ import { chooseDataDir, type DataDir } from '../facts/settings/data-dir.ts';
 import { findEnvFile, valuesOf } from '../facts/settings/env-file.ts';
 import { shellEnvironment } from '../facts/settings/shell-environment.ts';
 import type { Settings } from '../facts/types.ts';
-import type { Preset } from '../plan/types.ts';
+import type { Preset } from '../plan/preset.ts';
 import type { TuneOptions } from './options.ts';
 import { loadPreset } from './presets.ts';
 import { SECRETS_NAME } from './secrets/secrets-file.ts';
 
-/** From where an installation is looked at: before anything is asked. */
+/** What determines how an installation is read, before anything is asked. */
 export interface Viewpoint {
   env: Environment;
   cwd: string;
   home: string;
   preset: Preset;
-  /** Absolute; undefined: there is none. */
+  /** Absolute path of the env file; undefined: there is none. */
   envFilePath: string | undefined;
   /** Data folder of an installation that has none yet. */
   defaultDir: string;
 }
 
-/** Throws TuneError for a preset or an env file that is named and is not there. */
+/** Throws TuneError if a preset or an env file is named and does not exist. */
 export function viewpointOf(options: TuneOptions): Viewpoint {
   const { cwd = process.cwd() } = options;
   const preset = loadPreset(options.preset ?? 'default', cwd);
@@ -37,7 +37,7 @@ export function viewpointOf(options: TuneOptions): Viewpoint {
   return { env, cwd, home, preset, envFilePath, defaultDir: defaultDataDir(env, home) };
 }
 
-/** Throws TuneError where there is no Open WebUI that we can run. */
+/** Throws TuneError if there is no Open WebUI that we can run. */
 export function findInterpreter(python: string | undefined, from: Viewpoint): Promise<FoundOpenWebui> {
   const { envFilePath: envFile, defaultDir } = from;
   return findOpenWebui(python, { envFile, dataDirs: [defaultDir], secretsName: SECRETS_NAME }, from);
@@ -45,18 +45,18 @@ export function findInterpreter(python: string | undefined, from: Viewpoint): Pr
 
 /** The user's settings, and where the data is. */
 export interface Installation {
-  /** What the env file holds. */
+  /** Contents of the env file. */
   envFile: Readonly<Record<string, string>>;
   dataDir: DataDir;
   secretsFile: string;
   settings: Settings;
   /** Whether the data folder holds documents embedded into the local Chroma store. */
   hasLocalVectors: boolean;
-  /** What the `config` table of its SQLite database holds of plan/persisted.ts; null: there is none, or it is empty. */
+  /** Rows of the SQLite database's `config` table that plan/persisted.ts compares; null: there is no table, or it is empty. */
   sqliteConfig: Readonly<Record<string, string>> | null;
 }
 
-/** Puts together what the interpreter has read. Throws TuneError for a file of settings that cannot be read. */
+/** Combines what the interpreter has read. Throws TuneError for a settings file that cannot be read. */
 export function readInstallation(from: Viewpoint, { probe }: FoundOpenWebui): Installation {
   const { env, cwd, envFilePath, defaultDir, preset } = from;
   const envFile = envFilePath && probe.env_file ? valuesOf(envFilePath, probe.env_file) : {};

@@ -1,33 +1,13 @@
 import type { Environment } from '../base/io/environment.ts';
-import type { PreloadChoice, RuntimeChoice } from '../runtime/contract.ts';
+import type { PlanOptions } from '../plan/options.ts';
 
-/** What the flags say; undefined: nothing. */
-export interface TuneOptions {
-  workers?: number | 'auto';
-  /** A size or a percentage, such as `2GiB` or `50%`. */
-  memory?: string;
-  /** Cores of another machine, or of a part of this one; 1.5 is a quota of one and a half. */
-  cpus?: number;
-  /** Folder with the proc/ and sys/ of another machine: then nothing is asked of this one, and nothing written. */
-  root?: string;
-  host?: string;
-  port?: number;
-  python?: string;
-  envFile?: string;
-  preset?: string;
-  preload?: PreloadChoice;
-  /** False: `--no-static-cache`. */
-  staticCache?: boolean;
-  /** False: `--no-shortcuts`. */
-  shortcuts?: boolean;
-  runtime?: RuntimeChoice;
-  /** Port on 127.0.0.1 for metrics; `off` takes back what `up` remembers. */
-  metrics?: number | 'off';
-  /** Whether an app of the file is to keep PM2's logs from filling the disk. */
+/** The flags (plan/options.ts), and options that only programs can give. */
+export interface TuneOptions extends PlanOptions {
+  /** Whether an app of the file rotates PM2's logs, so that they do not fill the disk. */
   rotateLogs?: boolean;
-  /** Where the ecosystem file will be; its folder is where the env file is looked for. */
+  /** Path of the ecosystem file to write; the env file is looked for in its folder. */
   out?: string;
-  /** For tests; by default those of this process. */
+  /** For tests; default: those of this process. */
   cwd?: string;
   env?: Environment;
 }

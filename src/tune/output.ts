@@ -7,13 +7,13 @@ import { BENCH_HEADER } from '../render/bench-header.ts';
 import { COMPOSE_HEADER, HEADER, HELM_HEADER, SYSTEMD_HEADER } from '../render/first-lines.ts';
 import { ENV } from '../runtime/contract.ts';
 
-/** For everyone to read: there is no secret in it. */
+/** Everyone may read the file, because it holds no secret. */
 const MODE = 0o644;
 
-/** By these we know a file of ours. */
+/** A file that begins with one of these is ours. */
 const FIRST_LINES = [HEADER, HELM_HEADER, COMPOSE_HEADER, SYSTEMD_HEADER, BENCH_HEADER];
 
-/** What people read instead of a system error's code. */
+/** Words for the codes of system errors. */
 const REASONS: Readonly<Record<string, string>> = {
   EACCES: 'permission denied',
   EPERM: 'permission denied',
@@ -25,8 +25,8 @@ const REASONS: Readonly<Record<string, string>> = {
 };
 
 /**
- * Whether `path` may be written, before anything else is done. Throws TuneError: for a folder, for a parent that is
- * missing, and for a file that we did not write, unless `force`.
+ * Checks that `path` may be written, before anything else is done. Throws TuneError for a folder, for a missing parent, and,
+ * unless `force`, for a file that we did not write.
  */
 export function checkOutput(path: string, force: boolean): void {
   const parent = statOrUndefined(dirname(path));
@@ -38,13 +38,13 @@ export function checkOutput(path: string, force: boolean): void {
   if (force) return;
   if (!present.isFile()) throw cannot(path, 'it is not a regular file');
   if (!isOurs(path)) {
-    throw new TuneError(`${path} was not written by webui-tune, and is left as it is`, EXIT.output, [
+    throw new TuneError(`webui-tune did not write ${path}, and leaves it as it is`, EXIT.output, [
       'choose another --out, or add --force to overwrite it',
     ]);
   }
 }
 
-/** Writes the ecosystem file. Throws TuneError. */
+/** Writes the rendered file. Throws TuneError. */
 export function writeOutput(path: string, text: string): void {
   try {
     writeAtomically(path, text, MODE);
@@ -62,7 +62,7 @@ function isOurs(path: string): boolean {
   }
 }
 
-/** JSON has no comments; but only we give an app these variables. */
+/** JSON has no comments, but only our files have this variable. */
 function isOurJson(text: string): boolean {
   return text.startsWith('{') && text.includes(`"${ENV.controlSocket}":`);
 }

@@ -4,8 +4,8 @@ import type { Plan } from '../plan/types.ts';
 import { presetNames } from './presets.ts';
 
 /**
- * What `plan` returns. Where not even one worker fits, its TuneError says with which of the package's presets one would:
- * `planWith` plans with the preset of that name.
+ * Returns what `plan` returns. If not even one worker fits, adds to its TuneError the presets of the package with which one
+ * would fit; `planWith` plans with the preset of the given name.
  */
 export function orNameFitting<T>(plan: () => T, planWith: (preset: string) => { plan: Plan }): T {
   try {

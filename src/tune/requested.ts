@@ -1,59 +1,64 @@
 import { EXIT, TuneError } from '../base/errors.ts';
 import type { MachineFacts } from '../base/machine/facts.ts';
-import { parsePercent, parseSize } from '../base/units.ts';
+import { parseMemory } from '../base/units.ts';
 import type { WorkerVariable } from '../facts/settings/collect.ts';
-import type { PlanInput, Wish } from '../plan/input.ts';
-import { METRICS_PORT } from '../runtime/contract.ts';
+import type { PlanInput, Requested } from '../plan/input.ts';
+import { optionsWith, type PresetOptions } from '../plan/options.ts';
+import { DEFAULT_HOST, DEFAULT_PORT, METRICS_PORT } from '../runtime/contract.ts';
 import type { TuneOptions } from './options.ts';
 
+/** The part of a plan's input that depends only on flags and variables. */
+type RequestedInput = Partial<PresetOptions> &
+  Pick<PlanInput, 'workers' | 'memory' | 'host' | 'port' | 'runtime' | 'metricsPort'>;
+
 /**
- * This machine only, unlike `open-webui serve` (0.0.0.0): whoever opens the first account is the administrator, and
- * passwords over plain HTTP are for everybody on the way. The report says how to serve other machines.
+ * The machine that the flags describe, and what they and the variable request. `--cpus` together with a `--memory` in bytes
+ * describes another machine, whose memory is all free and without a limit; each alone is a part of this machine. Throws
+ * TuneError for an invalid value.
  */
-const DEFAULT_HOST = '127.0.0.1';
+export function readRequest(
+  options: TuneOptions,
+  found: MachineFacts,
+  variable: WorkerVariable | undefined,
+): { machine: MachineFacts; requested: RequestedInput } {
+  const workers = requestedWorkers(options.workers, variable);
+  const memory = options.memory === undefined ? undefined : readMemory(options.memory);
+  const machine = describedMachine(options.cpus, memory, found);
+  return {
+    machine,
+    requested: {
+      ...(workers && { workers }),
+      ...(memory && { memory: requestedMemory(memory, machine) }),
+      host: requestedOr(options.host, '--host', DEFAULT_HOST),
+      port: requestedOr(options.port, '--port', DEFAULT_PORT),
+      ...presetOptions(options),
+      ...(options.runtime && { runtime: options.runtime }),
+      ...requestedMetrics(options, machine),
+    },
+  };
+}
 
-/** Open WebUI's own (`open-webui serve`). */
-const DEFAULT_PORT = 8080;
-
-/** What a flag says, or the default in its place. */
-function wishOr<T>(value: T | undefined, flag: string, fallback: T): Wish<T> {
+/** The value of a flag, or the default. */
+function requestedOr<T>(value: T | undefined, flag: string, fallback: T): Requested<T> {
   return value === undefined
     ? { value: fallback, from: 'by default', source: 'computed' }
     : { value, from: flag, source: 'flag' };
 }
 
-/** The part of a plan's input that flags and variables alone decide. */
-export function wishesOf(
-  options: TuneOptions,
-  machine: MachineFacts,
-  variable: WorkerVariable | undefined,
-): Pick<
-  PlanInput,
-  'workers' | 'memory' | 'host' | 'port' | 'preload' | 'staticCache' | 'shortcuts' | 'runtime' | 'metricsPort'
-> {
-  const workers = workersWish(options.workers, variable);
-  const memory = memoryWish(options.memory, machine);
-  return {
-    ...(workers && { workers }),
-    ...(memory && { memory }),
-    host: wishOr(options.host, '--host', DEFAULT_HOST),
-    port: wishOr(options.port, '--port', DEFAULT_PORT),
-    ...(options.preload && { preload: options.preload }),
-    ...(options.staticCache === false && { staticCache: false as const }),
-    ...(options.shortcuts === false && { shortcuts: false as const }),
-    ...(options.runtime && { runtime: options.runtime }),
-    ...metricsWish(options, machine),
-  };
+/** A switch that is on only undoes a `--no-…` that `up` remembers: the preset then decides. */
+function presetOptions(options: TuneOptions): Partial<PresetOptions> {
+  const given = optionsWith('inPresets').map((name) => [name, options[name]] as const);
+  return Object.fromEntries(given.filter(([, value]) => value !== undefined && value !== true));
 }
 
-/** Throws TuneError for a port that the workers have, and where there is nothing to read. */
-function metricsWish(
+/** Throws TuneError for the workers' own port, and on a system without /proc. */
+function requestedMetrics(
   { metrics, port = DEFAULT_PORT }: TuneOptions,
   { platform }: MachineFacts,
 ): Pick<PlanInput, 'metricsPort'> {
   if (metrics === undefined || metrics === 'off') return {};
   if (platform !== 'linux') {
-    throw new TuneError('--metrics reads /proc, which Linux alone has', EXIT.usage, ['leave it away']);
+    throw new TuneError('--metrics reads /proc, which only Linux has', EXIT.usage, ['leave it out']);
   }
   if (metrics !== port) return { metricsPort: metrics };
   throw new TuneError(`--metrics ${metrics}: the workers listen on that port`, EXIT.usage, [
@@ -61,11 +66,11 @@ function metricsWish(
   ]);
 }
 
-/** `--workers` wins over the variables that uvicorn would read; `auto` takes both away. */
-export function workersWish(
+/** `--workers` wins over the variables that uvicorn would read; `auto` overrides both. */
+export function requestedWorkers(
   flag: number | 'auto' | undefined,
   variable: WorkerVariable | undefined,
-): Wish<number> | undefined {
+): Requested<number> | undefined {
   if (flag === 'auto') return undefined;
   if (flag !== undefined) return { value: flag, from: `--workers ${flag}`, source: 'flag' };
   if (!variable) return undefined;
@@ -78,23 +83,27 @@ export function workersWish(
   );
 }
 
-/** A percentage is one of what we could have at most: of the limit around us, or of the machine. */
-export function memoryWish(text: string | undefined, { memory }: MachineFacts): Wish<number> | undefined {
-  if (text === undefined) return undefined;
-  const from = `--memory ${text.trim()}`;
-  const share = parsePercent(text);
-  const ceiling = Math.min(memory.totalBytes, memory.limit?.bytes ?? Number.POSITIVE_INFINITY);
-  if (share !== undefined) return { value: Math.floor(ceiling * share), from, source: 'flag' };
-  const bytes = parseSize(text);
-  if (bytes !== undefined && bytes > 0) return { value: bytes, from, source: 'flag' };
+/** The value of `--memory`, and its words. */
+type Memory = ({ bytes: number } | { share: number }) & { from: string };
+
+function readMemory(text: string): Memory {
+  const memory = parseMemory(text);
+  if (memory) return { ...memory, from: `--memory ${text.trim()}` };
   throw new TuneError(
     `--memory ${JSON.stringify(text)} is neither a size such as 2GiB nor a percentage such as 50%`,
     EXIT.usage,
   );
 }
 
-/** The machine with as many cores as `--cpus` says; the rest of 1.5 is a quota. */
-export function cpuWish(cpus: number | undefined, machine: MachineFacts): MachineFacts {
+/** A percentage refers to the most that we could have: the limit of our cgroup, or the machine. */
+function requestedMemory(requested: Memory, { memory }: MachineFacts): Requested<number> {
+  const ceiling = Math.min(memory.totalBytes, memory.limit?.bytes ?? Number.POSITIVE_INFINITY);
+  const value = 'bytes' in requested ? requested.bytes : Math.floor(ceiling * requested.share);
+  return { value, from: requested.from, source: 'flag' };
+}
+
+/** The machine with the number of cores of `--cpus`; 1.5 is two cores with a quota of 1.5. */
+export function withCpus(cpus: number | undefined, machine: MachineFacts): MachineFacts {
   if (cpus === undefined) return machine;
   const source = `--cpus ${cpus}`;
   const cores = Math.ceil(cpus);
@@ -111,17 +120,13 @@ export function cpuWish(cpus: number | undefined, machine: MachineFacts): Machin
   };
 }
 
-/**
- * The machine that the flags describe. `--cpus` and a `--memory` in bytes together are another machine, whose memory is
- * free and without a limit around it; each alone is a share of this one.
- */
-export function describedMachine(
-  { cpus, memory: text }: { cpus?: number; memory?: string },
+function describedMachine(
+  cpus: number | undefined,
+  memory: Memory | undefined,
   found: MachineFacts,
 ): MachineFacts {
-  const machine = cpuWish(cpus, found);
-  const bytes = text === undefined ? undefined : parseSize(text);
-  if (cpus === undefined || text === undefined || !bytes) return machine;
-  const source = `--memory ${text.trim()}`;
+  const machine = withCpus(cpus, found);
+  if (cpus === undefined || !memory || !('bytes' in memory)) return machine;
+  const { bytes, from: source } = memory;
   return { ...machine, memory: { totalBytes: bytes, availableBytes: bytes, swapBytes: 0, source } };
 }

@@ -4,13 +4,13 @@ import { packageRoot } from '../base/io/package.ts';
 import type { App } from '../render/apps.ts';
 import type { TuneOptions } from './options.ts';
 
-/** What the flags of the command line say, for this machine and without a file to write. */
+/** The flags of the command line, for this machine and without a file to write. */
 export type SizeOptions = Omit<TuneOptions, 'out' | 'root' | 'rotateLogs'>;
 
 /**
- * PM2's apps, sized to this machine at this moment; for a configuration file, which PM2 loads with `require` and which
- * so cannot wait for a promise (pm2/lib/Common.js, parseConfig). A process of its own makes the plan, as `webui-tune`
- * does: its report goes to stderr, and secrets that only the shell has are kept. Throws Error where there is no plan.
+ * PM2's apps, sized to this machine at this moment. For a configuration file: PM2 loads it with `require`, so it cannot wait
+ * for a promise (pm2/lib/Common.js, parseConfig). A separate process makes the plan, as `webui-tune` does: its report goes to
+ * stderr, and it saves secrets that only the shell has. Throws Error if there is no plan.
  */
 export function sizeApps({ cwd, env, ...flags }: SizeOptions = {}): App[] {
   const program = join(packageRoot(), 'dist', 'cli.js');

@@ -8,7 +8,7 @@ import { embeddedServices, logRotation } from '../facts/embedded/apps.ts';
 import { withConnections } from '../facts/embedded/memory.ts';
 import type { FoundOpenWebui } from '../facts/openwebui/find.ts';
 import { askServices, loadClients } from '../facts/services/index.ts';
-import { workerWish } from '../facts/settings/collect.ts';
+import { workerVariable } from '../facts/settings/collect.ts';
 import { requireDrivers } from '../facts/settings/drivers.ts';
 import type { ServiceFacts } from '../facts/types.ts';
 import { makePlan } from '../plan/index.ts';
@@ -27,20 +27,20 @@ import { readObserved, withKept } from './measurements/observed.ts';
 import type { TuneOptions } from './options.ts';
 import { planElsewhere } from './other-machine.ts';
 import { orNameFitting } from './preset-that-fits.ts';
-import { describedMachine, wishesOf } from './requested.ts';
+import { readRequest } from './requested.ts';
 import { chooseSecretsToKeep } from './secrets/keep.ts';
 import { keepSecrets, makePrivate } from './secrets/secrets-file.ts';
 import type { Tuned } from './tuned.ts';
 import { openEnvFile, portInUse, sentinelNotices, tooLittleHere, unreachableChroma } from './warnings.ts';
 
-/** Reads everything around us and plans with it. Writes nothing (prepare does). Throws TuneError. */
+/** Reads the machine, the settings and the services, and plans. Writes nothing (prepare does). Throws TuneError. */
 export async function tune(options: TuneOptions): Promise<Tuned> {
   if (options.root !== undefined) return planElsewhere(options, options.root);
   const from = viewpointOf(options);
   const [found, openWebui] = await Promise.all([
     readMachine(),
     findInterpreter(options.python, from),
-    // While Python answers.
+    // Loaded while Python answers.
     loadClients(settingNames(from)),
   ]);
   const installation = readInstallation(from, openWebui);
@@ -62,28 +62,28 @@ export async function tune(options: TuneOptions): Promise<Tuned> {
   );
 }
 
-/** Names of settings, and more, in the environment and in the env file, which Python has yet to read. */
+/** Text that holds all names of settings in the environment and the env file, before Python has read the file. */
 function settingNames({ env, envFilePath }: Viewpoint): string {
   const names = Object.keys(env).join(' ');
   if (envFilePath === undefined) return names;
   try {
     return `${names} ${readFileSync(envFilePath, 'utf8')}`;
   } catch {
-    return names; // Python will say what is wrong with it
+    return names; // Python reports what is wrong with the file
   }
 }
 
-/** All that was found out about an installation. */
+/** Everything that was read from an installation. */
 export interface FoundInstallation {
   from: Viewpoint;
-  /** The machine as it is, whatever the flags say. */
+  /** The machine itself, without what the flags change. */
   found: MachineFacts;
   openWebui: FoundOpenWebui;
   installation: Installation;
   services: ServiceFacts;
 }
 
-/** Plans with what was found. Writes nothing. Throws TuneError. */
+/** Plans from what was found. Writes nothing. Throws TuneError. */
 export function planInstallation(
   options: TuneOptions,
   { from, found, openWebui, installation, services }: FoundInstallation,
@@ -91,13 +91,12 @@ export function planInstallation(
   const { env, cwd, home, preset, envFilePath } = from;
   const { probe, python } = openWebui;
   const { envFile, dataDir, secretsFile, settings } = installation;
-  const machine = describedMachine(options, found);
+  const { machine, requested } = readRequest(options, found, workerVariable(env, envFile));
 
   const socket = controlSocket(dataDir.path, env, home);
   const running = processesWith('/', socket);
   const runtime = stableRuntime(env);
   const secrets = chooseSecretsToKeep(settings, envFile, [cwd, dataDir.path], secretsFile);
-  const wishes = wishesOf(options, machine, workerWish(env, envFile));
   const embedded = [
     ...embeddedServices(settings, env, home),
     ...(options.rotateLogs ? [logRotation(runtime.path)] : []),
@@ -131,13 +130,13 @@ export function planInstallation(
     embedded,
     hasLocalVectors: installation.hasLocalVectors,
     measured: { kept: observed ? [...kept, observed] : kept, settings: settingsDigest(settings, asked) },
-    ...wishes,
+    ...requested,
     warnings: [
       ...openWebui.warnings,
       ...dataDir.warnings,
       ...secrets.warnings,
       ...openEnvFile(envFilePath),
-      ...portInUse(wishes.port.value, running),
+      ...portInUse(requested.port.value, running),
       ...unreachableChroma(services.chroma),
       ...sentinelNotices(services.redis, settings),
       ...tooLittleHere(machine, found),
@@ -160,8 +159,8 @@ export function planInstallation(
 }
 
 /**
- * Writes what must be there before a plan is started: the secrets, readable by nobody else, and the runtime by a path
- * that stays. Returns what is to be told. Throws TuneError.
+ * Writes what a plan needs before it starts: the secrets, which nobody else can read, and the runtime in a permanent folder.
+ * Returns notes for the user. Throws TuneError.
  */
 export async function prepare(tuned: Tuned): Promise<string[]> {
   const { plan, secrets, runtime } = tuned;
@@ -169,14 +168,14 @@ export async function prepare(tuned: Tuned): Promise<string[]> {
   await keepSecrets(secretsFile, secrets);
   return [
     ...keepWhatWasObserved(tuned),
-    ...(makePrivate(secretsFile) ? [`others could read ${secretsFile}: not any more`] : []),
+    ...(makePrivate(secretsFile) ? [`other users could read ${secretsFile}: removed their access`] : []),
     ...(runtime && keepRuntime(runtime)
-      ? [`the runtime was copied to ${runtime.path}, because this package’s folder does not stay`]
+      ? [`copied the runtime to ${runtime.path}, because this package’s folder is temporary`]
       : []),
   ];
 }
 
-/** The next preload process overwrites its own file of it. Returns what stands in the way: the plan itself can do without. */
+/** Saves the figures, because the next preload process overwrites its own. Returns problems: the plan works without. */
 export function keepWhatWasObserved({ observed }: Pick<Tuned, 'observed'>): string[] {
   if (!observed) return [];
   try {
@@ -188,7 +187,7 @@ export function keepWhatWasObserved({ observed }: Pick<Tuned, 'observed'>): stri
   }
 }
 
-/** SQLite is a file, which the interpreter has looked into already: Node has no driver for it before version 22. */
+/** The interpreter has read SQLite's file already: Node has no driver for it before version 22. */
 function withSqliteConfig(services: ServiceFacts, stored: Installation['sqliteConfig']): ServiceFacts {
   if (services.database.kind !== 'sqlite' || !stored) return services;
   return { ...services, database: { kind: 'sqlite', stored } };

@@ -6,13 +6,13 @@ import type { Keeping } from './secrets/keep.ts';
 
 export interface Tuned {
   plan: Plan;
-  /** What must be written before anything is started; it is no part of the plan, so that nobody prints it. */
+  /** Must be written before anything starts. It is not a part of the plan, so that nobody prints it. */
   secrets: Keeping;
-  /** Must be there before anything is started; undefined: the plan is for another machine. */
+  /** Must exist before anything starts; undefined: the plan is for another machine. */
   runtime?: RuntimeFolder;
-  /** With their values, secrets too: nobody prints them either. */
+  /** With the values of secrets: never print them. */
   settings: Settings;
-  /** What the running tree has shown, to be kept beside the measurements; undefined: nothing. */
+  /** Figures of the running tree, to be saved beside the measurements; undefined: none. */
   observed?: { folder: string; figures: Observed };
   notes: string[];
 }

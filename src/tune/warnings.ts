@@ -5,14 +5,14 @@ import { formatBytes } from '../base/units.ts';
 import type { ServiceFacts, Settings } from '../facts/types.ts';
 import { isOpenToOthers } from './secrets/secrets-file.ts';
 
-/* What is worth a warning though the plan does not depend on it. */
+/* Warnings about things that the plan does not depend on. */
 
 export function openEnvFile(path: string | undefined): string[] {
   if (path === undefined || !isOpenToOthers(path)) return [];
-  return [`others can read ${path}, which may hold secrets: chmod 600 ${path}`];
+  return [`other users can read ${path}, which may hold secrets: chmod 600 ${path}`];
 }
 
-/** The cluster itself may be what listens: it is being planned anew. */
+/** No warning if the running cluster itself listens: it is being planned again. */
 export function portInUse(port: number, ours: readonly Process[], root = '/'): string[] {
   const owners = listenersOn(root, port);
   if (owners === undefined) return [];
@@ -30,10 +30,10 @@ export function unreachableChroma(chroma: ServiceFacts['chroma']): string[] {
   ];
 }
 
-/** Milliseconds that users wait for a failover without giving up (an estimate); Sentinel's own default is 30,000. */
+/** Milliseconds that users wait for a failover before they give up (an estimate); Sentinel's default is 30,000. */
 const PATIENCE_MS = 10_000;
 
-/** What of the user's Sentinel would not fail over, or not soon; and what of Open WebUI does not know of it. */
+/** Why the user's Sentinel would not fail over, or too late; and which parts of Open WebUI do not support it. */
 export function sentinelNotices(redis: ServiceFacts['redis'], settings: Settings): string[] {
   if (!settings.get('REDIS_SENTINEL_HOSTS')?.value) return [];
   const notices: string[] = [];
@@ -44,8 +44,8 @@ export function sentinelNotices(redis: ServiceFacts['redis'], settings: Settings
   }
   if (settings.get('ENABLE_STAR_SESSIONS_MIDDLEWARE')?.value.toLowerCase() === 'true') {
     notices.push(
-      'ENABLE_STAR_SESSIONS_MIDDLEWARE does not know Sentinel: it would look up the master’s name as a host. ' +
-        'Take it away, and sessions are kept in cookies',
+      'ENABLE_STAR_SESSIONS_MIDDLEWARE does not support Sentinel: it would look up the master’s name as a host. ' +
+        'Remove it; sessions are then kept in cookies',
     );
   }
   if (redis.kind !== 'redis' || !redis.sentinel) return notices;
@@ -55,13 +55,13 @@ export function sentinelNotices(redis: ServiceFacts['redis'], settings: Settings
   }
   if (sentinels < 3 || quorum > sentinels - 1) {
     notices.push(
-      `${sentinels} sentinel(s) watch ${master}, ${quorum} must agree: with one of them gone nothing fails over. ` +
+      `${sentinels} sentinel(s) watch ${master}, and ${quorum} must agree: if one of them is down, nothing fails over. ` +
         'Run three, with a quorum of 2',
     );
   }
   if (downAfterMs >= PATIENCE_MS) {
     notices.push(
-      `the sentinels wait ${downAfterMs / 1000} s until they take ${master} for dead, and live updates with them: ` +
+      `the sentinels wait ${downAfterMs / 1000} s before they replace ${master}, and live updates stop meanwhile: ` +
         `redis-cli -p PORT SENTINEL SET ${master} down-after-milliseconds 5000, on each`,
     );
   }
@@ -69,9 +69,9 @@ export function sentinelNotices(redis: ServiceFacts['redis'], settings: Settings
   return notices;
 }
 
-/** `--cpus` with `--memory` plans for another machine: on this one the plan may not hold. */
+/** `--cpus` with `--memory` plans for another machine: on this one the plan may not fit. */
 export function tooLittleHere({ memory: planned }: MachineFacts, { memory: here }: MachineFacts): string[] {
   if (planned.availableBytes <= here.availableBytes) return [];
   const [wanted, there] = [planned.availableBytes, here.availableBytes].map(formatBytes);
-  return [`planned for a machine with ${wanted} of free memory, as the flags say: this one has ${there}`];
+  return [`planned for a machine with ${wanted} of free memory, as the flags say; this one has ${there}`];
 }

@@ -2,19 +2,21 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { until } from '../../src/base/io/wait.ts';
+import { readMemory } from '../../src/base/machine/process-memory.ts';
+import { commandLine, environment, isAlive } from '../../src/base/machine/process-table.ts';
+import { MIB } from '../../src/base/units.ts';
+import { connectionsByWorker, connectTo, ownerOf } from '../../src/bench/client/connections.ts';
+import { OneConnection, request } from '../../src/bench/client/http.ts';
+import { startLoad } from '../../src/bench/client/load.ts';
+import { OpenWebui } from '../../src/bench/client/open-webui.ts';
 import { summarize } from '../../src/bench/contest/statistics.ts';
+import { wholeAnswer } from '../../src/bench/scratch/upstream.ts';
 import { APPS, ENV } from '../../src/runtime/contract.ts';
 import { type Cluster, startCluster } from '../kit/cluster.ts';
-import { connectionsByWorker, connectTo, ownerOf } from '../kit/connections.ts';
-import { OneConnection, request } from '../kit/http.ts';
-import { startLoad } from '../kit/load.ts';
-import { MIB, readMemory } from '../kit/memory.ts';
-import { OpenWebui } from '../kit/openwebui.ts';
-import { commandLine, environment, isAlive } from '../kit/proc.ts';
+import { crowding } from '../kit/crowding.ts';
 import { killWorker } from '../kit/recovery.ts';
-import { wholeAnswer } from '../kit/upstream.ts';
 import { useScope } from '../kit/vitest.ts';
-import { until } from '../kit/wait.ts';
 
 const WORKERS = 2;
 /** Of two browsers: each opens six to a host. */
@@ -259,7 +261,7 @@ describe('the number of workers', () => {
     await scaling;
     const isNew = (pid: number) => !before.includes(pid);
     (await connectTo(isNew, cluster, () => cluster.pythonWorkers())).destroy();
-    expect(elapsed).toBeLessThan(2_000);
+    expect(elapsed).toBeLessThan(2_000 * crowding());
     await cluster.untilServing(WORKERS + 1);
   });
 
@@ -286,7 +288,7 @@ describe('a killed worker', () => {
     const report = await load.stop();
 
     expect(isAlive(victim)).toBe(false);
-    expect(killToServingMs).toBeLessThan(1_000);
+    expect(killToServingMs).toBeLessThan(1_000 * crowding());
     // What the worker held is lost; nothing is refused.
     expect(report.failed).toBeLessThanOrEqual(4);
     expect(report.failures.filter((failure) => failure.includes('ECONNREFUSED'))).toEqual([]);

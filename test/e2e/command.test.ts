@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import { execa } from 'execa';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { EXIT } from '../../src/base/errors.ts';
+import { temporaryFolder } from '../../src/base/io/temp.ts';
 import { CLI, openWebuiEnvironment, ROOT } from '../kit/environment.ts';
-import { temporaryFolder } from '../kit/temp.ts';
 import { useScope } from '../kit/vitest.ts';
 
 const scope = useScope();

@@ -7,21 +7,24 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
+import { type StartedProcess, startProcess, untilGone, untilServing } from '../../src/base/io/started.ts';
+import { temporaryFolder } from '../../src/base/io/temp.ts';
+import { until } from '../../src/base/io/wait.ts';
+import { readMemory } from '../../src/base/machine/process-memory.ts';
+import { type ProcessInfo, processTree } from '../../src/base/machine/process-table.ts';
+import { MIB } from '../../src/base/units.ts';
+import { request } from '../../src/bench/client/http.ts';
+import { OpenWebui } from '../../src/bench/client/open-webui.ts';
 import { renderCompose } from '../../src/render/compose/index.ts';
 import { ownServices } from '../../src/render/compose/services.ts';
+import { WORKER_PROCESS } from '../../src/runtime/contract.ts';
 import { planDeployment } from '../../src/tune/containers.ts';
 import { ROOT } from '../kit/environment.ts';
-import { request } from '../kit/http.ts';
 import { type ImageFolders, layOutImage } from '../kit/image.ts';
-import { MIB, readMemory } from '../kit/memory.ts';
-import { OpenWebui } from '../kit/openwebui.ts';
 import { freePort } from '../kit/ports.ts';
-import { type ProcessInfo, processTree, programOf } from '../kit/proc.ts';
-import { type StartedProcess, startProcess, untilGone, untilServing } from '../kit/processes.ts';
+import { createMigratedDatabase } from '../kit/postgres.ts';
 import { type Services, settingsFor, startServices } from '../kit/services.ts';
-import { temporaryFolder } from '../kit/temp.ts';
 import { useScope } from '../kit/vitest.ts';
-import { until } from '../kit/wait.ts';
 
 const WORKERS = 2;
 const START_TIMEOUT_MS = 150_000;
@@ -36,7 +39,7 @@ let url: string;
 let pm2: (...args: string[]) => string;
 
 beforeAll(async () => {
-  services = await startServices(scope);
+  services = await startServices(scope, createMigratedDatabase);
   folder = await temporaryFolder(scope, 'image');
   image = layOutImage(folder);
   const port = await freePort();
@@ -94,10 +97,8 @@ beforeAll(async () => {
   await untilServing(server, serves, { what: 'the container’s workers serve', timeoutMs: START_TIMEOUT_MS });
 });
 
-/** The forked ones: Python below Python. */
 function workers(): ProcessInfo[] {
-  const python = processTree(server.pid).filter(({ pid }) => programOf(pid).startsWith('python'));
-  return python.filter(({ ppid }) => python.some(({ pid }) => pid === ppid));
+  return processTree(server.pid).filter(({ name }) => name === WORKER_PROCESS);
 }
 
 describe.sequential('the copy-on-write cluster in the folders of the image', () => {

@@ -1,25 +1,27 @@
 /** A doctor looks at an installation that does not run yet, with real services, one thing after the other broken. */
-import { chmod, mkdir, rm, stat, symlink, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, readdir, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { createServer as createHttpServer } from 'node:http';
 import { createRequire } from 'node:module';
 import { connect, createServer, type Server } from 'node:net';
-import { dirname, join } from 'node:path';
+import { dirname, join, relative } from 'node:path';
 import { Client } from 'pg';
 import { createClient } from 'redis';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { Scope } from '../../src/base/io/scope.ts';
+import { killAll } from '../../src/base/io/started.ts';
+import { temporaryFolder } from '../../src/base/io/temp.ts';
+import { until } from '../../src/base/io/wait.ts';
 import { startRedis } from '../../src/bench/scratch/redis.ts';
+import { backupStatePath, changeBackupState } from '../../src/runtime/backups/state.ts';
 import { APPS, ENV, RUNTIME_FILES } from '../../src/runtime/contract.ts';
+import { Journal } from '../../src/setup/journal/journal.ts';
 import { type Cluster, planCluster, writeSettings } from '../kit/cluster.ts';
 import { examine, expectAllSeen, expectVerdicts, placeModel } from '../kit/doctor.ts';
 import { installPackages } from '../kit/embedded-postgres.ts';
 import { openWebuiEnvironment, ROOT } from '../kit/environment.ts';
 import { freePort } from '../kit/ports.ts';
-import { killAll } from '../kit/processes.ts';
-import { Scope } from '../kit/scope.ts';
 import { startSentinel } from '../kit/sentinel.ts';
-import { settingsFor } from '../kit/services.ts';
-import { temporaryFolder } from '../kit/temp.ts';
-import { until } from '../kit/wait.ts';
+import { settingsFor, startServices } from '../kit/services.ts';
 
 const GOOD_BUFFER = 'pubsub 1073741824 268435456 180';
 const scope = new Scope();
@@ -48,7 +50,7 @@ async function rewrite(change: (preload: App, cluster: App) => void): Promise<vo
 }
 
 beforeAll(async () => {
-  cluster = await planCluster(scope, { workers: 2 });
+  cluster = await planCluster(scope, { workers: 2, services: await startServices(scope) });
   const { services } = cluster;
   settings = { ...settingsFor(services, 'remote'), DATA_DIR: join(cluster.folder, 'data') };
   apps = createRequire(import.meta.url)(cluster.ecosystemFile).apps;
@@ -208,6 +210,16 @@ describe('the database', () => {
     });
     await database.query(`DROP TABLE alembic_version, config; ALTER DATABASE ${name} CONNECTION LIMIT -1`);
   });
+
+  it('with too little memory to make the index of its vectors', async () => {
+    const name = new URL(cluster.services.databaseUrl).pathname.slice(1);
+    await database.query(`ALTER DATABASE ${name} SET maintenance_work_mem = '32MB'`);
+    await writeSettings(cluster, { ...settings, VECTOR_DB: 'pgvector' });
+    expectVerdicts(await examine(cluster), { 'vectors.index': 'warning' });
+    await database.query(`ALTER DATABASE ${name} SET maintenance_work_mem = '128MB'`);
+    expect((await examine(cluster)).of('vectors.index')[0]?.verdict).toBe('ok');
+    await database.query(`ALTER DATABASE ${name} RESET maintenance_work_mem`);
+  });
 });
 
 describe('SQLite', () => {
@@ -302,8 +314,14 @@ describe('a model of Hugging Face that is not here', () => {
     const cache = await local({ HF_ENDPOINT: 'http://127.0.0.1:9' });
     const { embeddingModel } = openWebuiEnvironment();
     const snapshot = await placeModel(cache, MODEL);
-    await symlink(join(embeddingModel, 'config.json'), join(snapshot, 'config.json'));
-    await symlink(join(cache, 'nowhere'), join(snapshot, 'model.safetensors'));
+    // As the library lays a model out: folders that are folders, with links in them.
+    for (const entry of await readdir(embeddingModel, { recursive: true, withFileTypes: true })) {
+      if (!entry.isFile()) continue;
+      const path = join(entry.parentPath, entry.name);
+      const link = join(snapshot, relative(embeddingModel, path));
+      await mkdir(dirname(link), { recursive: true });
+      await symlink(entry.name === 'model.safetensors' ? join(cache, 'nowhere') : path, link);
+    }
     expect((await examine(cluster)).of('vectors.model')[0]?.found).toContain('it is not whole in the cache');
     await rm(join(snapshot, 'model.safetensors'));
     await symlink(join(embeddingModel, 'model.safetensors'), join(snapshot, 'model.safetensors'));
@@ -447,6 +465,38 @@ describe('no installation at all', () => {
       verdict: 'error',
       mend: expect.arrayContaining(['webui-tune up installs it']),
     });
+  });
+});
+
+describe('a restore', () => {
+  it('that was killed half-way is named, with the command that resumes it', async () => {
+    const journal = new Journal(join(cluster.folder, 'home', '.local', 'share', 'webui-tune'));
+    journal.write({
+      command: 'restore',
+      what: 'the restore of /backups/monday.tar',
+      begun: '2026-11-29T12:00:00.000Z',
+      step: 'put the uploads in place',
+      undoing: false,
+      data: {},
+    });
+    const examination = await examine(cluster);
+    expectVerdicts(examination, { 'files.unfinished': 'error' });
+    expect(examination.of('files.unfinished')[0]?.found).toContain('the restore of /backups/monday.tar');
+    journal.remove();
+    expect((await examine(cluster)).of('files.unfinished')[0]?.verdict).toBe('ok');
+  });
+});
+
+describe('backups by themselves', () => {
+  it('whose last attempt failed, and that have none', async () => {
+    const path = backupStatePath(join(cluster.folder, 'home/.local/share/webui-tune'));
+    const failure = { at: new Date().toISOString(), reason: 'no space left', busy: false };
+    await changeBackupState(path, () => ({ schedule: 'daily', folder: '/backups', made: [], failure }));
+    const examination = await examine(cluster);
+    expectVerdicts(examination, { 'files.backups': 'error' });
+    expect(examination.of('files.backups')[0]?.found).toContain('no space left; the last good one is none');
+    await rm(path);
+    expect((await examine(cluster)).of('files.backups')[0]?.verdict).toBe('ok');
   });
 });
 
@@ -701,7 +751,7 @@ describe('Sentinel', () => {
     await sentinel.set('down-after-milliseconds', '30000');
     const words = (await found()).of('redis.sentinel').map((finding) => finding.found);
     expect(words).toEqual([
-      expect.stringContaining('3 must agree: with one of them gone nothing fails over'),
+      expect.stringContaining('3 must agree: if one of them is down, nothing fails over'),
       expect.stringContaining('wait 30 s'),
       expect.stringContaining('127.0.0.3'),
     ]);

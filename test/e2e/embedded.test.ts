@@ -3,7 +3,8 @@ import { chmodSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { expect, it } from 'vitest';
-import { placesIn } from '../../src/facts/embedded/folder.ts';
+import { temporaryFolder } from '../../src/base/io/temp.ts';
+import { servicePaths } from '../../src/facts/embedded/folder.ts';
 import { packagesFolder, programsIn } from '../../src/facts/embedded/packages.ts';
 import { findAccount } from '../../src/setup/embedded/account.ts';
 import { makeServicesFolder } from '../../src/setup/embedded/make-folder.ts';
@@ -11,7 +12,6 @@ import { keepPasswords } from '../../src/setup/embedded/passwords.ts';
 import { hasPostgresData, initPostgres } from '../../src/setup/embedded/postgres.ts';
 import { installServices } from '../../src/setup/python/pip.ts';
 import { openWebuiEnvironment } from '../kit/environment.ts';
-import { temporaryFolder } from '../kit/temp.ts';
 import { useScope } from '../kit/vitest.ts';
 
 const isRoot = process.getuid?.() === 0;
@@ -35,7 +35,7 @@ it.skipIf(!isRoot)('is made by an account that is not root, although root’s um
       progress: () => {},
     });
     const account = findAccount('nobody');
-    const passwords = keepPasswords(placesIn(services).passwords);
+    const passwords = keepPasswords(servicePaths(services).passwords);
     const programs = programsIn(packages);
     await initPostgres(services, programs, passwords, { account, env: process.env });
     expect(hasPostgresData(services)).toBe(true);

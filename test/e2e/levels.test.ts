@@ -2,29 +2,17 @@
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { describe, expect, it } from 'vitest';
+import { temporaryFolder } from '../../src/base/io/temp.ts';
+import { until } from '../../src/base/io/wait.ts';
 import { type Cluster, type ClusterOptions, startCluster } from '../kit/cluster.ts';
 import { openWebuiEnvironment } from '../kit/environment.ts';
-import { OpenWebui } from '../kit/openwebui.ts';
-import { temporaryFolder } from '../kit/temp.ts';
+import { findInDocument, modelsOf, placeModel, settingsOfModel, startBlackHole } from '../kit/hub.ts';
 import { useScope } from '../kit/vitest.ts';
 
 /** Four starts share the cores. */
 const TIMEOUT_MS = 300_000;
 
 const scope = useScope();
-
-/** A document whose two topics a question tells apart. */
-const DOCUMENT = `${'The lighthouse of Windhaven was built by Mara Quill in 1843. '.repeat(3)}
-
-${'Bread rises because yeast makes gas out of sugar. '.repeat(3)}`;
-
-async function expectDocumentFound(cluster: Cluster): Promise<void> {
-  const ui = await OpenWebui.signIn(cluster.url, cluster.services.admin);
-  const { collection } = await ui.upload('facts.txt', DOCUMENT);
-  const found = await ui.query(collection, 'Who built the lighthouse?');
-  expect(found.length).toBeGreaterThan(0);
-  expect(found.join('\n')).toContain('Mara Quill');
-}
 
 async function shownLevel(cluster: Cluster): Promise<unknown> {
   const [instance] = await cluster.instances();
@@ -41,10 +29,19 @@ async function makeReranker(): Promise<string> {
   return folder;
 }
 
+/** Settings of a model that is here, and of a hub that does not answer. */
+async function cutOffModel(): Promise<Record<string, string>> {
+  const home = await temporaryFolder(scope, 'hf');
+  await placeModel(home);
+  return settingsOfModel(await startBlackHole(scope), home);
+}
+
 interface Case extends ClusterOptions {
   what: string;
   /** Whether what is found is ranked by a local model too. */
   ranks?: boolean;
+  /** Whether the embedding model is in the cache of Hugging Face, whose address is one from which nothing ever comes. */
+  isCutOff?: boolean;
   level: string;
   reason: RegExp;
 }
@@ -60,9 +57,10 @@ const cases: Case[] = [
       /loaded the embedding model .* for all workers[\s\S]*loaded the reranker .* for all workers[\s\S]*preloaded app \(documents are embedded by a local model \(RAG_EMBEDDING_ENGINE is empty\)\)/,
   },
   {
-    what: 'lean on demand though embeddings are local: a worker imports torch for itself',
+    what: 'lean on demand though embeddings are local: a worker imports torch for itself, and needs no network',
     workers: 2,
     embeddings: 'local',
+    isCutOff: true,
     args: ['--preload', 'lean'],
     level: 'lean',
     reason: /preloaded lean \(--preload lean\)/,
@@ -75,26 +73,41 @@ const cases: Case[] = [
     reason: /level lean cannot be forked: .*chroma\.sqlite3.*Going on with libraries/,
   },
   {
-    what: 'nothing preloaded, on demand',
+    what: 'nothing preloaded, on demand: a worker needs no network',
     workers: 1,
+    embeddings: 'local',
+    isCutOff: true,
     args: ['--preload', 'none'],
     level: 'none',
     reason: /preloaded none \(--preload none\)/,
   },
 ];
 
+/** Nobody may wait for a hub that is not there. */
+async function expectNoWait(cluster: Cluster): Promise<void> {
+  const logs = await cluster.pm2.run('logs', '--nostream', '--lines', '500');
+  expect(logs).not.toMatch(/Retrying in|MaxRetryError|ConnectTimeout/);
+  expect(await until(() => modelsOf(cluster), { what: 'the state', timeoutMs: 5_000 })).toMatchObject({
+    offline: false,
+    models: [{ here: true }],
+  });
+}
+
 // At once: a start is mostly one process that imports, and each cluster is an installation of its own.
-describe.concurrent.each(cases)('$what', ({ level, reason, ranks, what: _, ...options }) => {
+describe.concurrent.each(cases)('$what', ({ level, reason, ranks, isCutOff, what: _, ...options }) => {
   it(
     'is logged and shown, and a document is embedded and found',
     async () => {
-      const ranking = ranks && {
-        settings: { ENABLE_RAG_HYBRID_SEARCH: 'true', RAG_RERANKING_MODEL: await makeReranker() },
+      const settings = {
+        ...options.settings,
+        ...(ranks && { ENABLE_RAG_HYBRID_SEARCH: 'true', RAG_RERANKING_MODEL: await makeReranker() }),
+        ...(isCutOff && (await cutOffModel())),
       };
-      const cluster = await startCluster(scope, { ...options, ...ranking });
+      const cluster = await startCluster(scope, { ...options, settings });
       expect(await cluster.preloadLog()).toMatch(reason);
       expect(await shownLevel(cluster), await cluster.preloadLog()).toBe(level);
-      await expectDocumentFound(cluster);
+      expect(await findInDocument(cluster)).toContain('Mara Quill');
+      if (isCutOff) await expectNoWait(cluster);
       await cluster.pm2.kill();
     },
     TIMEOUT_MS,

@@ -7,18 +7,19 @@ import { execa } from 'execa';
 import { Client } from 'pg';
 import { createClient } from 'redis';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { killAll, onEmergency, signal } from '../../src/base/io/started.ts';
+import { temporaryFolder } from '../../src/base/io/temp.ts';
+import { until } from '../../src/base/io/wait.ts';
+import { type ProcessInfo, readProcess } from '../../src/base/machine/process-table.ts';
 import { processesIn, processesWith } from '../../src/base/machine/processes.ts';
 import { MIB } from '../../src/base/units.ts';
 import { PlanSchema } from '../../src/plan/schema.ts';
+import { WORKER_PROCESS } from '../../src/runtime/contract.ts';
 import { type KeptMeasurement, MeasurementSchema } from '../../src/tune/measurements/kept.ts';
 import { SECRETS_NAME } from '../../src/tune/secrets/secrets-file.ts';
 import { CLI, openWebuiEnvironment, sharedCache } from '../kit/environment.ts';
-import { type ProcessInfo, readProcess } from '../kit/proc.ts';
-import { killAll, onEmergency, signal } from '../kit/processes.ts';
 import { type Services, settingsFor, startServices } from '../kit/services.ts';
-import { temporaryFolder } from '../kit/temp.ts';
 import { useScope } from '../kit/vitest.ts';
-import { until } from '../kit/wait.ts';
 
 const MEASURE_TIMEOUT_MS = 400_000;
 const BOOT_TIMEOUT_MS = 120_000;
@@ -32,6 +33,7 @@ let temporary: string;
 let env: Record<string, string>;
 
 beforeAll(async () => {
+  // An empty one: that nothing is added to it shows that it was not used.
   services = await startServices(scope);
   const folder = await temporaryFolder(scope, 'm');
   [home, temporary] = [join(folder, 'home'), join(folder, 'tmp')];
@@ -61,11 +63,9 @@ function started(): ProcessInfo[] {
   return [...new Set(found)].flatMap((pid) => readProcess(pid) ?? []);
 }
 
-/** The Python processes that the preload process has forked. */
+/** By the name that a worker gives itself: a document's helper is forked from the same process, and is smaller. */
 function workers(): ProcessInfo[] {
-  const all = started();
-  const preloads = all.filter(({ pid }) => commandOf(pid).includes('preload.py')).map(({ pid }) => pid);
-  return all.filter(({ ppid }) => preloads.includes(ppid));
+  return started().filter(({ name }) => name === WORKER_PROCESS);
 }
 
 function commandOf(pid: number): string {
@@ -226,7 +226,7 @@ describe('webui-tune measure', () => {
       await until(isImporting, { what: 'it imports Open WebUI', timeoutMs: BOOT_TIMEOUT_MS });
       const second = await run('measure');
       expect(second.code).toBe(7);
-      expect(second.stderr).toContain('another webui-tune measure is at work');
+      expect(second.stderr).toContain('another webui-tune measure is running');
       expect(isImporting()).toBe(true);
       killed.child.kill('SIGKILL');
       await killed.ended;
@@ -242,7 +242,7 @@ describe('webui-tune measure', () => {
       });
       stopped.child.kill('SIGINT');
       const { code, stderr } = await stopped.ended;
-      expect(stderr).toContain('stopped by SIGINT; nothing was kept');
+      expect(stderr).toContain('stopped by SIGINT; nothing was saved');
       expect(code).toBe(7);
       await expectNothingBehind();
       expect(measurements()).toEqual(kept);

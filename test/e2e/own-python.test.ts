@@ -6,13 +6,13 @@ import { createServer } from 'node:http';
 import { basename, join } from 'node:path';
 import { execa } from 'execa';
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { temporaryFolder } from '../../src/base/io/temp.ts';
 import { bringPython, type OwnPythonOptions } from '../../src/setup/python/own-python.ts';
 import { PYTHON_FOLDER } from '../../src/setup/python/wheels.ts';
 import { fetchPython } from '../../src/setup/up/fetch-wheels.ts';
 import { basePython, pipEnvironment } from '../kit/installation.ts';
 import { listen } from '../kit/pip-index.ts';
 import { type AboutPython, aboutPython, packPython } from '../kit/python-archive.ts';
-import { temporaryFolder } from '../kit/temp.ts';
 import { useScope } from '../kit/vitest.ts';
 
 const scope = useScope();

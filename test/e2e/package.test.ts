@@ -5,9 +5,9 @@ import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { execa } from 'execa';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { temporaryFolder } from '../../src/base/io/temp.ts';
 import { APPS } from '../../src/runtime/contract.ts';
 import { openWebuiEnvironment, ROOT } from '../kit/environment.ts';
-import { temporaryFolder } from '../kit/temp.ts';
 import { useScope } from '../kit/vitest.ts';
 
 const scope = useScope();
@@ -75,7 +75,7 @@ describe('npm pack', () => {
     await execa('npm', ['install', '--prefix', cache, tarball], { all: true });
     const { apps, stderr, dataHome } = await planWith(join(cache, 'node_modules', '.bin', 'webui-tune'));
     expectRuntimeIn(apps, join(dataHome, 'webui-tune', 'runtime'));
-    expect(stderr).toContain(`the runtime was copied to ${join(dataHome, 'webui-tune', 'runtime')}`);
+    expect(stderr).toContain(`copied the runtime to ${join(dataHome, 'webui-tune', 'runtime')}`);
   });
 
   it('carries types for those who import it', () => {

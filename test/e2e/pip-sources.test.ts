@@ -6,6 +6,7 @@ import { createServer as createTlsServer } from 'node:https';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { temporaryFolder } from '../../src/base/io/temp.ts';
 import { pipInstallPackages } from '../../src/setup/python/pip.ts';
 import { chooseTorch } from '../../src/setup/python/torch.ts';
 import { offlinePip } from '../../src/setup/python/wheels.ts';
@@ -13,7 +14,6 @@ import { dropParts, otherPatches } from '../../src/setup/up/fetch-wheels.ts';
 import { basePython } from '../kit/installation.ts';
 import { listen, packWheel, proxyWithPassword, serveWheels, type Trouble } from '../kit/pip-index.ts';
 import { freePort } from '../kit/ports.ts';
-import { temporaryFolder } from '../kit/temp.ts';
 import { useScope } from '../kit/vitest.ts';
 
 const hasOpenssl = spawnSync('openssl', ['version']).status === 0;

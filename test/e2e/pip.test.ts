@@ -7,10 +7,10 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { temporaryFolder } from '../../src/base/io/temp.ts';
+import { isAlive, processesWithEnvironment } from '../../src/base/machine/process-table.ts';
 import { pipInstallPackages } from '../../src/setup/python/pip.ts';
 import { basePython } from '../kit/installation.ts';
-import { isAlive, processesWithEnvironment } from '../kit/proc.ts';
-import { temporaryFolder } from '../kit/temp.ts';
 import { useScope } from '../kit/vitest.ts';
 
 /** Bytes of the two packages; the second is what breaks off. */

@@ -10,18 +10,19 @@ import { execa } from 'execa';
 import { Client } from 'pg';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { freePort } from '../../src/base/io/port.ts';
+import { until } from '../../src/base/io/wait.ts';
+import { sumMemory } from '../../src/base/machine/process-memory.ts';
+import { MIB } from '../../src/base/units.ts';
+import { ownersOfClientEnds } from '../../src/bench/client/connections.ts';
+import { startLoad } from '../../src/bench/client/load.ts';
+import { OpenWebui } from '../../src/bench/client/open-webui.ts';
 import type { Plan } from '../../src/plan/types.ts';
 import { APPS } from '../../src/runtime/contract.ts';
 import { type Cluster, planCluster, planOf } from '../kit/cluster.ts';
-import { ownersOfClientEnds } from '../kit/connections.ts';
 import { startEmbeddedPostgres } from '../kit/embedded-postgres.ts';
 import { openWebuiEnvironment, ROOT } from '../kit/environment.ts';
-import { startLoad } from '../kit/load.ts';
-import { MIB, sumMemory } from '../kit/memory.ts';
-import { OpenWebui } from '../kit/openwebui.ts';
 import { PGVECTOR, startServices } from '../kit/services.ts';
 import { useScope } from '../kit/vitest.ts';
-import { until } from '../kit/wait.ts';
 
 const CHATS = 5;
 /** Those who ask at once: more than the pools have connections for. */

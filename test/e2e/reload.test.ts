@@ -1,19 +1,21 @@
-/** Reloads under load: nobody notices. */
+/** Reloads and restarts under load: nobody notices. And the end: of the cluster alone, and of both apps. */
 import { beforeAll, describe, expect, it } from 'vitest';
+import { untilGone } from '../../src/base/io/started.ts';
+import { until } from '../../src/base/io/wait.ts';
+import { isAlive } from '../../src/base/machine/process-table.ts';
+import { request } from '../../src/bench/client/http.ts';
+import { type Load, startLoad } from '../../src/bench/client/load.ts';
+import { OpenWebui } from '../../src/bench/client/open-webui.ts';
+import { wholeAnswer } from '../../src/bench/scratch/upstream.ts';
 import { APPS } from '../../src/runtime/contract.ts';
 import { type Cluster, startCluster } from '../kit/cluster.ts';
 import { startDistantLine } from '../kit/distance.ts';
-import { type Load, startLoad } from '../kit/load.ts';
-import { OpenWebui } from '../kit/openwebui.ts';
-import { isAlive } from '../kit/proc.ts';
-import { untilGone } from '../kit/processes.ts';
-import { wholeAnswer } from '../kit/upstream.ts';
+import { expectNoApp, openPage } from '../kit/nothing-left.ts';
 import { useScope } from '../kit/vitest.ts';
-import { until } from '../kit/wait.ts';
 
 const WORKERS = 2;
 const CONNECTIONS = 12;
-const LEAVE_TIMEOUT_MS = 30_000;
+const LEAVE_TIMEOUT_MS = 60_000;
 
 const scope = useScope();
 let cluster: Cluster;
@@ -39,6 +41,9 @@ const KINDS: readonly Clients[] = [
   { what: 'clients at a distance, which pause between requests', oneWayMs: 20, pauseMs: 150 },
 ];
 
+/** Milliseconds that clients pause, beside an import: those that never do would take the processor from it. */
+const PAUSE_MS = 300;
+
 async function load({ oneWayMs, reconnect = false, pauseMs = 0 }: Clients): Promise<Load> {
   const port =
     oneWayMs === undefined ? cluster.port : await startDistantLine(scope, { port: cluster.port, oneWayMs });
@@ -54,8 +59,8 @@ class AllClients {
     this.#loads = loads;
   }
 
-  static async start(): Promise<AllClients> {
-    return new AllClients(await Promise.all(KINDS.map(load)));
+  static async start(pauseMs = 0): Promise<AllClients> {
+    return new AllClients(await Promise.all(KINDS.map((kind) => load({ pauseMs, ...kind }))));
   }
 
   /** Waits until each kind has so many more answers. */
@@ -90,8 +95,10 @@ describe('no request fails, of clients of any kind,', () => {
   });
 
   it('with a restart of the preload process, and a reload on top', async () => {
-    const clients = await AllClients.start();
-    await clients.proceed(50);
+    const clients = await AllClients.start(PAUSE_MS);
+    // Each import of Open WebUI deletes the folder that this file is in: each generation has its own.
+    const icons = startLoad({ url: `${cluster.url}/static/favicon.png`, headers: {}, connections: 4 });
+    await Promise.all([clients.proceed(50), icons.proceed(20)]);
     const before = cluster.pythonWorkers();
     const preload = (await cluster.preload()).pid;
     expect(before).toHaveLength(WORKERS);
@@ -99,8 +106,11 @@ describe('no request fails, of clients of any kind,', () => {
     await cluster.pm2.restart(APPS.preload);
     // Its workers live on, and are replaced one by one when the next generation is there.
     await untilGone(before, 60_000);
+    await icons.proceed(20);
+    expect((await icons.stop()).failures).toEqual([]);
     await cluster.untilServing(WORKERS);
     expect((await cluster.preload()).pid).not.toBe(preload);
+    expect(await cluster.preloadLog()).toContain('took over the listening socket');
     const nextGeneration = cluster.pythonWorkers();
     await cluster.pm2.reload(APPS.cluster);
     await untilGone(nextGeneration, LEAVE_TIMEOUT_MS);
@@ -115,7 +125,7 @@ describe('the preload process', () => {
   it('may die: its workers serve on, and its successor takes them over', async () => {
     const before = cluster.pythonWorkers();
     expect(before).toHaveLength(WORKERS);
-    const clients = await AllClients.start();
+    const clients = await AllClients.start(PAUSE_MS);
     await clients.proceed(20);
     process.kill((await cluster.preload()).pid, 'SIGKILL');
     await clients.proceed(100);
@@ -148,5 +158,30 @@ describe('answers in generation', () => {
     expect(saved).toEqual(prompts.map((prompt) => wholeAnswer(prompt, upstream.pace)));
     upstream.pace = usual;
     page.close();
+  });
+});
+
+describe('nothing is left', () => {
+  const isRefused = () =>
+    request(`${cluster.url}/health`, { timeoutMs: 1_000 }).then(
+      () => false,
+      (error: unknown) => String(error).includes('ECONNREFUSED'),
+    );
+
+  it('of the cluster after pm2 stop, and it starts again', async () => {
+    await openPage(scope, cluster);
+    const workers = cluster.pythonWorkers();
+    expect(workers).toHaveLength(WORKERS);
+    await cluster.pm2.stop(APPS.cluster);
+    await untilGone(workers, LEAVE_TIMEOUT_MS);
+    // The preload process was not stopped: the next start is a fork.
+    expect(cluster.processes().map(({ pid }) => pid)).toEqual([(await cluster.preload()).pid]);
+    await until(isRefused, { what: 'clients are refused', timeoutMs: LEAVE_TIMEOUT_MS });
+    await cluster.pm2.start(APPS.cluster);
+    await cluster.untilServing(WORKERS, LEAVE_TIMEOUT_MS);
+  });
+
+  it('of either app after pm2 stop all', async () => {
+    await expectNoApp(scope, cluster, () => cluster.pm2.stop('all'));
   });
 });

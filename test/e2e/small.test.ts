@@ -1,16 +1,16 @@
 /** The preset `small` where it has to fit: a control group of 1 GiB, with PostgreSQL and Redis in it. */
 import { beforeAll, describe, expect, it } from 'vitest';
+import { untilGone } from '../../src/base/io/started.ts';
+import { sumMemory } from '../../src/base/machine/process-memory.ts';
 import { GIB, MIB } from '../../src/base/units.ts';
+import { OpenWebui } from '../../src/bench/client/open-webui.ts';
+import { wholeAnswer } from '../../src/bench/scratch/upstream.ts';
 import type { Plan } from '../../src/plan/types.ts';
 import { APPS } from '../../src/runtime/contract.ts';
 import { Cgroup } from '../kit/cgroup.ts';
 import { type Cluster, planCluster, planOf } from '../kit/cluster.ts';
 import { startEmbeddedPostgres } from '../kit/embedded-postgres.ts';
-import { sumMemory } from '../kit/memory.ts';
-import { OpenWebui } from '../kit/openwebui.ts';
-import { untilGone } from '../kit/processes.ts';
 import { PGVECTOR, startServices } from '../kit/services.ts';
-import { wholeAnswer } from '../kit/upstream.ts';
 import { useScope } from '../kit/vitest.ts';
 
 const WORKERS = 2;

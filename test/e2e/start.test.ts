@@ -3,8 +3,8 @@ import { chmodSync, copyFileSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { expect, it } from 'vitest';
+import { temporaryFolder } from '../../src/base/io/temp.ts';
 import { ROOT } from '../kit/environment.ts';
-import { temporaryFolder } from '../kit/temp.ts';
 import { useScope } from '../kit/vitest.ts';
 
 const isRoot = process.getuid?.() === 0;

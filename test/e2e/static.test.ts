@@ -1,11 +1,13 @@
-/** The page's hashed files: each answer beside the app's own, which a query in the URL asks for. */
+/** The page's hashed files: each answer beside the app's own, which a query in the URL asks for. And an end without PM2. */
 import { readdirSync, statSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { brotliDecompressSync, gunzipSync } from 'node:zlib';
+import { execa } from 'execa';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { type Answer, OneConnection, type RequestOptions, request } from '../../src/bench/client/http.ts';
 import { type Cluster, startCluster } from '../kit/cluster.ts';
-import { frontendFolder } from '../kit/environment.ts';
-import { type Answer, OneConnection, type RequestOptions, request } from '../kit/http.ts';
+import { frontendFolder, openWebuiEnvironment, ROOT, sharedCache } from '../kit/environment.ts';
+import { expectNoPm2 } from '../kit/nothing-left.ts';
 import { useScope } from '../kit/vitest.ts';
 
 const PREFIX = '/_app/immutable/';
@@ -32,6 +34,9 @@ let cluster: Cluster;
 let connection: OneConnection;
 
 beforeAll(async () => {
+  // A start waits for it 30 s, which is too short where other work takes the machine.
+  const pack = ['-m', 'webui_preload.static.pack', frontend, join(sharedCache(), 'webui-tune', 'static')];
+  await execa(openWebuiEnvironment().python, pack, { cwd: join(ROOT, 'src', 'runtime', 'preload') });
   cluster = await startCluster(scope, {
     workers: 1,
     settings: {
@@ -169,5 +174,13 @@ describe('what is not one of them', () => {
     const { status, headers } = await ask(script, { method: 'POST' });
     expect(status).toBe(405);
     expect(headers).not.toHaveProperty('cache-control');
+  });
+});
+
+it('nothing is left of the cluster after the PM2 daemon was killed', async () => {
+  await expectNoPm2(scope, cluster, async () => {
+    const { daemonPid } = cluster.pm2;
+    if (daemonPid === undefined) throw new Error('PM2 has no daemon');
+    process.kill(daemonPid, 'SIGKILL');
   });
 });

@@ -3,9 +3,9 @@ import { mkdir, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { temporaryFolder } from '../../src/base/io/temp.ts';
 import { PlanSchema } from '../../src/plan/schema.ts';
 import { CLI, openWebuiEnvironment } from '../kit/environment.ts';
-import { temporaryFolder } from '../kit/temp.ts';
 import { useScope } from '../kit/vitest.ts';
 
 const scope = useScope();

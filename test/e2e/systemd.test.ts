@@ -6,20 +6,21 @@ import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { execa } from 'execa';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { signal, untilGone } from '../../src/base/io/started.ts';
+import { until } from '../../src/base/io/wait.ts';
+import { isAlive, type ProcessInfo, programOf } from '../../src/base/machine/process-table.ts';
+import { MIB } from '../../src/base/units.ts';
+import { request } from '../../src/bench/client/http.ts';
+import { startLoad } from '../../src/bench/client/load.ts';
+import { OpenWebui } from '../../src/bench/client/open-webui.ts';
 import { PlanSchema } from '../../src/plan/schema.ts';
 import { CLI, openWebuiEnvironment } from '../kit/environment.ts';
-import { request } from '../kit/http.ts';
-import { startLoad } from '../kit/load.ts';
-import { MIB } from '../kit/memory.ts';
-import { OpenWebui } from '../kit/openwebui.ts';
 import { freePort } from '../kit/ports.ts';
-import { isAlive, type ProcessInfo, programOf } from '../kit/proc.ts';
-import { signal, untilGone } from '../kit/processes.ts';
+import { createMigratedDatabase } from '../kit/postgres.ts';
 import { type Exposition, parseExposition } from '../kit/prometheus.ts';
 import { type Services, settingsFor, startServices } from '../kit/services.ts';
 import { bootSystemd, type Systemd, saidOf, whyNoSystemd } from '../kit/systemd.ts';
 import { useScope } from '../kit/vitest.ts';
-import { until } from '../kit/wait.ts';
 
 const START_TIMEOUT_MS = 150_000;
 const TIMEOUT_MS = 40_000;
@@ -109,7 +110,7 @@ async function untilCounted(replaced: Record<string, number>): Promise<void> {
 
 beforeAll(async () => {
   if (missing !== undefined) return;
-  services = await startServices(scope);
+  services = await startServices(scope, createMigratedDatabase);
   // Not in /tmp: the units have one of their own.
   folder = await mkdtemp(join(homedir(), '.wt-units-'));
   scope.defer(folder, () => rm(folder, { recursive: true, force: true }));

@@ -1,34 +1,55 @@
 /** `webui-tune top` and the metrics: what they say of a cluster, against what is known from elsewhere. */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { execa } from 'execa';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { APPS } from '../../src/runtime/contract.ts';
+import { findPrometheus } from '../../scripts/prometheus.mjs';
+import { dataHome } from '../../src/base/io/folders.ts';
+import { signal } from '../../src/base/io/started.ts';
+import { temporaryFolder } from '../../src/base/io/temp.ts';
+import { until } from '../../src/base/io/wait.ts';
+import { readMemory, sumMemory } from '../../src/base/machine/process-memory.ts';
+import { readProcess } from '../../src/base/machine/process-table.ts';
+import { MIB } from '../../src/base/units.ts';
+import { request } from '../../src/bench/client/http.ts';
+import { OpenWebui } from '../../src/bench/client/open-webui.ts';
+import { makePdf } from '../../src/bench/samples/pdf.ts';
+import { ALERTS } from '../../src/render/watching/alerts.ts';
+import { backupStatePath, changeBackupState } from '../../src/runtime/backups/state.ts';
+import { APPS, REQUEST_KINDS } from '../../src/runtime/contract.ts';
 import { type TopReport, TopSchema } from '../../src/runtime/watch/schema.ts';
 import { type Cluster, planCluster, planOf } from '../kit/cluster.ts';
+import { dashboardQueries } from '../kit/dashboard.ts';
 import { CLI } from '../kit/environment.ts';
-import { request } from '../kit/http.ts';
-import { MIB, readMemory, sumMemory } from '../kit/memory.ts';
-import { OpenWebui } from '../kit/openwebui.ts';
 import { freePort } from '../kit/ports.ts';
-import { readProcess } from '../kit/proc.ts';
-import { signal } from '../kit/processes.ts';
 import { type Exposition, parseExposition } from '../kit/prometheus.ts';
+import { type Prometheus, startPrometheus } from '../kit/prometheus-server.ts';
 import { killWorker } from '../kit/recovery.ts';
-import { temporaryFolder } from '../kit/temp.ts';
 import { useScope } from '../kit/vitest.ts';
-import { until } from '../kit/wait.ts';
 
 const WORKERS = 2;
 const HANG_SECONDS = 5;
 const TIMEOUT_MS = 60_000;
+/** Documents at once on two cores (plan/documents.ts). */
+const AT_ONCE = 2;
+/** For how long an event loop is made to stand still, below what a busy machine may do to it in between. */
+const STANDSTILL_MS = 3_000;
+/** Of the measurement (worker/loop_lag.py). */
+const INTERVAL_MS = 50;
 /** Milliseconds that a scrape may take on a machine that does other things too; Prometheus waits 10 s. */
 const SCRAPE_MS = 3_000;
+
+const hasPrometheus = findPrometheus() !== undefined;
+if (!hasPrometheus)
+  process.stderr.write('skipped: the dashboard and the alerts in Prometheus. It is missing\n');
 
 const scope = useScope();
 let cluster: Cluster;
 let ui: OpenWebui;
 let metricsPort: number;
+/** Undefined where it is not installed. */
+let prometheus: Prometheus | undefined;
 
 beforeAll(async () => {
   const preset = join(await temporaryFolder(scope, 'preset'), 'quick.yaml');
@@ -42,6 +63,7 @@ beforeAll(async () => {
   await cluster.untilServing(WORKERS);
   await cluster.pm2.start(cluster.ecosystemFile, '--only', APPS.metrics);
   await until(() => scrape(), { what: 'the metrics are served', timeoutMs: TIMEOUT_MS });
+  if (hasPrometheus) prometheus = await startPrometheus(scope, metricsPort);
   ui = await OpenWebui.signIn(cluster.url, cluster.services.admin);
 });
 
@@ -66,6 +88,14 @@ async function scrape(): Promise<Exposition> {
 function sumOf({ families }: Exposition, name: string): number {
   const samples = families.get(`webui_tune_${name}`)?.samples ?? [];
   return samples.reduce((sum, { value }) => sum + value, 0);
+}
+
+/** Requests of the kind whose durations were counted. */
+function countedOf({ families }: Exposition, kind: string): number {
+  const samples = families.get('webui_tune_worker_request_duration_seconds')?.samples ?? [];
+  return samples
+    .filter(({ name, labels }) => name.endsWith('_count') && labels.kind === kind)
+    .reduce((sum, { value }) => sum + value, 0);
 }
 
 const untilSum = (name: string, expected: number) =>
@@ -128,16 +158,48 @@ describe.sequential('webui-tune top', () => {
     await untilSum('worker_websockets', 0);
   });
 
-  it('counts the answers that are being generated', async () => {
+  it('counts the answers that are being generated, and exactly their tokens', async () => {
     const usual = cluster.services.upstream.pace;
     cluster.services.upstream.pace = { tokens: 100, pauseMs: 100 };
     const page = await ui.connectSocket(scope);
+    const before = sumOf(await scrape(), 'worker_tokens_total');
     const chats = Promise.all(['one', 'two', 'three'].map((prompt) => ui.chat(page, prompt)));
     await untilSum('worker_generating_answers', 3);
+    expect((await look()).total.tokensPerSecond).toBeGreaterThan(5);
     await chats;
+    await untilSum('worker_tokens_total', before + 300);
     await untilSum('worker_generating_answers', 0);
     cluster.services.upstream.pace = usual;
     page.close();
+  });
+
+  it('says for how long an event loop stood still', async () => {
+    const [pid = 0] = await workerPids();
+    const worker = readProcess(pid);
+    if (!worker) throw new Error('no worker runs');
+    const lag = async () =>
+      (await look()).workers.find(({ process }) => process?.pid === pid)?.eventLoopLagMs ?? 0;
+    expect(await lag()).toBeLessThan(STANDSTILL_MS);
+    signal(worker, 'SIGSTOP');
+    await sleep(STANDSTILL_MS);
+    signal(worker, 'SIGCONT');
+    const stood = async () => (await lag()) >= STANDSTILL_MS - INTERVAL_MS;
+    await until(stood, { what: 'the standstill is told', timeoutMs: TIMEOUT_MS });
+  });
+
+  it('tells how many documents are processed, and how many wait', async () => {
+    const ids = await Promise.all(
+      [1, 2, 3].map((index) => ui.send(`${index}.pdf`, makePdf(100, index), 'application/pdf')),
+    );
+    const states = async () => {
+      const { value } = await scrape();
+      const [processing, waiting] = ['processing', 'waiting'].map((state) => value('documents', { state }));
+      return processing === AT_ONCE && waiting === ids.length - AT_ONCE;
+    };
+    await until(states, { what: 'one document waits for the others', timeoutMs: TIMEOUT_MS, intervalMs: 50 });
+    expect((await top('--once')).stdout).toMatch(/[12] documents?/);
+    for (const id of ids) expect((await ui.processed(id)).status).toBe('completed');
+    await untilSum('documents', 0);
   });
 
   it('measures CPU and requests a second', async () => {
@@ -155,7 +217,7 @@ describe.sequential('webui-tune top', () => {
   });
 
   it('tells that a worker was killed, by what, and for how long it was missing', async () => {
-    const before = sumOf(await scrape(), 'worker_requests_total');
+    const former = await scrape();
     const [victim] = cluster.pythonWorkers();
     if (!victim) throw new Error('no worker runs');
     await killWorker(cluster, victim);
@@ -171,7 +233,13 @@ describe.sequential('webui-tune top', () => {
     expect(restarts[0]?.gapSeconds).toBeLessThan(30);
     expect(instances.flatMap(({ restarts }) => restarts.crash ?? [])).toEqual([1]);
     // What the dead worker had counted is not forgotten.
-    expect(sumOf(await scrape(), 'worker_requests_total')).toBeGreaterThanOrEqual(before);
+    for (const name of [
+      'worker_requests_total',
+      'worker_request_duration_seconds',
+      'worker_database_wait_seconds',
+    ]) {
+      expect(sumOf(await scrape(), name)).toBeGreaterThanOrEqual(sumOf(former, name));
+    }
   });
 
   it('is not kept waiting by a worker that hangs, shows it, and why it was replaced', async () => {
@@ -207,11 +275,13 @@ describe.sequential('webui-tune top', () => {
   });
 
   it('goes on counting over a reload, and says that it was one', async () => {
-    const before = sumOf(await scrape(), 'worker_requests_total');
+    const former = await scrape();
+    const before = sumOf(former, 'worker_requests_total');
     for (let sent = 0; sent < 10; sent++) await request(`${cluster.url}/api/version`);
     await cluster.pm2.reload(APPS.cluster);
     for (let sent = 0; sent < 10; sent++) await request(`${cluster.url}/api/version`);
     await untilSum('worker_requests_total', before + 20);
+    expect(countedOf(await scrape(), 'api')).toBe(countedOf(former, 'api') + 20);
     const { restarts, workers, total } = await look();
     expect(workers.map(({ state }) => state)).toEqual(['serving', 'serving']);
     expect(total.requests).toBe(before + 20);
@@ -265,6 +335,56 @@ describe.sequential('webui-tune top', () => {
     expect(missing).toMatchObject({ exitCode: 2, stderr: expect.stringContaining('there is no /nowhere') });
     const interval = await execa(process.execPath, [CLI, 'top', '--interval', '0'], { reject: false });
     expect(interval).toMatchObject({ exitCode: 2, stderr: expect.stringContaining('0.5 to 3600') });
+  });
+});
+
+describe.skipIf(!hasPrometheus).sequential('Prometheus', () => {
+  const ask = async (expr: string) => {
+    const values = await prometheus?.query(expr);
+    return values?.filter(({ value }) => Number.isFinite(value)) ?? [];
+  };
+
+  it('has data for each query of the dashboard', async () => {
+    const at = new Date().toISOString();
+    const file = join(cluster.folder, 'home', 'backup.tar');
+    writeFileSync(file, 'a backup');
+    await changeBackupState(backupStatePath(dataHome({}, join(cluster.folder, 'home'))), () => ({
+      schedule: 'daily',
+      folder: cluster.folder,
+      made: [{ file, at, bytes: 8, modified: 0, seconds: 1 }],
+      failure: { at, reason: 'no space left', busy: false },
+    }));
+    await request(cluster.url);
+    const queries = dashboardQueries('30m');
+    const haveData = async () => {
+      for (const { title, expr } of queries) {
+        if ((await ask(expr)).length === 0) throw new Error(`${title}: ${expr}`);
+      }
+      return true;
+    };
+    await until(haveData, { what: 'each query has data', timeoutMs: TIMEOUT_MS });
+    const kinds = await ask('sum by (kind) (webui_tune_worker_request_duration_seconds_count) > 0');
+    expect(kinds.map(({ labels }) => labels.kind).sort()).toEqual([...REQUEST_KINDS].sort());
+  });
+
+  it('has seen that a worker was killed', async () => {
+    const [crashes] = await ask('sum(webui_tune_worker_restarts_total{cause="crash"})');
+    expect(crashes?.value).toBe(1);
+  });
+
+  it('takes all alerts, and tells of workers that were killed again and again', async () => {
+    const firing = async () => {
+      const rules = (await prometheus?.rules()) ?? [];
+      expect(rules.map(({ name }) => name)).toEqual(ALERTS.map(({ name }) => name));
+      const states = new Map(rules.map(({ name, state }) => [name, state]));
+      return (
+        rules.every(({ health }) => health === 'ok') &&
+        states.get('OpenWebuiRestartsPileUp') === 'firing' &&
+        states.get('OpenWebuiBackupFailed') === 'pending' &&
+        states.get('OpenWebuiDown') === 'inactive'
+      );
+    };
+    await until(firing, { what: 'the alert fires', timeoutMs: TIMEOUT_MS });
   });
 });
 

@@ -9,20 +9,20 @@ import { execa } from 'execa';
 import { createClient } from 'redis';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { EXIT } from '../../src/base/errors.ts';
+import { startProcess } from '../../src/base/io/started.ts';
+import { temporaryFolder } from '../../src/base/io/temp.ts';
+import { until } from '../../src/base/io/wait.ts';
+import { request } from '../../src/bench/client/http.ts';
+import { OpenWebui } from '../../src/bench/client/open-webui.ts';
 import { DoctorSchema } from '../../src/doctor/schema.ts';
 import { SERVICE_APPS } from '../../src/facts/embedded/apps.ts';
 import { APPS } from '../../src/runtime/contract.ts';
 import { OWN_ACCOUNT } from '../../src/setup/embedded/account.ts';
 import { openWebuiEnvironment, ROOT } from '../kit/environment.ts';
-import { request } from '../kit/http.ts';
 import { basePython, Installation } from '../kit/installation.ts';
 import { NEVER_STARTED, overlayMounts } from '../kit/network.ts';
-import { OpenWebui } from '../kit/openwebui.ts';
-import { startProcess } from '../kit/processes.ts';
-import { temporaryFolder } from '../kit/temp.ts';
 import { onTerminal } from '../kit/terminal.ts';
 import { useScope } from '../kit/vitest.ts';
-import { until } from '../kit/wait.ts';
 
 const isRoot = process.getuid?.() === 0;
 if (!isRoot) process.stderr.write('skipped: webui-tune up as root, and in namespaces. This is no root\n');
@@ -112,8 +112,7 @@ describe.skipIf(!isRoot).sequential('as root, without an account for the service
       const account = (await inside('getent', 'passwd', OWN_ACCOUNT)).split(':');
       expect(account.slice(5)).toEqual(['/nonexistent', '/usr/sbin/nologin']);
       for (const name of Object.values(SERVICE_APPS)) {
-        const [process] = (await installation.processes()).get(name) ?? [];
-        expect(readFileSync(`/proc/${process?.pid}/status`, 'utf8')).toMatch(
+        expect(readFileSync(`/proc/${await installation.servicePid(name)}/status`, 'utf8')).toMatch(
           new RegExp(`^Uid:\\s+${account[2]}\\s+${account[2]}\\s`, 'm'),
         );
       }
@@ -144,7 +143,7 @@ describe.skipIf(!isRoot).sequential('as root, without an account for the service
         [...unit.matchAll(new RegExp(`^${name}=(.*)$`, 'gm'))].map(([, value]) => value ?? '');
       await inside('/usr/bin/env', '-i', ...lines('Environment'), 'sh', '-c', lines('ExecStart')[0] ?? '');
       await until(() => isReady(installation.url), { what: 'it serves', timeoutMs: BOOT_TIMEOUT_MS });
-      const { metrics: _, ...asked } = APPS;
+      const { metrics: _, backup: _backup, ...asked } = APPS;
       expect(new Set((await installation.pm2.list()).map(({ name }) => name))).toEqual(
         new Set(['idle', ...Object.values(asked), ...Object.values(SERVICE_APPS)]),
       );
@@ -208,7 +207,7 @@ describe.skipIf(!isRoot).sequential('as root, without an account for the service
     ]) {
       expect(stderr).toContain(what);
     }
-    expect(stderr).toContain(`It leaves ${join(installation.folder, 'open-webui.env')}`);
+    expect(stderr).toContain(`It keeps ${join(installation.folder, 'open-webui.env')}`);
     expect(existsSync(installation.secretsFile)).toBe(true);
   });
 
@@ -278,7 +277,10 @@ describe.skipIf(!isRoot).sequential('as an ordinary user, on a terminal', () => 
 
   it('an address that is none is refused before anything is done', async () => {
     const { code, stderr } = await installation.run(...args(), '--yes', '--admin-email', 'nobody');
-    expect([code, stderr]).toEqual([EXIT.usage, expect.stringContaining('"nobody" is no address')]);
+    expect([code, stderr]).toEqual([
+      EXIT.usage,
+      expect.stringContaining('"nobody" is not an e-mail address'),
+    ]);
     expect(existsSync(installation.folder)).toBe(false);
   });
 
@@ -291,7 +293,7 @@ describe.skipIf(!isRoot).sequential('as an ordinary user, on a terminal', () => 
         [
           { question: GO_ON, typed: 'y\r' },
           { question: WHO, typed: 'nobody\r' },
-          { question: 'is no address', typed: '' },
+          { question: 'is not an e-mail address', typed: '' },
           { question: WHO, typed: `${EMAIL}\r` },
         ],
       );
@@ -359,7 +361,7 @@ describe.skipIf(!isRoot)('where a PostgreSQL and a Redis answer that nobody has 
       const installation = await prepare();
       const { code, stderr } = await installation.run('up', '--python', python(), '--service-user', 'nobody');
       expect(stderr).toContain(`to use it: DATABASE_URL=postgresql://user:password@${POSTGRES}/database`);
-      expect(stderr).toMatch(new RegExp(`a Redis runs at ${REDIS}, and is left alone.*--use-found`));
+      expect(stderr).toMatch(new RegExp(`found a Redis at ${REDIS}, not used;.*--use-found`));
       expect(stderr.indexOf('--use-found')).toBeLessThan(
         stderr.indexOf('pip did not reach its package index'),
       );

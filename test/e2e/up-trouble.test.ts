@@ -99,7 +99,7 @@ describe.sequential('without what it needs', () => {
     const venv = join(installation.folder, 'venv');
     expect(existsSync(join(venv, 'bin', 'python'))).toBe(true);
     const again = await installation.runWith(offline, ...args);
-    expect(again.stderr).toContain(`go on installing`);
+    expect(again.stderr).toContain(`resume installing`);
     expect(again.code).toBe(EXIT.service);
   });
 

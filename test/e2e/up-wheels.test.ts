@@ -11,11 +11,11 @@ import {
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { temporaryFolder } from '../../src/base/io/temp.ts';
 import { makeEnvironment, OPEN_WEBUI, ownEnvironment } from '../../src/setup/up/python.ts';
 import { Setup } from '../../src/setup/up/setup.ts';
 import { basePython } from '../kit/installation.ts';
 import { packWheel } from '../kit/pip-index.ts';
-import { temporaryFolder } from '../kit/temp.ts';
 import { useScope } from '../kit/vitest.ts';
 
 const scope = useScope();

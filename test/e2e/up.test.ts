@@ -5,30 +5,37 @@ import { createServer } from 'node:net';
 import { basename, join } from 'node:path';
 import pg from 'pg';
 import { createClient } from 'redis';
-import { beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { EXIT } from '../../src/base/errors.ts';
+import { until } from '../../src/base/io/wait.ts';
+import { readProcess } from '../../src/base/machine/process-table.ts';
+import { connectTo } from '../../src/bench/client/connections.ts';
+import { request } from '../../src/bench/client/http.ts';
+import { OpenWebui } from '../../src/bench/client/open-webui.ts';
+import {
+  CHAT_MODEL,
+  EMBEDDING_MODEL,
+  startUpstream,
+  type Upstream,
+  wholeAnswer,
+} from '../../src/bench/scratch/upstream.ts';
 import { SERVICE_APPS } from '../../src/facts/embedded/apps.ts';
 import { packagesFolder } from '../../src/facts/embedded/packages.ts';
 import { APPS } from '../../src/runtime/contract.ts';
 import { ChatPage, startBrowser } from '../kit/browser.ts';
-import { connectTo } from '../kit/connections.ts';
-import { request } from '../kit/http.ts';
+import { crowding } from '../kit/crowding.ts';
 import { type CommandResult, Installation, WITH_PIP } from '../kit/installation.ts';
-import { OpenWebui } from '../kit/openwebui.ts';
 import { freePort } from '../kit/ports.ts';
-import { readProcess } from '../kit/proc.ts';
 import { parseExposition } from '../kit/prometheus.ts';
-import { CHAT_MODEL, EMBEDDING_MODEL, startUpstream, type Upstream, wholeAnswer } from '../kit/upstream.ts';
 import { useScope } from '../kit/vitest.ts';
-import { until } from '../kit/wait.ts';
 
 const WORKERS = 2;
 const EMAIL = 'admin@example.org';
 const BACK_TIMEOUT_MS = 30_000;
 /** Milliseconds of a run that has nothing to do. */
-const SECOND_RUN = 2_000;
+const SECOND_RUN = 5_000;
 /** Milliseconds from an empty home to workers that serve, pip's own time aside. */
-const FIRST_RUN = 60_000;
+const FIRST_RUN = 120_000;
 /** Milliseconds of a test that starts all of it. */
 const START_TIMEOUT = WITH_PIP ? 1_500_000 : 300_000;
 
@@ -47,12 +54,13 @@ beforeAll(async () => {
   metricsPort = await freePort();
 });
 
-/** Files below a folder, with what would show that one was written. */
+/** Files below a folder, with what would show that one was written; without those of what PM2 starts by the clock. */
 function filesOf(folder: string): string[] {
   return readdirSync(folder, { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile())
     .map((entry) => join(entry.parentPath, entry.name))
     .filter((path) => !/\/(?:postgres|valkey|logs|cache|__pycache__)\//.test(path))
+    .filter((path) => !path.includes(`/pids/${APPS.logrotate}-`))
     .map((path) => `${path} ${statSync(path).mtimeMs}`)
     .sort();
 }
@@ -62,7 +70,7 @@ describe.sequential('webui-tune up', () => {
     const { code, stdout } = await up('--dry-run');
     expect(code).toBe(EXIT.ok);
     expect(stdout.split('\n').map((line) => line.slice(0, 1))).toEqual([
-      ...[WITH_PIP ? '•' : '✓', '•', '•', '•', '•', '•', '•', '•', '•', '✓'],
+      ...[WITH_PIP ? '•' : '✓', '•', '•', '•', '•', '•', '•', '•', '•', '✓', '✓'],
     ]);
     expect(readdirSync(installation.home)).toEqual([]);
   });
@@ -90,7 +98,9 @@ describe.sequential('webui-tune up', () => {
       first = await up('--metrics', `${metricsPort}`);
       expect(first.stderr + first.stdout).toContain(installation.url);
       // Every step is listed before the first of them is done.
-      expect(first.stderr).toMatch(/^[•✓] Open WebUI .*\n(?:[•✓ ] .*\n)+\nno terminal to ask on: going on/);
+      expect(first.stderr).toMatch(
+        /^[•✓] Open WebUI .*\n(?:[•✓ ] .*\n)+(?:as root: .*\n)?\nno terminal to ask on: continuing/,
+      );
       // However long a step takes, it is not silent for long.
       const serving = Number(/^✓ serving .* \(([\d.]+) s\)$/m.exec(first.stderr)?.[1]);
       const told = [...first.stderr.matchAll(/^ {2}serving: .+ \(\d+ s\)$/gm)];
@@ -99,9 +109,9 @@ describe.sequential('webui-tune up', () => {
       expect(first.code).toBe(EXIT.ok);
       expect(first.stdout.trim()).toBe(installation.url);
       const apps = await installation.processes();
-      expect([...apps.keys()].sort()).toEqual(
-        [...Object.values(APPS), ...Object.values(SERVICE_APPS)].sort(),
-      );
+      // Backups by themselves are asked for.
+      const expected = [...Object.values(APPS), ...Object.values(SERVICE_APPS)];
+      expect([...apps.keys()].sort()).toEqual(expected.filter((name) => name !== APPS.backup).sort());
       expect(apps.get(APPS.cluster)).toHaveLength(WORKERS);
       for (const { name, pm2_env } of [...apps.values()].flat()) {
         // This one has run, and will run again.
@@ -118,7 +128,7 @@ describe.sequential('webui-tune up', () => {
     const beyond = first.took - pip.reduce((sum, took) => sum + took, 0);
     const [all, ours] = [first.took, beyond].map((ms) => (ms / 1000).toFixed(1));
     process.stderr.write(`${first.stderr}up took ${all} s, ${ours} of them beyond pip's own\n`);
-    expect(beyond).toBeLessThan(FIRST_RUN);
+    expect(beyond).toBeLessThan(FIRST_RUN * crowding());
   });
 
   it('changes nothing when run again, and takes no time for it', async () => {
@@ -129,7 +139,7 @@ describe.sequential('webui-tune up', () => {
     // The best of three: what else the machine does is not what is measured.
     const best = Math.min(...runs.map(({ took }) => took));
     process.stderr.write(`a second up took ${(best / 1000).toFixed(2)} s\n`);
-    expect(best).toBeLessThan(SECOND_RUN);
+    expect(best).toBeLessThan(SECOND_RUN * crowding());
   });
 
   it('tells Prometheus of its workers, as it was asked to in the first run', async () => {
@@ -161,8 +171,7 @@ describe.sequential('webui-tune up', () => {
 
   it('runs neither service as root, nor for other machines', async () => {
     for (const name of Object.values(SERVICE_APPS)) {
-      const [process] = (await installation.processes()).get(name) ?? [];
-      const status = readFileSync(`/proc/${process?.pid}/status`, 'utf8');
+      const status = readFileSync(`/proc/${await installation.servicePid(name)}/status`, 'utf8');
       expect(Number(/^Uid:\s+(\d+)/m.exec(status)?.[1])).not.toBe(0);
     }
     for (const url of ['DATABASE_URL', 'REDIS_URL']) {
@@ -182,9 +191,8 @@ describe.sequential('webui-tune up', () => {
 });
 
 async function pids(): Promise<string[]> {
-  return (await installation.pm2.list()).map(
-    ({ name, pid, pm2_env }) => `${name} ${pid} ${pm2_env.restart_time}`,
-  );
+  const apps = (await installation.pm2.list()).filter(({ name }) => name !== APPS.logrotate);
+  return apps.map(({ name, pid, pm2_env }) => `${name} ${pid} ${pm2_env.restart_time}`);
 }
 
 const DOCUMENT = 'The code word of the harbour is pelican.';
@@ -248,8 +256,7 @@ describe.sequential('kill -9', () => {
       }
     })();
     await until(() => committed.length > 200, { what: '200 commits', timeoutMs: BACK_TIMEOUT_MS });
-    const [{ pid } = { pid: 0 }] = (await installation.processes()).get(SERVICE_APPS.postgres) ?? [];
-    process.kill(pid, 'SIGKILL');
+    process.kill(await installation.servicePid(SERVICE_APPS.postgres), 'SIGKILL');
     await writing;
     const rows = await until(
       async () => {
@@ -296,8 +303,7 @@ describe.sequential('kill -9', () => {
       what: 'two fsyncs',
       timeoutMs: BACK_TIMEOUT_MS,
     });
-    const [{ pid } = { pid: 0 }] = (await installation.processes()).get(SERVICE_APPS.valkey) ?? [];
-    process.kill(pid, 'SIGKILL');
+    process.kill(await installation.servicePid(SERVICE_APPS.valkey), 'SIGKILL');
     await writing;
     const kept = await until(
       async () => {
@@ -326,6 +332,43 @@ async function servesAgain(): Promise<void> {
   });
 }
 
+describe.sequential('answers that are being generated', () => {
+  let usual: Upstream['pace'];
+
+  beforeAll(() => {
+    usual = upstream.pace;
+    upstream.pace = { tokens: 100, pauseMs: 50 };
+  });
+  afterAll(() => {
+    upstream.pace = usual;
+  });
+
+  it.each<[string, () => Promise<unknown>]>([
+    ['pm2 stop all', () => installation.pm2.stop('all')],
+    ['a shutdown (pm2 kill)', () => installation.pm2.kill()],
+  ])(
+    'are saved at %s',
+    async (_, stop) => {
+      const ui = await OpenWebui.signIn(installation.url, credentials());
+      const page = await ui.connectSocket(scope);
+      const started = new Set<string>();
+      page.socket.on('events', (event: { message_id: string; data: { type: string } }) => {
+        if (event.data.type === 'response:completion') started.add(event.message_id);
+      });
+      const prompts = ['one', 'two', 'three'];
+      const chats = await Promise.all(prompts.map((prompt) => ui.post(page, prompt)));
+      await until(() => started.size === prompts.length, { what: 'all have begun', timeoutMs: 10_000 });
+      await stop();
+      expect((await up()).code).toBe(EXIT.ok);
+      const again = await OpenWebui.signIn(installation.url, credentials());
+      const saved = await Promise.all(chats.map((chat) => again.savedAnswer(chat)));
+      expect(saved).toEqual(prompts.map((prompt) => wholeAnswer(prompt, upstream.pace)));
+      page.close();
+    },
+    START_TIMEOUT,
+  );
+});
+
 describe.sequential('a backup', () => {
   const file = () => join(installation.home, 'backup.tar');
 
@@ -336,7 +379,7 @@ describe.sequential('a backup', () => {
     expect(statSync(file()).mode & 0o777).toBe(0o600);
     const again = await installation.run('backup', file());
     expect([again.code, again.stderr]).toEqual([EXIT.output, expect.stringContaining('is there already')]);
-    expect(readdirSync(installation.folder).filter((name) => name.startsWith('backup-'))).toEqual([]);
+    expect(readdirSync(installation.folder).filter((name) => name === 'backup')).toEqual([]);
   });
 
   it('is not restored over accounts without a word, nor from half a file', async () => {

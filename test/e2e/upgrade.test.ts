@@ -4,21 +4,33 @@ import { dirname, join } from 'node:path';
 import { execa } from 'execa';
 import { Client } from 'pg';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { until } from '../../src/base/io/wait.ts';
+import { allProcesses, commandLine } from '../../src/base/machine/process-table.ts';
+import { request } from '../../src/bench/client/http.ts';
+import { startLoad } from '../../src/bench/client/load.ts';
+import { OpenWebui } from '../../src/bench/client/open-webui.ts';
 import { APPS } from '../../src/runtime/contract.ts';
+import { Journal } from '../../src/setup/journal/journal.ts';
 import { type Cluster, startCluster } from '../kit/cluster.ts';
 import { type EmbeddedPostgres, startEmbeddedPostgres } from '../kit/embedded-postgres.ts';
 import { CLI } from '../kit/environment.ts';
-import { request } from '../kit/http.ts';
-import { OpenWebui } from '../kit/openwebui.ts';
 import { makeOwnEnvironment, type OwnEnvironment } from '../kit/openwebui-wheels.ts';
 import { PGVECTOR, startServices } from '../kit/services.ts';
 import { useScope } from '../kit/vitest.ts';
-import { until } from '../kit/wait.ts';
 
-const [OLD, GOOD, BROKEN] = ['0.12.4', '0.12.5', '0.12.6'];
+const [OLD, GOOD, BROKEN, DEAF, WRONG] = ['0.12.4', '0.12.5', '0.12.6', '0.12.7', '0.12.8'];
 const WORKERS = 2;
 /** Alone it takes one minute; it imports the app twice. */
 const UPGRADE_TIMEOUT_MS = 600_000;
+
+/** Of chats alone: the app is healthy, and people can sign in. */
+const WRONG_ANSWERS = `
+@app.middleware("http")
+async def fail(request, call_next):
+    if request.url.path.startswith("/api/v1/chats"):
+        return JSONResponse({"detail": "no chats today"}, 500)
+    return await call_next(request)
+`;
 
 const scope = useScope();
 let cluster: Cluster;
@@ -34,11 +46,20 @@ beforeAll(async () => {
       version: BROKEN,
       migration: "op.execute('CREATE TABLE probe (n int)'); op.execute('SELECT no_such_column')",
     },
+    {
+      version: DEAF,
+      migration: "op.execute('CREATE TABLE probe (n int)')",
+      main: "\nraise RuntimeError('no start today')\n",
+    },
+    { version: WRONG, migration: "op.execute('CREATE TABLE probe (n int)')", main: WRONG_ANSWERS },
   ]);
   // Its role may not touch the extension vector, as that of `webui-tune up`.
   postgres = await startEmbeddedPostgres(scope);
   const services = await startServices(scope, async () => postgres);
   cluster = await startCluster(scope, { workers: WORKERS, python: own.python, services, settings: PGVECTOR });
+  const ui = await OpenWebui.signIn(cluster.url, services.admin);
+  await ui.call('POST', '/api/v1/chats/new', { chat: { title: 'A chat', history: { messages: {} } } });
+  await ui.upload('facts.txt', 'The heron waits for a fish.');
 }, 2 * UPGRADE_TIMEOUT_MS);
 
 interface Outcome {
@@ -52,29 +73,33 @@ async function upgrade(...args: string[]): Promise<{ result: Outcome; together: 
   const together = new Set<string>();
   const watcher = setInterval(() => together.add(versionsIn(runFolder).join(' and ')), 50);
   try {
-    const result = await execa(
-      process.execPath,
-      [CLI, 'upgrade', ...args, '--yes', '--python', own.python, '--port', `${cluster.port}`],
-      {
-        cwd: cluster.folder,
-        env: {
-          // Its own tools: older ones refuse a newer server.
-          PATH: `${postgres.tools}:${process.env.PATH}`,
-          HOME: join(cluster.folder, 'home'),
-          PM2_HOME: cluster.pm2.home,
-          LANG: 'C.UTF-8',
-          ...own.pipSettings,
-        },
-        extendEnv: false,
-        reject: false,
-        all: true,
-      },
-    );
+    const words = ['upgrade', ...args, '--yes', '--python', own.python, '--port', `${cluster.port}`];
+    const result = await webuiTune(...words);
     return { result, together };
   } finally {
     clearInterval(watcher);
   }
 }
+
+async function webuiTune(...args: string[]): Promise<Outcome> {
+  return execa(process.execPath, [CLI, ...args], {
+    cwd: cluster.folder,
+    env: {
+      // Its own tools: older ones refuse a newer server.
+      PATH: `${postgres.tools}:${process.env.PATH}`,
+      HOME: join(cluster.folder, 'home'),
+      PM2_HOME: cluster.pm2.home,
+      LANG: 'C.UTF-8',
+      ...own.pipSettings,
+    },
+    extendEnv: false,
+    reject: false,
+    all: true,
+  });
+}
+
+/** Folder of what webui-tune keeps of the installation. */
+const kept = (name: string) => join(cluster.folder, 'home', '.local', 'share', 'webui-tune', name);
 
 function versionsIn(runFolder: string): string[] {
   const versions = readdirSync(runFolder)
@@ -111,6 +136,16 @@ const rows = () =>
     `SELECT (SELECT count(*) FROM "user") AS users, (SELECT count(*) FROM config) AS settings,
        (SELECT extowner::regrole::text FROM pg_extension WHERE extname = 'vector') AS owner`,
   );
+/** What a rehearsal has made: in the database, beside the data, and processes. */
+async function leftovers(): Promise<unknown[]> {
+  const schemas = await onDatabase("SELECT nspname FROM pg_namespace WHERE nspname LIKE 'webui_tune_%'");
+  const backups = join(cluster.folder, 'data', 'backups');
+  const folders = existsSync(backups) ? readdirSync(backups, { recursive: true }) : [];
+  const processes = allProcesses()
+    .map(({ pid }) => commandLine(pid))
+    .filter((words) => words[0] === own.python && words.some((word) => word.endsWith('rehearsal.py')));
+  return [...schemas, ...folders.filter((name) => /rehearsal|packages/.test(String(name))), ...processes];
+}
 const probes = () => onDatabase("SELECT to_regclass('probe') AS probe");
 
 describe('webui-tune upgrade', () => {
@@ -134,19 +169,87 @@ describe('webui-tune upgrade', () => {
     expect(cluster.pythonWorkers().map(({ pid }) => pid)).toEqual(before);
   });
 
+  it('says what it would do, the rehearsal too', async () => {
+    const { result } = await upgrade(GOOD ?? '', '--dry-run');
+    expect(result.exitCode).toBe(0);
+    expect(result.all).toContain(
+      `first a rehearsal: ${GOOD} is tried on a copy of the data, while ${OLD} serves`,
+    );
+    expect(await leftovers()).toEqual([]);
+  });
+
+  it.each([
+    [BROKEN, 'does not migrate a copy of the database', 'no_such_column'],
+    [DEAF, 'does not start on a copy of the data', 'no start today'],
+    [WRONG, 'starts, but does not answer as it should', 'GET /api/v1/chats/?page=1 is answered with 500'],
+  ])(
+    'refuses %s, which %s, and serves all the while',
+    async (version, failure, reason) => {
+      const ui = await OpenWebui.signIn(cluster.url, cluster.services.admin);
+      const before = [await migration(), await rows(), cluster.pythonWorkers().map(({ pid }) => pid)];
+      const load = startLoad({
+        url: `${cluster.url}/api/v1/chats/?page=1`,
+        headers: ui.headers,
+        connections: 2,
+        pauseMs: 200,
+      });
+      const { result } = await upgrade(version ?? '');
+      const { answered, failed, failures } = await load.stop();
+      process.stderr.write(`${version}: ${failed} of ${answered + failed} requests failed\n`);
+      expect([failed, failures]).toEqual([0, []]);
+      expect(answered).toBeGreaterThan(20);
+      expect(result.exitCode).toBe(7);
+      expect(result.all).toContain(
+        `Open WebUI ${version} ${failure}; ${OLD} went on serving, and nothing has changed`,
+      );
+      expect(result.all).toContain(reason);
+      expect([await migration(), await rows(), cluster.pythonWorkers().map(({ pid }) => pid)]).toEqual(
+        before,
+      );
+      expect(await probes()).toEqual([{ probe: null }]);
+      expect(await leftovers()).toEqual([]);
+      expect(existsSync(kept('journal.json'))).toBe(false);
+      for (const secret of Object.values(cluster.services.secrets)) expect(result.all).not.toContain(secret);
+    },
+    UPGRADE_TIMEOUT_MS,
+  );
+
+  it(
+    'leaves nothing where it was killed in the middle of a rehearsal, once resumed',
+    async () => {
+      const before = [await migration(), await rows(), cluster.pythonWorkers().map(({ pid }) => pid)];
+      const [{ result }] = await Promise.all([
+        upgrade(GOOD ?? ''),
+        until(async () => (await leftovers()).length >= 3 && (await leftovers()).some(Array.isArray), {
+          what: 'the new version runs on a schema and a folder of its own',
+          timeoutMs: UPGRADE_TIMEOUT_MS,
+        }).then(() => process.kill(Number.parseInt(readFileSync(kept('lock'), 'utf8'), 10), 'SIGKILL')),
+      ]);
+      expect(result.exitCode).toBeUndefined();
+      const resumed = await webuiTune('resume');
+      expect(resumed.all).toContain(`the upgrade to ${GOOD} is undone`);
+      expect(resumed.exitCode).toBe(0);
+      expect(await leftovers()).toEqual([]);
+      expect([await migration(), await rows(), cluster.pythonWorkers().map(({ pid }) => pid)]).toEqual(
+        before,
+      );
+    },
+    UPGRADE_TIMEOUT_MS,
+  );
+
   it(
     'goes back where the migration fails: packages, database and workers',
     async () => {
       const before = await migration();
       const contents = await rows();
-      const upgrading = upgrade(BROKEN ?? '');
-      await until(() => existsSync(join(cluster.folder, 'data', '.upgrade.lock')), {
+      const upgrading = upgrade(BROKEN ?? '', '--no-rehearsal');
+      await until(() => existsSync(kept('lock')), {
         what: 'the upgrade has begun',
         timeoutMs: 60_000,
       });
       const { result: second } = await upgrade(GOOD ?? '');
       expect(second.exitCode).toBe(7);
-      expect(second.all).toMatch(/^error: another webui-tune upgrades this installation \(process \d+\)\n/m);
+      expect(second.all).toMatch(/^error: another webui-tune changes this installation \(process \d+\)\n/m);
       expect(second.all).not.toMatch(/^ +at /m);
       const { result, together } = await upgrading;
       expect(result.all).toContain(`the upgrade to ${BROKEN} failed; ${OLD} serves again`);
@@ -164,11 +267,46 @@ describe('webui-tune upgrade', () => {
   );
 
   it(
+    'is undone by one more command where it was killed while pip replaced the packages',
+    async () => {
+      const before = await migration();
+      const contents = await rows();
+      const journal = new Journal(kept(''));
+      const [{ result }] = await Promise.all([
+        upgrade(GOOD ?? '', '--no-rehearsal'),
+        until(() => journal.read()?.step === 'install', {
+          what: 'pip',
+          timeoutMs: UPGRADE_TIMEOUT_MS,
+          intervalMs: 5,
+        }).then(() => process.kill(Number.parseInt(readFileSync(kept('lock'), 'utf8'), 10), 'SIGKILL')),
+      ]);
+      expect(result.exitCode).toBeUndefined();
+      const resumed = await webuiTune('resume');
+      expect(resumed.all).toContain(`the upgrade to ${GOOD} is undone`);
+      expect(resumed.exitCode).toBe(0);
+      await cluster.untilServing(WORKERS);
+      expect(await servedVersion()).toBe(OLD);
+      expect([await migration(), await rows()]).toEqual([before, contents]);
+      await OpenWebui.signIn(cluster.url, cluster.services.admin);
+    },
+    UPGRADE_TIMEOUT_MS,
+  );
+
+  it(
     'migrates once, and starts all workers of the new version',
     async () => {
+      const load = startLoad({ url: `${cluster.url}/health`, headers: {}, connections: 1, pauseMs: 100 });
       const { result, together } = await upgrade(GOOD ?? '');
+      const times = (await load.stop()).failedRequests.map(({ atMs }) => atMs);
+      const seconds = (Math.max(...times) - Math.min(...times)) / 1000;
+      process.stderr.write(`${/^the outage: .*$/m.exec(result.all ?? '')}: it took ${seconds} s\n`);
       expect(result.all).toContain(`Open WebUI ${GOOD} serves`);
+      expect(result.all).toContain(`${GOOD} answers: sign-in, chats, a chat, a document`);
+      expect(result.all).toMatch(
+        /^the outage: some \d+ s \(backup \S+, packages \S+, migration \S+, start \S+\), and/m,
+      );
       expect(result.exitCode).toBe(0);
+      expect(await leftovers()).toEqual([]);
       await cluster.untilServing(WORKERS);
       expect(await servedVersion()).toBe(GOOD);
       expect(await onDatabase('SELECT n FROM probe')).toEqual([{ n: 1 }]);

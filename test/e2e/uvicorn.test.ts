@@ -2,16 +2,17 @@
 import { execa } from 'execa';
 import { Client } from 'pg';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { readMemory } from '../../src/base/machine/process-memory.ts';
+import { environment, isAlive, type ProcessInfo } from '../../src/base/machine/process-table.ts';
+import { connectTo, ownerOf } from '../../src/bench/client/connections.ts';
+import { request } from '../../src/bench/client/http.ts';
+import { OpenWebui } from '../../src/bench/client/open-webui.ts';
+import { wholeAnswer } from '../../src/bench/scratch/upstream.ts';
 import { APPS } from '../../src/runtime/contract.ts';
 import { TopSchema } from '../../src/runtime/watch/schema.ts';
 import { type Cluster, planCluster } from '../kit/cluster.ts';
-import { connectTo, ownerOf } from '../kit/connections.ts';
 import { CLI } from '../kit/environment.ts';
-import { request } from '../kit/http.ts';
-import { readMemory } from '../kit/memory.ts';
-import { OpenWebui } from '../kit/openwebui.ts';
-import { environment, isAlive, type ProcessInfo } from '../kit/proc.ts';
-import { wholeAnswer } from '../kit/upstream.ts';
+import { startServices } from '../kit/services.ts';
 import {
   START_TIMEOUT_MS,
   startUvicorn,
@@ -38,7 +39,8 @@ async function ask<T>(sql: string): Promise<T[]> {
 }
 
 beforeAll(async () => {
-  cluster = await planCluster(scope, { workers: WORKERS, args: ['--runtime', 'uvicorn'] });
+  const services = await startServices(scope);
+  cluster = await planCluster(scope, { workers: WORKERS, services, args: ['--runtime', 'uvicorn'] });
   await startUvicorn(cluster, WORKERS);
   workers = uvicornWorkers(await uvicornServer(cluster));
 }, START_TIMEOUT_MS);

@@ -8,8 +8,8 @@ import { GIB } from '../../src/base/units.ts';
 import { makePlan } from '../../src/plan/index.ts';
 import { renderCompose } from '../../src/render/compose/index.ts';
 import { ownServices } from '../../src/render/compose/services.ts';
-import { inputOf, machineOf } from '../inputs.ts';
-import { settingsOf } from '../settings-of.ts';
+import { inputOf, machineOf } from '../kit/inputs.ts';
+import { settingsOf } from '../kit/settings-of.ts';
 import { composeConfig, composeFaults } from './validators.ts';
 
 // biome-ignore lint/suspicious/noExplicitAny: a parsed file, which the seeds change at will

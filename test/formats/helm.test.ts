@@ -10,7 +10,7 @@ import { afterAll, describe, expect, it } from 'vitest';
 import { parse, parseAllDocuments, stringify } from 'yaml';
 import { makePlan } from '../../src/plan/index.ts';
 import { renderHelm } from '../../src/render/helm/index.ts';
-import { inputOf, SERVICES } from '../inputs.ts';
+import { inputOf, SERVICES } from '../kit/inputs.ts';
 import { faultsIn, type KubernetesObject } from './kubernetes.ts';
 import { chartWithoutDependencies, helmTemplate, schemaFaults } from './validators.ts';
 

@@ -6,8 +6,8 @@ import { type ExecaError, execa } from 'execa';
 import { afterAll, describe, expect, it } from 'vitest';
 import { makePlan } from '../../src/plan/index.ts';
 import { renderUnits, UNITS } from '../../src/render/systemd/index.ts';
-import { inputOf } from '../inputs.ts';
 import { ROOT } from '../kit/environment.ts';
+import { inputOf } from '../kit/inputs.ts';
 
 /** Exposure that must not be exceeded, times ten. */
 const MOST_EXPOSURE = 30;

@@ -1,7 +1,7 @@
 /** A real browser on Open WebUI's page, used as a person does (0.12.4). */
 import { type Browser, chromium, type Page } from 'playwright-core';
 import { findChromium } from '../../scripts/chromium.mjs';
-import type { Scope } from './scope.ts';
+import type { Scope } from '../../src/base/io/scope.ts';
 
 /** A page of a machine with other work takes long to come up. */
 const PAGE_TIMEOUT_MS = 60_000;

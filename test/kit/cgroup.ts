@@ -2,8 +2,8 @@
 import { mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { textOrUndefined } from '../../src/base/io/read.ts';
-import type { Scope } from './scope.ts';
-import { until } from './wait.ts';
+import type { Scope } from '../../src/base/io/scope.ts';
+import { until } from '../../src/base/io/wait.ts';
 
 const REMOVE_TIMEOUT_MS = 30_000;
 /** Microseconds: the kernel's own default. */
@@ -166,4 +166,33 @@ function field(text: string, name: string): number {
   const value = new RegExp(`^${name} (\\d+)$`, 'm').exec(text)?.[1];
   if (value === undefined) throw new Error(`the kernel does not count ${name}: ${text}`);
   return Number(value);
+}
+
+export interface GroupMemory {
+  /** Bytes that the kernel charges to the group: what its limit is compared with. */
+  used: number;
+  /** Bytes of `used` that are files in the page cache: the kernel gives them up where it needs memory. */
+  pageCache: number;
+  limit: number;
+}
+
+/** Memory of the group with that name, which a process is in; of version 1 or 2. */
+export function groupMemory(pid: number, name: string): GroupMemory {
+  const memberships = readFileSync(`/proc/${pid}/cgroup`, 'utf8');
+  const ofVersion1 = /^\d+:(?:[^:]*,)?memory(?:,[^:]*)?:(.*)$/m.exec(memberships)?.[1];
+  const path = ofVersion1 ?? /^0::(.*)$/m.exec(memberships)?.[1] ?? '';
+  const end = path.indexOf(name) + name.length;
+  const folder = join(ofVersion1 ? '/sys/fs/cgroup/memory' : '/sys/fs/cgroup', path.slice(0, end));
+  const read = (version1: string, version2: string) =>
+    readFileSync(join(folder, ofVersion1 ? version1 : version2), 'utf8');
+  const stat = read('memory.stat', 'memory.stat');
+  // Of both lists: files that are mapped, too. Version 1 says `total_` of the groups below as well.
+  const files = ['inactive_file', 'active_file'].map((list) =>
+    field(stat, ofVersion1 ? `total_${list}` : list),
+  );
+  return {
+    used: Number(read('memory.usage_in_bytes', 'memory.current')),
+    pageCache: files.reduce((sum, bytes) => sum + bytes, 0),
+    limit: Number(read('memory.limit_in_bytes', 'memory.max')),
+  };
 }

@@ -3,24 +3,27 @@ import { readFileSync } from 'node:fs';
 import { chmod, mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { execa } from 'execa';
+import type { Scope } from '../../src/base/io/scope.ts';
+import { temporaryFolder } from '../../src/base/io/temp.ts';
+import { until } from '../../src/base/io/wait.ts';
 import { listenersOn } from '../../src/base/machine/listeners.ts';
+import { commandLine, type ProcessInfo, programOf } from '../../src/base/machine/process-table.ts';
+import { request } from '../../src/bench/client/http.ts';
 import { PlanSchema } from '../../src/plan/schema.ts';
 import type { Plan } from '../../src/plan/types.ts';
-import { APPS, ENV } from '../../src/runtime/contract.ts';
+import { APPS, DOCUMENT_PROCESS, ENV } from '../../src/runtime/contract.ts';
 import { askSupervisors } from '../../src/runtime/watch/supervisors.ts';
 import { readObserved } from '../../src/tune/measurements/observed.ts';
 import { CLI, openWebuiEnvironment, sharedCache } from './environment.ts';
-import { request } from './http.ts';
 import { Pm2, type Pm2Process } from './pm2.ts';
 import { freePort } from './ports.ts';
-import { commandLine, type ProcessInfo, programOf } from './proc.ts';
-import type { Scope } from './scope.ts';
+import { createMigratedDatabase } from './postgres.ts';
 import { type Embeddings, type Services, settingsFor, startServices } from './services.ts';
-import { temporaryFolder } from './temp.ts';
-import { until } from './wait.ts';
 
 const START_TIMEOUT_MS = 180_000;
 const OBSERVED_TIMEOUT_MS = 60_000;
+/** A look reads all of /proc: more often, it would take the processor from the start that it waits for. */
+const LOOK_MS = 100;
 const LOG_TAIL_LINES = '40';
 
 export interface PlanOptions {
@@ -34,7 +37,7 @@ export interface PlanOptions {
   environment?: Record<string, string>;
   /** XDG_CACHE_HOME; by default one that all tests share, so that the page's files are compressed once for all. */
   cacheFolder?: string;
-  /** Services that are running already; by default the cluster has its own. */
+  /** Services that are running already; by default the cluster has its own, with Open WebUI's tables in the database. */
   services?: Services;
   /** An interpreter with an Open WebUI of its own. */
   python?: string;
@@ -101,14 +104,21 @@ export class Cluster {
 
   /**
    * The Python processes that PM2 did not start itself: the forked workers, also those whose preload process was
-   * replaced since, and which are nobody's children. The program that fetches models is none of them.
+   * replaced since, and which are nobody's children. The program that fetches models is none of them, nor is what works on
+   * documents.
    */
   pythonWorkers(): ProcessInfo[] {
     const { daemonPid } = this.pm2;
     return this.pm2
       .processes()
       .filter(({ pid, ppid }) => ppid !== daemonPid && programOf(pid).startsWith('python'))
-      .filter(({ pid }) => !commandLine(pid).includes('webui_preload.models.fetch'));
+      .filter(({ pid }) => !commandLine(pid).includes('webui_preload.models.fetch'))
+      .filter(({ name }) => name !== DOCUMENT_PROCESS);
+  }
+
+  /** The processes that work on a document now. */
+  helpers(): ProcessInfo[] {
+    return this.pm2.processes().filter(({ name }) => name === DOCUMENT_PROCESS);
   }
 
   /** All processes but PM2's own daemon. */
@@ -148,7 +158,9 @@ export class Cluster {
       if (status !== 200) throw new Error(`/ready: ${status} ${body}`);
       return true;
     };
-    await this.explain(() => until(serves, { what: `${workers} workers serve`, timeoutMs }));
+    await this.explain(() =>
+      until(serves, { what: `${workers} workers serve`, timeoutMs, intervalMs: LOOK_MS }),
+    );
   }
 
   /** Waits until the supervisors, which look every 10 s, have kept what workers take that have served. */
@@ -191,7 +203,7 @@ export async function servingPids(controlSocket: string): Promise<number[]> {
 
 /** Runs the CLI in a folder that holds an env file, and leaves the ecosystem file there. */
 export async function planCluster(scope: Scope, options: PlanOptions): Promise<Cluster> {
-  const services = options.services ?? (await startServices(scope));
+  const services = options.services ?? (await startServices(scope, createMigratedDatabase));
   const folder = await temporaryFolder(scope, 'cluster');
   const userHome = join(folder, 'home');
   await mkdir(userHome);

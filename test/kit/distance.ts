@@ -3,8 +3,8 @@
  * crosses the closing on its way, which is what a drain must not lose, happens only at a distance.
  */
 import { connect, createServer, type Socket } from 'node:net';
+import type { Scope } from '../../src/base/io/scope.ts';
 import { listenOnLoopback } from './ports.ts';
-import type { Scope } from './scope.ts';
 
 /** Relays to the port of this machine; returns the port of the far end. */
 export async function startDistantLine(

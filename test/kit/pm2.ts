@@ -2,14 +2,22 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { execa } from 'execa';
+import type { Scope } from '../../src/base/io/scope.ts';
+import { killAll, onEmergency, signal, untilGone } from '../../src/base/io/started.ts';
+import {
+  type ProcessInfo,
+  processesWithEnvironment,
+  processTree,
+  readProcess,
+} from '../../src/base/machine/process-table.ts';
 import { ROOT } from './environment.ts';
-import { type ProcessInfo, processesWithEnvironment, processTree, readProcess } from './proc.ts';
-import { killAll, onEmergency, signal, untilGone } from './processes.ts';
-import type { Scope } from './scope.ts';
+import { askDaemon } from './pm2-daemon.ts';
 
 const PROGRAM = join(ROOT, 'node_modules', 'pm2', 'bin', 'pm2');
 const COMMAND_TIMEOUT_MS = 300_000;
 const DAEMON_END_TIMEOUT_MS = 10_000;
+
+const isRunning = (pid: number) => readProcess(pid) !== undefined;
 
 /** The fields of `pm2 jlist` that are used here. */
 export interface Pm2Process {
@@ -91,12 +99,10 @@ export class Pm2 {
     if (daemon) await untilGone([daemon], DAEMON_END_TIMEOUT_MS);
   }
 
+  /** As `pm2 jlist` has it; like that, it starts the daemon where there is none. */
   async list(): Promise<Pm2Process[]> {
-    const output = await this.run('jlist');
-    // The first command of all says that it starts the daemon.
-    const json = output.split('\n').find((line) => line.startsWith('[{') || line === '[]');
-    if (json === undefined) throw new Error(`pm2 jlist: ${output}`);
-    return JSON.parse(json) as Pm2Process[];
+    if (this.daemonPid === undefined || !isRunning(this.daemonPid)) await this.run('ping');
+    return (await askDaemon(this.home)) as Pm2Process[];
   }
 
   /**

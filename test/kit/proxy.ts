@@ -1,7 +1,7 @@
 /** A loopback port that leads to a server, and can be closed and opened again: the server, gone and back. */
 import { connect, createServer, type Server, type Socket } from 'node:net';
+import type { Scope } from '../../src/base/io/scope.ts';
 import { freePort } from './ports.ts';
-import type { Scope } from './scope.ts';
 
 export class ServiceProxy {
   readonly port: number;

@@ -1,14 +1,12 @@
 import { readFileSync } from 'node:fs';
+import { killAll } from '../../src/base/io/started.ts';
+import { until } from '../../src/base/io/wait.ts';
+import { type ProcessInfo, readProcess } from '../../src/base/machine/process-table.ts';
+import { CLOCK_TICKS } from '../../src/base/machine/usage.ts';
 import { type Cluster, servingPids } from './cluster.ts';
-import { type ProcessInfo, readProcess } from './proc.ts';
-import { killAll } from './processes.ts';
-import { until } from './wait.ts';
 
 const SERVES_TIMEOUT_MS = 60_000;
 const POLL_MS = 5;
-
-/** proc(5) counts start times in ticks of sysconf(_SC_CLK_TCK), which is 100 on every Linux that Node runs on. */
-const MS_PER_TICK = 10;
 
 export interface Recovery {
   /** From the signal until a supervisor says that another worker serves. */
@@ -35,5 +33,5 @@ export async function killWorker(cluster: Cluster, victim: ProcessInfo): Promise
   const sinceBoot = Number(readFileSync('/proc/uptime', 'utf8').split(' ')[0]) * 1000;
   const started = readProcess(pid);
   if (!started) throw new Error(`worker ${pid} serves, and is gone at once`);
-  return { killToServingMs, forkToServingMs: sinceBoot - Number(started.startTime) * MS_PER_TICK };
+  return { killToServingMs, forkToServingMs: sinceBoot - (Number(started.startTime) * 1000) / CLOCK_TICKS };
 }

@@ -1,10 +1,13 @@
 /**
  * Passes connections on, in a network namespace: `node relay.mjs '[{"listen":…,"connect":…}]'`, each the path of a UNIX
- * socket or a TCP port of 127.0.0.1. It prints "ready" once it listens everywhere.
+ * socket, a TCP port of 127.0.0.1, or { host, port }. It prints "ready" once it listens everywhere.
  */
 import { createConnection, createServer } from 'node:net';
 
-const at = (place) => (typeof place === 'number' ? { host: '127.0.0.1', port: place } : { path: place });
+const at = (place) => {
+  if (typeof place === 'object') return place;
+  return typeof place === 'number' ? { host: '127.0.0.1', port: place } : { path: place };
+};
 
 const forwards = JSON.parse(process.argv[2]);
 await Promise.all(

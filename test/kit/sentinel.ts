@@ -3,12 +3,12 @@ import { randomBytes } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createClient } from 'redis';
+import type { Scope } from '../../src/base/io/scope.ts';
+import { killAll, type StartedProcess, startProcess } from '../../src/base/io/started.ts';
+import { temporaryFolder } from '../../src/base/io/temp.ts';
+import { until } from '../../src/base/io/wait.ts';
+import { isAlive } from '../../src/base/machine/process-table.ts';
 import { freePort } from './ports.ts';
-import { isAlive } from './proc.ts';
-import { killAll, type StartedProcess, startProcess } from './processes.ts';
-import type { Scope } from './scope.ts';
-import { temporaryFolder } from './temp.ts';
-import { until } from './wait.ts';
 
 /** In mixed case: URL parsers like to make it small. */
 const MASTER = 'TestMaster';

@@ -1,12 +1,12 @@
 /** What Open WebUI needs around it, and the settings with which it finds that. */
 import { randomBytes } from 'node:crypto';
+import type { Scope } from '../../src/base/io/scope.ts';
+import type { StartedProcess } from '../../src/base/io/started.ts';
 import { startChroma } from '../../src/bench/scratch/chroma.ts';
 import { startRedis } from '../../src/bench/scratch/redis.ts';
 import { EMBEDDING_MODEL, startUpstream, type Upstream } from '../../src/bench/scratch/upstream.ts';
 import { openWebuiEnvironment } from './environment.ts';
-import { createDatabase } from './postgres.ts';
-import type { StartedProcess } from './processes.ts';
-import type { Scope } from './scope.ts';
+import { createDatabase, type Database } from './postgres.ts';
 
 export interface Services {
   databaseUrl: string;
@@ -20,10 +20,10 @@ export interface Services {
   apiKey: string;
 }
 
-/** `startDatabase`: by default a database of its own on the server that runs already. */
+/** `startDatabase`: by default an empty one of its own on the server that runs already. */
 export async function startServices(
   scope: Scope,
-  startDatabase: (scope: Scope) => Promise<{ url: string; password: string }> = createDatabase,
+  startDatabase: (scope: Scope) => Promise<Database> = createDatabase,
 ): Promise<Services> {
   const [database, redis, chroma, upstream] = await Promise.all([
     startDatabase(scope),

@@ -2,13 +2,13 @@
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { Scope } from '../../src/base/io/scope.ts';
+import { type StartedProcess, startProcess, untilServing } from '../../src/base/io/started.ts';
+import { temporaryFolder } from '../../src/base/io/temp.ts';
+import { commandLine, type ProcessInfo, processTree } from '../../src/base/machine/process-table.ts';
 import { openWebuiEnvironment } from './environment.ts';
 import { freePort } from './ports.ts';
-import { commandLine, type ProcessInfo, processTree } from './proc.ts';
-import { type StartedProcess, startProcess, untilServing } from './processes.ts';
-import { Scope } from './scope.ts';
 import { type Embeddings, type Services, settingsFor } from './services.ts';
-import { temporaryFolder } from './temp.ts';
 
 const START_TIMEOUT_MS = 180_000;
 /** One line a worker, at the end of its start; uvicorn's own lines are swallowed by Open WebUI's logger. */
@@ -25,7 +25,11 @@ export interface Stock {
 export async function startStock(
   scope: Scope,
   services: Services,
-  { workers, embeddings }: { workers: number; embeddings: Embeddings },
+  {
+    workers,
+    embeddings,
+    settings = {},
+  }: { workers: number; embeddings: Embeddings; settings?: Record<string, string> },
 ): Promise<Stock> {
   const folder = await temporaryFolder(scope, 'stock');
   const port = await freePort();
@@ -49,6 +53,7 @@ export async function startStock(
       log,
       cwd: folder,
       env: {
+        ...settings,
         ...settingsFor(services, embeddings),
         HOME: folder,
         FROM_INIT_PY: 'true',

@@ -6,12 +6,12 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { execa } from 'execa';
+import type { Scope } from '../../src/base/io/scope.ts';
+import { logTail, startProcess } from '../../src/base/io/started.ts';
+import { temporaryFolder } from '../../src/base/io/temp.ts';
+import { until } from '../../src/base/io/wait.ts';
+import { type ProcessInfo, processTree } from '../../src/base/machine/process-table.ts';
 import { ROOT } from './environment.ts';
-import { type ProcessInfo, processTree } from './proc.ts';
-import { logTail, startProcess } from './processes.ts';
-import type { Scope } from './scope.ts';
-import { temporaryFolder } from './temp.ts';
-import { until } from './wait.ts';
 
 const SCRIPT = join(ROOT, 'test', 'kit', 'boot-systemd.sh');
 const NAMESPACES = ['--mount', '--pid', '--fork', '--ipc', '--uts', '--mount-proc'];

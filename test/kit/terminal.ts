@@ -2,7 +2,7 @@
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { until } from './wait.ts';
+import { until } from '../../src/base/io/wait.ts';
 
 export interface Answer {
   /** What the program has to ask before. */

@@ -1,10 +1,11 @@
 /** `--runtime uvicorn`: one app of PM2, and below it Open WebUI's own server with its own workers. */
+
+import { until } from '../../src/base/io/wait.ts';
+import { commandLine, type ProcessInfo, processTree } from '../../src/base/machine/process-table.ts';
+import { connectionsByWorker } from '../../src/bench/client/connections.ts';
+import { OneConnection, request } from '../../src/bench/client/http.ts';
 import { APPS } from '../../src/runtime/contract.ts';
 import type { Cluster } from './cluster.ts';
-import { connectionsByWorker } from './connections.ts';
-import { OneConnection, request } from './http.ts';
-import { commandLine, type ProcessInfo, processTree } from './proc.ts';
-import { until } from './wait.ts';
 
 /** Three imports of the app, one after another: each takes 14 s on a quiet machine, and minutes on a busy one. */
 export const START_TIMEOUT_MS = 400_000;
@@ -39,7 +40,11 @@ export async function untilUvicornServes(cluster: Cluster, workers: number): Pro
     return true;
   };
   await cluster.explain(() =>
-    until(serving, { what: `${workers} workers of uvicorn serve`, timeoutMs: START_TIMEOUT_MS }),
+    until(serving, {
+      what: `${workers} workers of uvicorn serve`,
+      timeoutMs: START_TIMEOUT_MS,
+      intervalMs: 100,
+    }),
   );
 }
 

@@ -3,7 +3,9 @@ import stat
 import tempfile
 import threading
 import unittest
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from unittest import mock
 
 from webui_preload.forking import control
 from webui_preload.generation import (
@@ -85,12 +87,32 @@ class InstallationTest(unittest.TestCase):
         self.run_folder = Path(folder.name) / "run"
         make_run_folder(self.run_folder)
 
+    @unittest.skipUnless(os.geteuid() == 0, "only root can make what is another's")
+    def test_a_link_that_another_user_made_is_not_followed(self) -> None:
+        link = self.run_folder.with_name("link")
+        link.symlink_to(self.run_folder)
+        make_run_folder(link)  # our own
+        os.chown(link, 65534, 65534, follow_symlinks=False)
+        with self.assertRaisesRegex(PermissionError, "belongs to user 65534"):
+            make_run_folder(link)
+
     def test_a_second_preload_process_is_told_of_the_first(self) -> None:
         lock = lock_installation(self.run_folder)
         with self.assertRaisesRegex(AlreadyRunning, f"pid {os.getpid()}"):
-            lock_installation(self.run_folder)
+            lock_installation(self.run_folder, patience=0)
         os.close(lock)
         os.close(lock_installation(self.run_folder))
+
+    def test_a_second_preload_process_waits_for_one_that_leaves(self) -> None:
+        lock = lock_installation(self.run_folder)
+        waits = threading.Event()
+        says = mock.patch("webui_preload.generation.say", side_effect=lambda _words: waits.set())
+        with says, ThreadPoolExecutor() as other:
+            second = other.submit(lock_installation, self.run_folder)
+            self.assertTrue(waits.wait(10))
+            self.assertFalse(second.done())
+            os.close(lock)
+            os.close(second.result(10))
 
     def test_the_control_socket_is_for_this_user_alone_and_takes_the_place_of_a_stale_one(self) -> None:
         path = self.run_folder / "control.sock"

@@ -42,7 +42,3 @@ class Image(unittest.TestCase):
         }
         apply_environment(read_settings(environment), environment)
         self.assertNotIn("FROM_INIT_PY", environment)
-
-
-if __name__ == "__main__":
-    unittest.main()

@@ -3,7 +3,8 @@ import tempfile
 import unittest
 from pathlib import Path
 
-from webui_preload.key_digest import FILE, keep_key_digest
+from webui_preload.contract import KEY_DIGEST
+from webui_preload.key_digest import keep_key_digest
 
 
 class KeyDigestTest(unittest.TestCase):
@@ -23,16 +24,16 @@ class KeyDigestTest(unittest.TestCase):
 
     def test_the_file_is_private_and_stays_while_the_key_does(self) -> None:
         self.keep("one")
-        path = self.folder / FILE
+        path = self.folder / KEY_DIGEST
         self.assertEqual(stat.S_IMODE(path.stat().st_mode), 0o600)
         self.assertNotIn("one", path.read_text())
         before = path.read_text()
         self.keep("one")
         self.assertEqual(path.read_text(), before)
-        self.assertEqual([entry.name for entry in self.folder.iterdir()], [FILE])
+        self.assertEqual([entry.name for entry in self.folder.iterdir()], [KEY_DIGEST])
 
     def test_a_broken_file_is_written_anew(self) -> None:
-        (self.folder / FILE).write_text("{")
+        (self.folder / KEY_DIGEST).write_text("{")
         self.assertIsNone(self.keep("one"))
         self.assertIn("is not the one", self.keep("two") or "")
 

@@ -7,8 +7,9 @@ import tempfile
 import unittest
 from pathlib import Path
 
+from webui_preload.contract import Env, Observed
 from webui_preload.installed import torch_build
-from webui_preload.observed import FILE, PLANNED, keep_preload, read_memory
+from webui_preload.observed import keep_preload, read_memory
 
 PLAN = {"preset": "default", "settings": "digest"}
 
@@ -23,11 +24,11 @@ class KeepPreloadTest(unittest.TestCase):
         keep_preload(folder or self.folder, environ, generation="abcd", version="0.12.4", level="app")
 
     def test_its_figures_and_conditions_are_kept_privately(self) -> None:
-        self.keep({PLANNED: json.dumps(PLAN)})
-        path = self.folder / FILE
+        self.keep({Env.PLANNED: json.dumps(PLAN)})
+        path = self.folder / Observed.PRELOAD
         kept = json.loads(path.read_text())
         self.assertEqual(stat.S_IMODE(path.stat().st_mode), 0o600)
-        self.assertEqual([entry.name for entry in self.folder.iterdir()], [FILE])
+        self.assertEqual([entry.name for entry in self.folder.iterdir()], [Observed.PRELOAD])
         self.assertEqual(kept["planned"], PLAN)
         self.assertEqual((kept["generation"], kept["openWebui"], kept["level"]), ("abcd", "0.12.4", "app"))
         self.assertEqual(kept["python"], ".".join(map(str, sys.version_info[:3])))
@@ -40,8 +41,8 @@ class KeepPreloadTest(unittest.TestCase):
         self.assertEqual(list(self.folder.iterdir()), [])
 
     def test_what_cannot_be_written_or_read_ends_nothing(self) -> None:
-        self.keep({PLANNED: json.dumps(PLAN)}, self.folder / "missing")
-        self.keep({PLANNED: "{"})
+        self.keep({Env.PLANNED: json.dumps(PLAN)}, self.folder / "missing")
+        self.keep({Env.PLANNED: "{"})
         self.assertEqual(list(self.folder.iterdir()), [])
 
     def test_a_kernel_that_does_not_say(self) -> None:

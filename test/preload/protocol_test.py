@@ -1,7 +1,8 @@
 import random
 import unittest
 
-from webui_preload.protocol import MAX_FRAME_BYTES, Decoder, Frame, ProtocolError, encode, number, text
+from webui_preload.contract import LONGEST_FRAME
+from webui_preload.protocol import Decoder, Frame, ProtocolError, encode, number, text
 
 
 class DecoderTest(unittest.TestCase):
@@ -23,7 +24,7 @@ class DecoderTest(unittest.TestCase):
     def test_a_line_without_end_is_refused_before_it_fills_the_memory(self) -> None:
         decoder = Decoder()
         with self.assertRaises(ProtocolError):
-            for _ in range(MAX_FRAME_BYTES):
+            for _ in range(LONGEST_FRAME):
                 list(decoder.feed(b"x" * 16))
 
     def test_random_bytes_never_raise_anything_else(self) -> None:

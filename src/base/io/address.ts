@@ -9,7 +9,7 @@ const READY_TIMEOUT = 2_000;
 
 /** Where people and `/ready` find it. */
 export function addressOf({ host, port }: Address): string {
-  const everywhere: Readonly<Record<string, string>> = { '0.0.0.0': '127.0.0.1', '::': '[::1]' };
+  const everywhere: Readonly<Record<string, string>> = { '0.0.0.0': LOOPBACK, '::': '[::1]' };
   const name = everywhere[host] ?? (host.includes(':') && !host.startsWith('[') ? `[${host}]` : host);
   return `http://${name}:${port}`;
 }
@@ -27,3 +27,8 @@ export async function isReady(plan: Address): Promise<boolean> {
 
 /** Loopback, in the form that the URLs have. */
 export const LOOPBACK = '127.0.0.1';
+
+/** Whether an address, or the name of one, is of this machine alone (RFC 1122, 3.2.1.3; RFC 4291, 2.5.3). */
+export function isLoopback(host: string): boolean {
+  return /^(?:localhost|127(?:\.\d{1,3}){3}|\[?::1\]?)$/i.test(host);
+}

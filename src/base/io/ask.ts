@@ -6,7 +6,10 @@ export function canAsk(): boolean {
   return process.stdin.isTTY === true && process.stderr.isTTY === true;
 }
 
-/** Asks on stderr; the answer without white space around it. Throws TuneError where there is none (Ctrl-C, Ctrl-D). */
+/**
+ * Asks on stderr, and returns the answer without white space around it. Throws TuneError where there is none (Ctrl-C,
+ * Ctrl-D).
+ */
 export async function ask(question: string): Promise<string> {
   const lines = createInterface({ input: process.stdin, output: process.stderr });
   try {

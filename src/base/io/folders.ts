@@ -8,12 +8,12 @@ const LONGEST_SOCKET_PATH = 100;
 
 /** Where our own files live (XDG Base Directory Specification). */
 export function dataHome(env: Environment, home = homedir()): string {
-  // The specification wants a relative one ignored.
+  // The specification says to ignore a relative path.
   const xdg = env.XDG_DATA_HOME;
   return join(xdg && isAbsolute(xdg) ? xdg : join(home, '.local', 'share'), 'webui-tune');
 }
 
-/** What can be made again at any time, and where it is kept: the page's compressed files. */
+/** Where the page's compressed files are kept, which can be made again at any time. */
 export function staticCache(env: Environment, home = homedir()): string {
   const xdg = env.XDG_CACHE_HOME;
   return join(xdg && isAbsolute(xdg) ? xdg : join(home, '.cache'), 'webui-tune', 'static');
@@ -24,7 +24,7 @@ export function defaultDataDir(env: Environment, home = homedir()): string {
   return join(dataHome(env, home), 'data');
 }
 
-/** One socket for each installation, and that is for each data folder. */
+/** One socket for each installation, that is, for each data folder. */
 export function controlSocket(dataDir: string, env: Environment, home = homedir()): string {
   const id = shortHash(dataDir);
   const path = join(dataHome(env, home), 'run', id, 'control.sock');

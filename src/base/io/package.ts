@@ -27,6 +27,6 @@ export function packageVersion(): string {
 export function shippedFile(built: string, source: string): string {
   const root = packageRoot();
   const inSource = join(root, 'src', source);
-  // A checkout has both, and then the source is the newer one.
+  // A checkout has both, and there the source is the newer one.
   return existsSync(inSource) ? inSource : join(root, 'dist', built);
 }

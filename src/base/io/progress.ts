@@ -1,44 +1,71 @@
 import type { Terminal } from './terminal.ts';
 
 /** Characters of the bar. */
-const WIDTH = 24;
+const BAR = 24;
 
-/** Milliseconds between two drawings of the seconds. */
-const INTERVAL = 1_000;
+/** Milliseconds between two drawings on a terminal, and between two lines where nobody watches. */
+const LIVE = 1_000;
+const QUIET = 10_000;
+
+/** What is done now. */
+interface Doing {
+  text: string;
+  /** The step that it belongs to, which has seconds of its own. */
+  step?: string;
+  /** The share of the whole that is done by then, from 0 to 1; undefined: nobody knows. */
+  share?: number;
+}
 
 export interface Progress {
-  /** What is done now, and the share of the whole that is done by then, from 0 to 1. */
-  tell(text: string, share: number): void;
+  tell(doing: Doing): void;
+  /** Ends the line; to be called before anything else is written. */
   end(): void;
 }
 
-/** A bar on stderr that is drawn over on a terminal; elsewhere a line for each thing that is done. */
+/**
+ * Shows on stderr what is done now, and for how long: on a terminal in one line that is drawn over, with a bar where the
+ * share is known. Elsewhere in a line for each new thing where the share is known, else in a line every ten seconds, so
+ * that what takes minutes is never silent.
+ */
 export function startProgress(
-  { err, colors }: Terminal,
-  { isTTY, columns = 80 }: { isTTY?: boolean; columns?: number } = process.stderr,
+  { err, colors }: Pick<Terminal, 'err' | 'colors'>,
+  { isTTY = false, columns = 80 }: { isTTY?: boolean; columns?: number } = process.stderr,
 ): Progress {
-  const begun = Date.now();
-  let text = '';
-  let share = 0;
-  const seconds = () => `${Math.round((Date.now() - begun) / 1000)} s`;
+  let now: (Doing & { since: number }) | undefined;
+  let timer: NodeJS.Timeout | undefined;
   const draw = () => {
-    const filled = Math.round(share * WIDTH);
-    const bar = `${'█'.repeat(filled)}${'░'.repeat(WIDTH - filled)}`;
-    const rest = ` ${text} (${seconds()})`.slice(0, columns - WIDTH - 1);
-    err(`\r\u001b[K${bar}${colors.dim(rest)}`);
+    if (!now) return;
+    const { step, text, share, since } = now;
+    const seconds = Math.round((Date.now() - since) / 1000);
+    const time = seconds > 0 ? ` (${seconds} s)` : '';
+    const what = step === undefined ? text : `${step}: ${text}`;
+    if (!isTTY) return err(`  ${what}${time}\n`);
+    const bar = share === undefined ? '' : `${barOf(share)} `;
+    const room = columns - 1 - bar.length - time.length;
+    err(`\r\u001b[K${bar}${colors.dim(what.slice(0, room) + time)}`);
   };
-  const timer = isTTY ? setInterval(draw, INTERVAL) : undefined;
-  timer?.unref();
   return {
-    tell(next, done) {
-      const isNew = next !== text;
-      [text, share] = [next, done];
-      if (isTTY) draw();
-      else if (isNew) err(`${seconds().padStart(5)}  ${text}\n`);
+    tell(doing) {
+      const isSameStep = now !== undefined && now.step === doing.step;
+      const isNews = now?.text !== doing.text;
+      now = { ...doing, since: isSameStep && now ? now.since : Date.now() };
+      const isByTheClock = isTTY || doing.share === undefined;
+      if (!isSameStep) {
+        clearInterval(timer);
+        timer = isByTheClock ? setInterval(draw, isTTY ? LIVE : QUIET) : undefined;
+        timer?.unref();
+      }
+      if (isTTY || (isNews && !isByTheClock)) draw();
     },
     end() {
       clearInterval(timer);
+      now = undefined;
       if (isTTY) err('\r\u001b[K');
     },
   };
+}
+
+function barOf(share: number): string {
+  const filled = Math.round(share * BAR);
+  return `${'█'.repeat(filled)}${'░'.repeat(BAR - filled)}`;
 }

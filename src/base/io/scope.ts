@@ -1,6 +1,6 @@
 /**
- * What a measurement or a test has started, and how to end it. Whatever starts something takes a scope and registers the
- * end there, so that a failure leaves as little behind as a success.
+ * What a measurement or a test has started, and how to end it. Whatever starts something takes a scope and registers
+ * the end there, so that a failure leaves as little behind as a success.
  */
 type Closer = () => void | Promise<void>;
 
@@ -13,8 +13,8 @@ export class Scope {
   }
 
   /**
-   * Ends everything, the newest first. One failure does not keep the others from being ended. Called while it is at work,
-   * it goes on with what was started meanwhile.
+   * Ends everything, the newest first. One failure does not keep the others from being ended. Called during a close,
+   * it also ends what was started meanwhile.
    */
   close(): Promise<void> {
     this.#closing = this.#closing.catch(() => {}).then(() => this.#closeAll());

@@ -1,10 +1,10 @@
-/** A terminal that is drawn upon in place (ECMA-48, and xterm's private modes), and given back as it was. */
+/** Draws on the terminal in place (ECMA-48, and xterm's private modes), and gives it back as it was. */
 
-/** Alternate screen and no cursor; and back. */
+/** Switches to the alternate screen without a cursor, and back. */
 const ENTER = '\x1b[?1049h\x1b[?25l';
 const LEAVE = '\x1b[?25h\x1b[?1049l';
 
-/** The terminal shows what is between these at once, where it knows them; others ignore them. */
+/** A terminal that knows these shows what is between them at once; others ignore them. */
 const BEGIN = '\x1b[?2026h\x1b[H';
 const END = '\x1b[J\x1b[?2026l';
 
@@ -14,7 +14,7 @@ const CLEAR = '\x1b[K';
 /** Keys that end it. A raw terminal sends Ctrl-C as the character ETX. */
 const QUIT = ['q', 'Q', '\x03'];
 
-/** Columns and lines of a terminal that does not say. */
+/** Columns and lines where the terminal does not report its size. */
 const USUAL = { columns: 80, rows: 24 };
 
 export interface Screen {
@@ -31,7 +31,7 @@ interface Events {
   onResize(): void;
 }
 
-/** Takes the terminal over until `close`; it is given back at every end of the process but SIGKILL. */
+/** Takes over the terminal until `close`. It is also given back when the process ends, except by SIGKILL. */
 export function openScreen({ onQuit, onResize }: Events): Screen {
   const { stdin, stdout } = process;
   const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;

@@ -8,7 +8,7 @@ import { until } from './wait.ts';
 const END_TIMEOUT_MS = 10_000;
 const LOG_TAIL_CHARACTERS = 2_000;
 
-/** Run when this process ends without having closed its scopes; they have to be synchronous. */
+/** Last resorts for when this process ends without having closed its scopes. They have to be synchronous. */
 const emergencies = new Set<() => void>();
 let isArmed = false;
 
@@ -17,9 +17,9 @@ function arm(): void {
   process.on('exit', () => {
     for (const end of emergencies) end();
   });
-  // A signal's default is to end the process without 'exit'. Whoever listens already has plans of its own.
+  // By default a signal ends the process without the event 'exit'. A program that listens already handles it itself.
   for (const [name, number] of Object.entries({ SIGHUP: 1, SIGINT: 2, SIGTERM: 15 })) {
-    // On, not once: a parent may hand on what came to us too, and the second one would end us at once.
+    // `on`, not `once`: a parent may pass on a signal that we got too, and the second one would end us at once.
     if (process.listenerCount(name) === 0) process.on(name, () => process.exit(128 + number));
   }
 }
@@ -59,11 +59,11 @@ export interface StartOptions {
   cwd?: string;
   /** Takes stdout and stderr. */
   log: string;
-  /** What asks it to end. */
+  /** The signal that asks it to end. */
   endSignal?: NodeJS.Signals;
   /** User and group to run as, for programs that refuse to be root's. */
   uid?: number | undefined;
-  /** Whether it stays out of the terminal's own signals: Ctrl-C reaches us alone, and we end it in order. */
+  /** Whether it is kept from the terminal's signals: Ctrl-C reaches only us, and we end it in order. */
   detached?: boolean;
   /** A Node program's messages to its parent. */
   onMessage?: (message: unknown) => void;
@@ -91,7 +91,7 @@ export async function startProcess(
   });
   closeSync(output);
   if (onMessage) child.on('message', onMessage);
-  // Before anything is waited for: we may be asked to end meanwhile. spawn() returns once the program runs.
+  // Before the first await, because we may be asked to end meanwhile. spawn() returns once the program runs.
   const id = child.pid === undefined ? undefined : readProcess(child.pid);
   const cancel = onEmergency(() => {
     for (const member of id && isAlive(id) ? processTree(id.pid) : []) signal(member, 'SIGKILL');
@@ -106,7 +106,7 @@ export async function startProcess(
   const stop = async () => {
     const tree = isAlive(id) ? processTree(id.pid) : [];
     signal(id, endSignal);
-    // A server that does not end when it is asked to is not what is tested here.
+    // Whether a server ends when it is asked to is not tested here.
     await untilGone([id], END_TIMEOUT_MS).catch(() => undefined);
     await killAll(tree);
     cancel();
@@ -115,7 +115,7 @@ export async function startProcess(
   return { pid: id.pid, startTime: id.startTime, log, stop };
 }
 
-/** Waits for a server to answer; an error holds the end of its log. A server that ended is not waited for. */
+/** Waits for a server to answer, no longer than it lives. An error has the end of its log. */
 export async function untilServing(
   server: StartedProcess,
   isServing: () => boolean | Promise<boolean>,

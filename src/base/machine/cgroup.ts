@@ -7,11 +7,14 @@ import { type Mount, parseMountInfo } from './mountinfo.ts';
 
 export interface CgroupLimits {
   memory?: MemoryLimit;
-  /** Bytes that are left in the fullest group around us, which need not be the one with the tightest limit. */
+  /** Bytes left in the group around us that has the least left. It need not be the one with the lowest limit. */
   leftBytes?: number;
   cpu?: CpuQuota;
   notes: string[];
 }
+
+/** A process; `self` is this one. */
+type Pid = number | 'self';
 
 const MOUNT_POINT = 'sys/fs/cgroup';
 
@@ -23,22 +26,18 @@ interface Membership {
 }
 
 /**
- * The tightest limits around this process: over all hierarchies (v1 and v2 can be mounted together), from our own
+ * The tightest limits around a process, by default this one: over all hierarchies (v1 and v2 can be mounted together), from our own
  * group up to the top, because the kernel enforces every one of them.
  */
-export function readCgroupLimits(root: string): CgroupLimits {
+export function readCgroupLimits(root: string, pid: Pid = 'self'): CgroupLimits {
   const mounts = cgroupMounts(root);
   const notes: string[] = [];
   let memory: MemoryLimit | undefined;
   let cpu: CpuQuota | undefined;
   let left = Number.POSITIVE_INFINITY;
-  for (const { controllers, path } of memberships(root, mounts)) {
+  for (const { controllers, path } of memberships(root, mounts, pid)) {
     const reader = controllers.length > 0 ? cgroupV1 : cgroupV2;
-    const mount = mounts.find(({ type, superOptions }) =>
-      controllers.length > 0
-        ? type === 'cgroup' && controllers.every((controller) => superOptions.includes(controller))
-        : type === 'cgroup2',
-    );
+    const mount = mountOf(mounts, controllers);
     if (!mount) continue;
     const has = (controller: string) => controllers.length === 0 || controllers.includes(controller);
     for (const folder of foldersUpwards(mount, path)) {
@@ -53,7 +52,10 @@ export function readCgroupLimits(root: string): CgroupLimits {
   return { notes, ...(memory && { memory, leftBytes: Math.max(0, left) }), ...(cpu && { cpu }) };
 }
 
-/** CPUs that a cpuset leaves us: the effective list of our own group already knows the ancestors' (cpuset(7)). */
+/**
+ * CPUs that a cpuset leaves us. The effective list of our own group already includes the limits of those above
+ * (cpuset(7)).
+ */
 export function readCpuset(root: string): { cpus: number[]; source: string } | undefined {
   const mounts = cgroupMounts(root);
   for (const { controllers, path } of memberships(root, mounts)) {
@@ -71,6 +73,37 @@ export function readCpuset(root: string): { cpus: number[]; source: string } | u
     }
   }
   return undefined;
+}
+
+/**
+ * Processes of a process's group that the kernel has killed for want of memory; where the kernel counts none for the group,
+ * those of the machine (/proc/vmstat). Undefined: it does not say.
+ */
+export function readOomKills(root: string, pid: Pid = 'self'): number | undefined {
+  const mounts = cgroupMounts(root);
+  for (const { controllers, path } of memberships(root, mounts, pid)) {
+    const isV1 = controllers.length > 0;
+    if (isV1 && !controllers.includes('memory')) continue;
+    const mount = mountOf(mounts, controllers);
+    const [folder] = mount ? foldersUpwards(mount, path) : [];
+    const kills = oomKills(root, `${folder}/${isV1 ? 'memory.oom_control' : 'memory.events'}`);
+    if (kills !== undefined) return kills;
+  }
+  return oomKills(root, 'proc/vmstat');
+}
+
+/** All three files have it on a line of its own (kernel documentation, admin-guide/cgroup-v1/memory, cgroup-v2). */
+function oomKills(root: string, path: string): number | undefined {
+  const count = /^oom_kill (\d+)$/m.exec(readKernelFile(root, path) ?? '')?.[1];
+  return count === undefined ? undefined : Number(count);
+}
+
+function mountOf(mounts: readonly Mount[], controllers: readonly string[]): Mount | undefined {
+  return mounts.find(({ type, superOptions }) =>
+    controllers.length > 0
+      ? type === 'cgroup' && controllers.every((controller) => superOptions.includes(controller))
+      : type === 'cgroup2',
+  );
 }
 
 /** Mounted hierarchies; where no mountinfo says, those at the usual place. */
@@ -94,9 +127,9 @@ function cgroupMounts(root: string): Mount[] {
   ];
 }
 
-/** Our groups; where /proc/self/cgroup does not say, the top of each hierarchy. */
-function memberships(root: string, mounts: readonly Mount[]): Membership[] {
-  const text = readKernelFile(root, 'proc/self/cgroup');
+/** Groups of a process; where its /proc/PID/cgroup does not say, the top of each hierarchy. */
+function memberships(root: string, mounts: readonly Mount[], pid: Pid = 'self'): Membership[] {
+  const text = readKernelFile(root, `proc/${pid}/cgroup`);
   if (text !== undefined && text !== '') return parseMemberships(text);
   const controllersOf = ({ type, superOptions }: Mount) =>
     type === 'cgroup2' ? [] : superOptions.filter((option) => ['memory', 'cpu', 'cpuset'].includes(option));

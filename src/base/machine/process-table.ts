@@ -1,6 +1,7 @@
 /** Reads /proc: which processes there are, whose children they are, and what they were started with. */
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { basename } from 'node:path';
+import { systemCode } from '../errors.ts';
 
 /** A pid alone can be reused; with the time that its process started it names one process for good. */
 export interface ProcessId {
@@ -31,6 +32,22 @@ export function readProcess(pid: number): ProcessInfo | undefined {
   const [state, ppid, ...rest] = stat.slice(end + 2).split(' ');
   if (state === 'Z' || state === 'X') return undefined;
   return { pid, ppid: Number(ppid), name: stat.slice(stat.indexOf('(') + 1, end), startTime: rest[17] ?? '' };
+}
+
+/** Whether some process has the pid, also one of another user, or one of which only the exit status is left. */
+export function isRunning(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return systemCode(error) === 'EPERM';
+  }
+}
+
+/** Whether the process is stopped, by SIGSTOP or a debugger (proc(5): the states T and t). */
+export function isStopped(pid: number): boolean {
+  const stat = read(`/proc/${pid}/stat`) ?? '';
+  return /^ [Tt] /.test(stat.slice(stat.lastIndexOf(')') + 1));
 }
 
 export function isAlive({ pid, startTime }: ProcessId): boolean {
@@ -71,18 +88,4 @@ export function programOf(pid: number): string {
   } catch {
     return '';
   }
-}
-
-/** The inodes of the sockets that the process holds. */
-export function socketInodes(pid: number): Set<string> {
-  const inodes = new Set<string>();
-  try {
-    for (const descriptor of readdirSync(`/proc/${pid}/fd`)) {
-      const match = /^socket:\[(\d+)\]$/.exec(readlinkSync(`/proc/${pid}/fd/${descriptor}`));
-      if (match?.[1]) inodes.add(match[1]);
-    }
-  } catch {
-    // A process or a descriptor that is gone by now holds nothing.
-  }
-  return inodes;
 }

@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { join } from 'node:path';
+import { statOrUndefined } from '../io/stat.ts';
 import { KIB } from '../units.ts';
 import { readKernelFile } from './files.ts';
 
@@ -32,6 +33,12 @@ export function processesIn(root: string, folder: string): Process[] {
   );
 }
 
+/** Process ids of the children that the main thread of a process has forked (proc_pid_children(5)). */
+export function childrenOf(root: string, pid: number): number[] {
+  const children = readKernelFile(root, `proc/${pid}/task/${pid}/children`) ?? '';
+  return children.split(' ').filter(Boolean).map(Number);
+}
+
 /** Bytes that processes use, shared pages divided among those that share them (`Pss`, proc_pid_smaps(5)). */
 export function memoryOf(root: string, processes: readonly Process[]): number {
   return processes.reduce((sum, { pid }) => {
@@ -55,6 +62,37 @@ export function ownersOf(root: string, inodes: ReadonlySet<string>): Process[] {
       return [];
     }
   });
+}
+
+/**
+ * Processes that have one of these files open, under whatever path (a container has its own), as far as we may look; and
+ * those that hold a lock on one, which the kernel tells of everybody's processes.
+ */
+export function holdersOf(root: string, paths: readonly string[]): Process[] {
+  const files = new Set(paths.flatMap((path) => identityOf(path) ?? []));
+  if (files.size === 0) return [];
+  const locks = (readKernelFile(root, 'proc/locks') ?? '').matchAll(LOCK);
+  const inodes = new Set([...files].map((file) => file.split(':')[1]));
+  const lockers = new Set([...locks].flatMap(([, pid, inode]) => (inodes.has(inode) ? [Number(pid)] : [])));
+  return processIds(root).flatMap((pid) => {
+    const folder = join(root, `proc/${pid}/fd`);
+    try {
+      const isOpen = readdirSync(folder).some((fd) => files.has(identityOf(join(folder, fd)) ?? ''));
+      return isOpen ? [readProcess(root, pid)] : [];
+    } catch {
+      // Another user's, or gone.
+      return lockers.has(pid) ? [readProcess(root, pid)] : [];
+    }
+  });
+}
+
+/** A line of /proc/locks (proc_locks(5)): the pid, then the file as major:minor:inode. */
+const LOCK = /^\d+: \S+ +\S+ +\S+ +(\d+) [0-9a-f]+:[0-9a-f]+:(\d+) /gm;
+
+/** What tells a file from every other one, links followed. */
+function identityOf(path: string): string | undefined {
+  const stats = statOrUndefined(path);
+  return stats && `${stats.dev}:${stats.ino}`;
 }
 
 function readProcess(root: string, pid: number): Process {

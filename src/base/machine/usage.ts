@@ -1,8 +1,8 @@
 import { readKernelFile } from './files.ts';
 import { type Memory, parseMemory } from './process-memory.ts';
 
-/** Ticks a second of the times in /proc (Linux: USER_HZ, 100 on every architecture that Node runs on). */
-const TICKS = 100;
+/** Clock ticks a second of the times in /proc (proc(5), USER_HZ): 100 on every Linux that Node runs on. */
+export const CLOCK_TICKS = 100;
 
 export interface ProcessUsage {
   pid: number;
@@ -43,7 +43,7 @@ export function readTimes(root: string, pid: number): Omit<ProcessUsage, 'memory
   return {
     pid,
     ppid: ppid ?? 0,
-    startedAt: (boot + (start ?? 0) / TICKS) * 1000,
-    cpuSeconds: ((utime ?? 0) + (stime ?? 0)) / TICKS,
+    startedAt: (boot + (start ?? 0) / CLOCK_TICKS) * 1000,
+    cpuSeconds: ((utime ?? 0) + (stime ?? 0)) / CLOCK_TICKS,
   };
 }

@@ -1,37 +1,19 @@
-/** Tells which worker holds a connection: all of them accept on one port, so that the port does not. */
-import { readFileSync } from 'node:fs';
+/** Tells which worker holds a connection. The port does not tell, because all of them accept on the same one. */
 import { until } from '../../base/io/wait.ts';
-import { type ProcessInfo, socketInodes } from '../../base/machine/process-table.ts';
+import type { ProcessInfo } from '../../base/machine/process-table.ts';
+import { readSockets, type SocketEntry, socketsOf } from '../../base/machine/sockets.ts';
 import { OneConnection, request } from './http.ts';
 
-const ESTABLISHED = '01';
 const ACCEPT_TIMEOUT_MS = 5_000;
 const CONNECT_TIMEOUT_MS = 20_000;
 
-interface End {
-  localPort: number;
-  remotePort: number;
-  /** "0" until a worker has accepted the connection. */
-  inode: string;
+/** Both ends of the established connections within this machine; those that no worker has accepted yet have one. */
+function connectedSockets(): SocketEntry[] {
+  return [...readSockets('/').values()].filter(({ state }) => state === 'connected');
 }
 
-/** The established connections, from proc_net(5)'s table of TCP sockets: both ends of those within this machine. */
-function establishedEnds(): End[] {
-  const ends: End[] = [];
-  for (const line of readFileSync('/proc/net/tcp', 'utf8').split('\n').slice(1)) {
-    const [, local, remote, state, , , , , , inode] = line.trim().split(/\s+/);
-    if (state !== ESTABLISHED || inode === undefined) continue;
-    ends.push({ localPort: portOf(local), remotePort: portOf(remote), inode });
-  }
-  return ends;
-}
-
-function serverEnds(serverPort: number): End[] {
-  return establishedEnds().filter(({ localPort }) => localPort === serverPort);
-}
-
-function portOf(address = ''): number {
-  return Number.parseInt(address.split(':')[1] ?? '', 16);
+function serverEnds(serverPort: number): SocketEntry[] {
+  return connectedSockets().filter(({ localPort }) => localPort === serverPort);
 }
 
 /** How many connections each worker holds at this moment. */
@@ -39,7 +21,7 @@ export function connectionsByWorker(serverPort: number, workers: ProcessInfo[]):
   const inodes = serverEnds(serverPort).map(({ inode }) => inode);
   return new Map(
     workers.map(({ pid }) => {
-      const held = socketInodes(pid);
+      const held = socketsOf('/', pid);
       return [pid, inodes.filter((inode) => held.has(inode)).length];
     }),
   );
@@ -47,15 +29,15 @@ export function connectionsByWorker(serverPort: number, workers: ProcessInfo[]):
 
 /** The clients' ports of the connections that the worker has accepted. */
 export function clientPortsOf(pid: number, serverPort: number): Set<number> {
-  const held = socketInodes(pid);
+  const held = socketsOf('/', pid);
   const ends = serverEnds(serverPort).filter(({ inode }) => held.has(inode));
-  return new Set(ends.map(({ remotePort }) => remotePort));
+  return new Set(ends.flatMap(({ remotePort }) => remotePort ?? []));
 }
 
 /** For each of these ports, the worker that has connected from it to somewhere else; undefined: none of them. */
 export function ownersOfClientEnds(ports: number[], workers: ProcessInfo[]): (number | undefined)[] {
-  const ends = establishedEnds();
-  const held = workers.map(({ pid }) => ({ pid, inodes: socketInodes(pid) }));
+  const ends = connectedSockets();
+  const held = workers.map(({ pid }) => ({ pid, inodes: socketsOf('/', pid) }));
   return ports.map((port) => {
     const end = ends.find(({ localPort }) => localPort === port);
     return end && held.find(({ inodes }) => inodes.has(end.inode))?.pid;
@@ -71,8 +53,8 @@ export async function ownerOf(
   const owner = await until(
     () => {
       const end = serverEnds(serverPort).find(({ remotePort }) => remotePort === connection.localPort);
-      if (!end) throw new Error('the connection is closed');
-      return workers().find(({ pid }) => socketInodes(pid).has(end.inode));
+      if (!end) throw new Error('the connection is closed, or not accepted yet');
+      return workers().find(({ pid }) => socketsOf('/', pid).has(end.inode));
     },
     { what: `a worker holds the connection from port ${connection.localPort}`, timeoutMs: ACCEPT_TIMEOUT_MS },
   );

@@ -21,7 +21,7 @@ export interface RequestOptions {
   /** The address that the request comes from; all of 127.0.0.0/8 is this machine's. */
   localAddress?: string;
   timeoutMs?: number;
-  /** Asked for as it is, in place of the URL's, which loses `..` and the like. */
+  /** Sent as it is instead of the URL's path, which would lose `..` and the like. */
   path?: string;
 }
 

@@ -10,7 +10,9 @@ import { OneConnection, request } from './http.ts';
 const REQUEST_TIMEOUT_MS = 10_000;
 const SHOWN_FAILURES = 10;
 
-/** A client that failed does not try again at once, or a refused one would fail some thousand times a second. */
+/**
+ * Milliseconds until a client that failed tries again. Otherwise a refused one would fail thousands of times a second.
+ */
 const PAUSE_AFTER_FAILURE_MS = 100;
 
 export interface LoadOptions {

@@ -38,6 +38,14 @@ export interface UploadedFile {
   collection: string;
 }
 
+export interface FileState {
+  status: string;
+  /** Why it failed. */
+  error?: string | undefined;
+  /** How many documents come before it, and itself. */
+  place?: number | null | undefined;
+}
+
 interface PostOptions {
   agent?: Agent | undefined;
   /** What the answer is to be looked for in. */
@@ -74,6 +82,11 @@ export class OpenWebui {
     return OpenWebui.#enter(`${url}/api/v1/auths/signin`, url, credentials);
   }
 
+  /** Somebody who has signed in at a server with the same key and the same users. */
+  static withToken(url: string, token: string): OpenWebui {
+    return new OpenWebui(url, token);
+  }
+
   static async #enter(address: string, url: string, form: object): Promise<OpenWebui> {
     const answer = await request(address, {
       method: 'POST',
@@ -101,11 +114,12 @@ export class OpenWebui {
     return JSON.parse(answer.body) as T;
   }
 
-  /** Makes a further user, as the administrator that this one has to be, and signs in as that. */
+  /** Makes another user, who is signed in. This user has to be an administrator. */
   async addUser(name: string): Promise<OpenWebui> {
     const credentials = { email: `${name}@example.org`, password: `password-of-${randomUUID()}` };
-    await this.call('POST', '/api/v1/auths/add', { name, role: 'user', ...credentials });
-    return OpenWebui.signIn(this.url, credentials);
+    const form = { name, role: 'user', ...credentials };
+    const { token } = await this.call<{ token: string }>('POST', '/api/v1/auths/add', form);
+    return new OpenWebui(this.url, token);
   }
 
   /** Opens the WebSocket that a page holds, and joins it to the user's room. */
@@ -165,8 +179,8 @@ export class OpenWebui {
   }
 
   /**
-   * Asks in a new chat and follows the answer on the page's socket until it ends. Where the server has done with it, nothing
-   * more is sent: a page that has not heard its end within `arrivalMs` from then on never will.
+   * Asks in a new chat and follows the answer on the page's socket until it ends. Once the server is done with it,
+   * nothing more is sent: a page that has not received the end within `arrivalMs` after that never will.
    */
   async chat(
     page: PageSocket,
@@ -231,8 +245,21 @@ export class OpenWebui {
 
   /** Uploads a text file and waits until it can be searched. */
   async upload(name: string, text: string, agent?: Agent): Promise<UploadedFile> {
+    const id = await this.send(name, text, 'text/plain', agent);
+    const file = await this.processed(id);
+    if (file.status !== 'completed') throw new Error(`processing ${name}: ${file.status} ${file.error}`);
+    return { id, name, collection: `file-${id}` };
+  }
+
+  /** Uploads a file, and returns its id before it is processed. */
+  async send(
+    name: string,
+    content: string | Buffer<ArrayBuffer>,
+    type: string,
+    agent?: Agent,
+  ): Promise<string> {
     const form = new FormData();
-    form.append('file', new Blob([text], { type: 'text/plain' }), name);
+    form.append('file', new Blob([content], { type }), name);
     // Encodes the form; it is never sent itself.
     const encoded = new Request(this.url, { method: 'POST', body: form });
     const answer = await request(`${this.url}/api/v1/files/`, {
@@ -242,17 +269,28 @@ export class OpenWebui {
       agent,
     });
     if (answer.status !== 200) throw new Error(`upload: ${answer.status} ${answer.body}`);
-    const { id } = JSON.parse(answer.body) as { id: string };
-    const file = await until(
+    return (JSON.parse(answer.body) as { id: string }).id;
+  }
+
+  /**
+   * Waits until an uploaded file is processed, and says with what end. Each question reads all of the file's text, and asking
+   * for more than the status sends it.
+   */
+  processed(id: string, timeoutMs = PROCESS_TIMEOUT_MS, intervalMs = 100): Promise<FileState> {
+    return until(
       async () => {
-        const path = `/api/v1/files/${id}/process/status`;
-        const { status, error } = await this.call<{ status: string; error?: string }>('GET', path);
-        return status === 'completed' || status === 'failed' ? { status, error } : undefined;
+        const { status } = await this.call<FileState>('GET', `/api/v1/files/${id}/process/status`);
+        if (status === 'failed') return await this.fileState(id);
+        return status === 'completed' ? { status } : undefined;
       },
-      { what: `${name} is processed`, timeoutMs: PROCESS_TIMEOUT_MS, intervalMs: 100 },
+      { what: `the file ${id} is processed`, timeoutMs, intervalMs },
     );
-    if (file.status !== 'completed') throw new Error(`processing ${name}: ${file.status} ${file.error}`);
-    return { id, name, collection: `file-${id}` };
+  }
+
+  /** What the database says of an uploaded file. */
+  async fileState(id: string): Promise<FileState> {
+    const { data } = await this.call<{ data: FileState }>('GET', `/api/v1/files/${id}`);
+    return { status: data.status, error: data.error, place: data.place };
   }
 
   /** The pieces of an uploaded file that are nearest to the query, the nearest first. */
@@ -272,7 +310,12 @@ interface SavedChat {
   chat: { history: { messages: Record<string, SavedMessage> } };
 }
 
-function isLast({ data }: ChatEvent): boolean {
+/** The piece of an answer that an event brings; undefined where it brings none. */
+export function deltaOf(event: ChatEvent): string | undefined {
+  return isDelta(event) ? event.data.data?.delta : undefined;
+}
+
+export function isLast({ data }: ChatEvent): boolean {
   return data.type === ERROR || (data.type === 'chat:completion' && data.data?.done === true);
 }
 

@@ -2,8 +2,8 @@
 
 import type { Scope } from '../../base/io/scope.ts';
 import { plural } from '../../base/units.ts';
+import type { LifeInput } from './life-input.ts';
 import { startOurs } from './ours.ts';
-import type { Place } from './place.ts';
 import type { Server } from './server.ts';
 import type { Stage } from './stage.ts';
 import { startGunicorn, startOpenWebui, startPm2Fork, startUvicorn } from './theirs.ts';
@@ -16,7 +16,7 @@ export interface Contender {
   workers: number;
   /** Where only its start and its memory are measured. */
   memoryOnly?: boolean;
-  start(scope: Scope, stage: Stage, place: Place): Promise<Server>;
+  start(scope: Scope, stage: Stage, input: LifeInput): Promise<Server>;
 }
 
 /** Workers of the comparison of memory: four are what the figures of the README are about. */
@@ -25,8 +25,9 @@ const MEMORY_WORKERS = 4;
 const UVICORN = 'uvicorn open_webui.main:app';
 
 /**
- * Seconds in which a worker has to answer its parent, which kills it otherwise: in uvicorn's 5 it does not where four of them
- * import on fewer cores. For its memory alone: a reload waits as long for a new worker, and uvicorn's own time belongs to it.
+ * Seconds in which a worker has to answer its parent, which kills it otherwise. uvicorn's default, 5, is too short
+ * where four workers import on fewer cores. Used only where memory alone is measured: a reload waits as long for a new
+ * worker, so its figures need uvicorn's default.
  */
 const PATIENCE = ['--timeout-worker-healthcheck', '60'];
 
@@ -39,14 +40,14 @@ export function contendersFor(workers: number): Contender[] {
       name: 'open-webui serve',
       how: 'open-webui serve: one worker, as it comes',
       workers: 1,
-      start: (scope, stage, place) => startOpenWebui(scope, stage, place),
+      start: (scope, stage, input) => startOpenWebui(scope, stage, input),
     },
     {
       id: 'uvicorn-workers',
       name: `UVICORN_WORKERS=${workers}`,
       how: `UVICORN_WORKERS=${workers} open-webui serve`,
       workers,
-      start: (scope, stage, place) => startOpenWebui(scope, stage, place),
+      start: (scope, stage, input) => startOpenWebui(scope, stage, input),
     },
     {
       id: 'web-concurrency',
@@ -60,14 +61,14 @@ export function contendersFor(workers: number): Contender[] {
       name: 'gunicorn',
       how: `gunicorn -w ${workers} -k uvicorn_worker.UvicornWorker --timeout 120 open_webui.main:app`,
       workers,
-      start: (scope, stage, place) => startGunicorn(scope, stage, place, { preload: false }),
+      start: (scope, stage, input) => startGunicorn(scope, stage, input, { preload: false }),
     },
     {
       id: 'gunicorn-preload',
       name: 'gunicorn --preload',
       how: `gunicorn --preload -w ${workers} -k uvicorn_worker.UvicornWorker --timeout 120 open_webui.main:app`,
       workers,
-      start: (scope, stage, place) => startGunicorn(scope, stage, place, { preload: true }),
+      start: (scope, stage, input) => startGunicorn(scope, stage, input, { preload: true }),
     },
     {
       id: 'pm2-fork',
@@ -81,14 +82,14 @@ export function contendersFor(workers: number): Contender[] {
       name: 'webui-tune, untuned',
       how: `webui-tune --workers ${workers}, with Open WebUI’s own defaults for all settings that several workers can do without`,
       workers,
-      start: (scope, stage, place) => startOurs(scope, stage, place, { tuned: false }),
+      start: (scope, stage, input) => startOurs(scope, stage, input, { tuned: false }),
     },
     {
       id: 'ours',
       name: 'webui-tune',
       how: `webui-tune --workers ${workers}, lean preload (documents are embedded elsewhere)`,
       workers,
-      start: (scope, stage, place) => startOurs(scope, stage, place, {}),
+      start: (scope, stage, input) => startOurs(scope, stage, input, {}),
     },
     {
       id: `web-concurrency-${MEMORY_WORKERS}`,
@@ -96,7 +97,7 @@ export function contendersFor(workers: number): Contender[] {
       how: `WEB_CONCURRENCY=${MEMORY_WORKERS} ${UVICORN} ${PATIENCE.join(' ')}`,
       workers: MEMORY_WORKERS,
       memoryOnly: true,
-      start: (scope, stage, place) => startUvicorn(scope, stage, place, PATIENCE),
+      start: (scope, stage, input) => startUvicorn(scope, stage, input, PATIENCE),
     },
     {
       id: `ours-full-${MEMORY_WORKERS}`,
@@ -104,7 +105,7 @@ export function contendersFor(workers: number): Contender[] {
       how: `webui-tune --workers ${MEMORY_WORKERS} --preload app`,
       workers: MEMORY_WORKERS,
       memoryOnly: true,
-      start: (scope, stage, place) => startOurs(scope, stage, place, { preload: 'app' }),
+      start: (scope, stage, input) => startOurs(scope, stage, input, { preload: 'app' }),
     },
     {
       id: `ours-${MEMORY_WORKERS}`,
@@ -112,7 +113,7 @@ export function contendersFor(workers: number): Contender[] {
       how: `webui-tune --workers ${MEMORY_WORKERS}`,
       workers: MEMORY_WORKERS,
       memoryOnly: true,
-      start: (scope, stage, place) => startOurs(scope, stage, place, {}),
+      start: (scope, stage, input) => startOurs(scope, stage, input, {}),
     },
   ];
 }

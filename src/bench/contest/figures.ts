@@ -60,6 +60,37 @@ export const FIGURES = {
     about: 'from the question until the first piece of the answer is at the page',
   },
   chatFirstP99Ms: { title: 'First words of an answer, p99', unit: 'ms', better: 'less', about: 'the same' },
+  tokenCpuMs: {
+    title: 'Worker CPU of a streamed token',
+    unit: 'ms',
+    better: 'less',
+    about: 'CPU time of all workers, divided by the tokens of 20 chats, 50 a second each',
+  },
+  readers: {
+    title: 'Chats at 50 tokens a second',
+    unit: 'chats',
+    better: 'more',
+    about: 'as many as there can be, in steps of 20 up to 160, until 1 % of the tokens come 200 ms late',
+  },
+  documentsSeconds: {
+    title: 'Twelve documents',
+    unit: 's',
+    better: 'less',
+    about:
+      'PDF, DOCX, XLSX, PPTX, HTML and text of 3 and 60 pages, uploaded together: until all can be searched',
+  },
+  besideP99Ms: {
+    title: 'API request beside documents, p99',
+    unit: 'ms',
+    better: 'less',
+    about: '99 % of the requests for the list of chats by four people, until the documents can be searched',
+  },
+  standstillMs: {
+    title: 'Standstill beside documents',
+    unit: 'ms',
+    better: 'less',
+    about: 'the longest that the lightest request of all had to wait meanwhile',
+  },
   socketMs: {
     title: 'WebSocket',
     unit: 'ms',

@@ -10,11 +10,14 @@ import { isAlive, type ProcessInfo } from '../../base/machine/process-table.ts';
 import { MIB } from '../../base/units.ts';
 import { startLoad } from '../client/load.ts';
 import { OpenWebui } from '../client/open-webui.ts';
+import type { Upstream } from '../scratch/upstream.ts';
 import type { Contender } from './contenders.ts';
+import { documents } from './documents.ts';
 import type { Figures } from './figures.ts';
 import { CONNECTIONS, chats, load } from './load.ts';
 import { type Replacement, type Server, untilAnswered, untilReloaded } from './server.ts';
 import type { Stage } from './stage.ts';
+import { streams } from './streams.ts';
 import type { RecordedRequest } from './visits.ts';
 
 /** Imports of the app, one after another: each takes 14 s on a quiet machine, and minutes on a busy one. */
@@ -28,12 +31,12 @@ const RECOVER_POLL_MS = 15;
 /** Answers before a reload begins, and after it. */
 const AROUND_RELOAD = 100;
 
-/** Requests of a connection before the measurement, for what a worker does once. */
+/** Requests per connection before the measurement, for what a worker does only once. */
 const WARM_UP = 30;
 
 export interface Round {
   seconds: number;
-  /** Whether workers are also replaced and killed. */
+  /** Whether streams and documents are also measured, and workers replaced and killed. */
   disturb: boolean;
 }
 
@@ -41,6 +44,8 @@ export interface Round {
 export interface Mix {
   visit: readonly RecordedRequest[];
   api: readonly RecordedRequest[];
+  /** Tokens of users who read an answer each. */
+  readers: readonly string[];
 }
 
 export interface Life {
@@ -50,7 +55,7 @@ export interface Life {
   failure?: string;
 }
 
-/** Never throws for what the contender does: that is a result. `outer` ends it early. */
+/** Never throws for a failure of the contender, which is a result. `outer` ends it early. */
 export async function live(
   outer: Scope,
   contender: Contender,
@@ -75,7 +80,7 @@ export async function live(
     tell('starts');
     const server = await contender.start(scope, stage, { folder, port, databaseUrl, workers });
     running = server;
-    // What it has is thrown away, and an orderly end takes some of them ten seconds that nobody wants to know.
+    // Its data is thrown away, and an orderly end would cost some of them ten seconds that are not measured.
     scope.defer('all that it has started', () => endAtOnce(server));
     await untilAnswered(server, () => ofLength(server.workers(), workers), {
       what: `${contender.name}: all workers answer`,
@@ -114,6 +119,8 @@ export async function live(
     if (!contender.memoryOnly) note(answered);
     note({ memoryMib: [pssMib(server)] });
     if (disturb && !contender.memoryOnly) {
+      const { upstream } = stage;
+      await streamsAndDocuments(server, ui, { upstream, readers: mix.readers, seconds }, life, tell);
       await reload(server, ui, life, tell);
       await kill(server, life, tell);
     }
@@ -128,6 +135,28 @@ export async function live(
     });
   }
   return life;
+}
+
+/** What a contender cannot do of it is a result. */
+async function streamsAndDocuments(
+  server: Server,
+  ui: OpenWebui,
+  { upstream, readers, seconds }: { upstream: Upstream; readers: readonly string[]; seconds: number },
+  life: Life,
+  tell: (text: string) => void,
+): Promise<void> {
+  const attempt = async (what: string, run: () => Promise<void>) => {
+    tell(what);
+    await run().catch((error: Error) => life.notes.push(`${what}: ${error.message.split('\n', 1)[0]}`));
+  };
+  await attempt('streams', async () => {
+    Object.assign(life.figures, await streams(server, upstream, readers, seconds));
+  });
+  await attempt('documents', async () => {
+    const { figures, notes } = await documents(ui);
+    Object.assign(life.figures, figures);
+    life.notes.push(...notes);
+  });
 }
 
 async function endAtOnce(server: Server): Promise<void> {

@@ -1,4 +1,4 @@
-/** What is asked of every contender: by autocannon what a page asks for, and chats over their WebSockets. */
+/** The load on every contender: autocannon sends a page's requests, and chats use their WebSockets. */
 import autocannon from 'autocannon';
 import { Scope } from '../../base/io/scope.ts';
 import { cpuMs } from '../../base/machine/process-cpu.ts';
@@ -33,7 +33,7 @@ export interface Sample {
 /** Seconds, or requests of all connections together. */
 export type Limit = { duration: number } | { amount: number };
 
-/** All connections ask for all of it, over and over; throws where one of the answers is not what a page needs. */
+/** Each connection makes all of the requests, again and again. Throws where an answer is not what a page needs. */
 export async function load(
   server: { url: string; workers(): { pid: number }[] },
   requests: readonly RecordedRequest[],
@@ -70,8 +70,8 @@ export async function load(
 }
 
 /**
- * autocannon makes a text of every body, also of a compressed one, and looks at none of them here: 44 ms of CPU for the
- * 216 answers of a visit instead of 15 (three rounds each, in turns), so that on two cores the client was what is measured.
+ * autocannon decodes every body as text, even a compressed one, though nothing here looks at it: 44 ms of CPU for the
+ * 216 answers of a visit instead of 15 (three rounds each, in turns). On two cores that measured the client.
  * Throws TypeError where autocannon has no such method any more (autocannon/lib/pipelinedRequestsQueue.js).
  */
 function withoutBodies(client: autocannon.Client): void {

@@ -8,7 +8,7 @@ import { renderAs } from '../../render/formats.ts';
 import { APPS, type PreloadChoice, WORKER_PROCESS } from '../../runtime/contract.ts';
 import { keepRuntime } from '../../runtime/folder.ts';
 import { prepare, tune } from '../../tune/tune.ts';
-import type { Place } from './place.ts';
+import type { LifeInput } from './life-input.ts';
 import { type ScratchPm2, startPm2 } from './pm2.ts';
 import type { Server } from './server.ts';
 import type { Stage } from './stage.ts';
@@ -23,7 +23,7 @@ export interface OurServer extends Server {
 export async function startOurs(
   scope: Scope,
   stage: Stage,
-  { folder, port, databaseUrl, workers }: Place,
+  { folder, port, databaseUrl, workers }: LifeInput,
   { preload, tuned = true }: { preload?: PreloadChoice; tuned?: boolean },
 ): Promise<OurServer> {
   const envFile = join(folder, 'open-webui.env');
@@ -53,7 +53,7 @@ export async function startOurs(
   const pm2 = startPm2(scope, stage, folder, env);
   const begun = performance.now();
   const starting = pm2.startFile(file);
-  // It returns only when PM2 calls all of them online; who waits for them to serve hears of a failure there.
+  // It returns only when PM2 calls all of them online. Whoever waits for them to serve learns of a failure.
   starting.catch(() => {});
   return {
     begun,
@@ -70,7 +70,7 @@ export async function startOurs(
   };
 }
 
-/** The plan, with Open WebUI's own defaults wherever one can live with them. */
+/** The plan, with Open WebUI's own defaults wherever they work. */
 export function untuned(plan: Plan): Plan {
   return {
     ...plan,

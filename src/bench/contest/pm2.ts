@@ -11,7 +11,7 @@ import type { Stage } from './stage.ts';
 
 export interface ScratchPm2 {
   start(apps: object[]): Promise<void>;
-  /** Runs `start` with a file that is there already. */
+  /** Runs `start` with an existing file. */
   startFile(file: string): Promise<void>;
   run(...args: string[]): Promise<void>;
   daemonPid(): number;
@@ -31,7 +31,7 @@ export function startPm2(scope: Scope, stage: Stage, folder: string, env: Enviro
       return 0;
     }
   };
-  // By descent, and by the PM2_HOME that is inherited: what has lost its parent is found too.
+  // Found by descent, and by the PM2_HOME that they inherit, so that orphans are found too.
   const processes = () => {
     const daemon = daemonPid();
     const all = [...(daemon > 0 ? processTree(daemon) : []), ...processesWithEnvironment('PM2_HOME', home)];
@@ -61,7 +61,7 @@ export function startPm2(scope: Scope, stage: Stage, folder: string, env: Enviro
     logTail: () => {
       const logs = join(home, 'logs');
       if (!existsSync(logs)) return 'PM2 has not started';
-      // Its own says who was started and how they ended, itself included.
+      // PM2's own log says what was started and how it ended, including PM2 itself.
       return [join(home, 'pm2.log'), ...readdirSync(logs).map((name) => join(logs, name))]
         .filter((path) => existsSync(path))
         .map((path) => `${basename(path)}:\n${tailOf(readFileSync(path, 'utf8'), 8)}`)

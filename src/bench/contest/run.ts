@@ -16,12 +16,16 @@ import { startOurs } from './ours.ts';
 import type { BenchReport, ContenderReport } from './schema.ts';
 import { type Server, untilAnswered } from './server.ts';
 import { type Ground, type Stage, setStage } from './stage.ts';
+import { READERS } from './streams.ts';
 import { sweep } from './sweep.ts';
 import { judge } from './targets.ts';
 import { apiCalls, chatCalls, readRecording } from './visits.ts';
 
 /** Chats that the user has when a page asks for them. */
 const CHATS = 30;
+
+/** Users that are added at a time: a password takes a core 0.2 s to hash. */
+const ADDED_AT_ONCE = 8;
 
 const SEED_TIMEOUT_MS = 600_000;
 
@@ -45,8 +49,8 @@ export interface BenchGround extends Ground {
 
 /**
  * Runs the contenders side by side: in each round each of them lives once, alone, on services of the bench's own and a
- * fresh copy of one database. What a contender cannot do is a result. Throws TuneError for what stands in the way of all;
- * `scope` ends what is left when it is closed early.
+ * fresh copy of one database. That a contender cannot do something is a result. Throws TuneError for what stops all of
+ * them; `scope` ends what is left when it is closed early.
  */
 export async function runBench(
   scope: Scope,
@@ -117,8 +121,8 @@ async function seed(outer: Scope, stage: Stage): Promise<Mix> {
   try {
     const folder = join(stage.folder, 'seed');
     mkdirSync(folder, { mode: 0o700 });
-    const place = { folder, port: await freePort(LOOPBACK, 0), databaseUrl: stage.template, workers: 1 };
-    const server = await startOurs(scope, stage, place, {});
+    const input = { folder, port: await freePort(LOOPBACK, 0), databaseUrl: stage.template, workers: 1 };
+    const server = await startOurs(scope, stage, input, {});
     await untilAnswered(server, () => (server.workers().length === 1 ? server.workers() : undefined), {
       what: 'Open WebUI serves',
       timeoutMs: SEED_TIMEOUT_MS,
@@ -142,13 +146,21 @@ async function fill(server: Server, stage: Stage): Promise<Mix> {
     ({ id: chatId } = await ui.call<{ id: string }>('POST', '/api/v1/chats/new', { chat }));
   }
   const recording = readRecording();
+  const readers: string[] = [];
+  while (readers.length < READERS) {
+    const added = Array.from({ length: ADDED_AT_ONCE }, (_, index) =>
+      ui.addUser(`reader${readers.length + index}`),
+    );
+    readers.push(...(await Promise.all(added)).map(({ token }) => token));
+  }
   return {
+    readers,
     visit: recording.first,
     api: [...apiCalls(recording, id), ...chatCalls(recording, chatId)],
   };
 }
 
-/** Each of them once in a round, there and back: what the machine does meanwhile hits all of them alike. */
+/** Runs each of them once a round, in alternating order, so that other work on the machine affects all alike. */
 async function compete(
   scope: Scope,
   contenders: readonly Contender[],
@@ -163,11 +175,11 @@ async function compete(
   for (let round = 0; round < rounds; round++) {
     for (const contender of round % 2 ? [...contenders].reverse() : contenders) {
       const former = lives.get(contender) ?? [];
-      // Memory varies little, and a failure does not mend itself.
+      // Memory varies little, and a failure would only repeat.
       if ((contender.memoryOnly && round > 0) || former.some(({ failure }) => failure !== undefined))
         continue;
       const where = `round ${round + 1} of ${rounds}, ${contender.name}${contender.memoryOnly ? ' (memory)' : ''}`;
-      // A reload of theirs takes longer than all the rest.
+      // A reload of theirs takes longer than all the rest, and streams and documents take half a minute.
       const life = await live(scope, contender, stage, mix, { seconds, disturb: round === 0 }, (text) =>
         tell(`${where}: ${text}`, done / all),
       );

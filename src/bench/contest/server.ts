@@ -1,8 +1,8 @@
-/** A contender that runs, seen from outside: which of its processes serve is told by what they accept. */
+/** A running contender, seen from outside: the connections that its processes accept tell which of them serve. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { until } from '../../base/io/wait.ts';
-import { type ProcessInfo, socketInodes } from '../../base/machine/process-table.ts';
-import { readSockets } from '../../base/machine/sockets.ts';
+import type { ProcessInfo } from '../../base/machine/process-table.ts';
+import { clientPortsOf } from '../client/connections.ts';
 import { OneConnection, request } from '../client/http.ts';
 
 /** A way to run what the settings say now. */
@@ -23,11 +23,11 @@ export interface Server {
   processes(): ProcessInfo[];
   /** Replaces all workers in the way that it offers; returns when the command has ended, which may be long before. */
   reload: Replacement;
-  /** What is left where that comes to nothing. */
+  /** The way that remains where that one fails. */
   restart: Replacement;
   /** Whether anything starts a worker that has died. */
   isSupervised: boolean;
-  /** What its log says at its end; for errors. */
+  /** The end of its log, for errors. */
   logTail(): string;
 }
 
@@ -54,7 +54,7 @@ export async function untilAnswered(
         const missing = workers.filter(({ pid }) => !answered.has(pid));
         if (missing.length === 0) return true;
         const connection = new OneConnection();
-        // Those that are held by others keep these from taking more than their share.
+        // Connections that the other workers hold keep those workers from taking more than their share.
         connections.push(connection);
         const { status } = await request(`${server.url}/health`, {
           agent: connection,
@@ -74,21 +74,12 @@ export async function untilAnswered(
   }
 }
 
-/** The clients' ports of the connections that a process has accepted on `port`. */
-function clientPortsOf(pid: number, port: number): Set<number> {
-  const held = socketInodes(pid);
-  const ends = [...readSockets('/').values()].filter(
-    ({ inode, state, localPort }) => state === 'connected' && localPort === port && held.has(inode),
-  );
-  return new Set(ends.flatMap(({ remotePort }) => remotePort ?? []));
-}
-
 /** Milliseconds without another set of workers, after which they are taken for those that stay. */
 const SETTLED_MS = 3_000;
 
 /**
- * Waits for the end of a reload: the former workers are gone and as many others serve, or it was given up and all former
- * ones are still there. Returns how many were replaced.
+ * Waits for the end of a reload: the former workers are gone and as many others serve, or it was given up and all
+ * former ones are still there. Returns how many were replaced.
  */
 export async function untilReloaded(
   server: Server,
@@ -108,7 +99,7 @@ export async function untilReloaded(
     if (set !== last) [last, since] = [set, performance.now()];
     if (others.length === former.length && now.length === former.length) break;
     const isSettled = performance.now() - since > SETTLED_MS;
-    // An attempt that came to nothing: all is as it was.
+    // The attempt failed: everything is as it was.
     if (sawOthers && others.length === 0 && now.length === former.length && isSettled) return 0;
     if (performance.now() > deadline)
       throw new Error(`the reload is not over: workers ${set || 'none'}\n${server.logTail()}`);

@@ -1,4 +1,4 @@
-/** Where the contenders perform: services of the bench's own, and a database that each of them finds as the others do. */
+/** Where the contenders run: the bench's own services, and an identical copy of one database for each. */
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import type { Scope } from '../../base/io/scope.ts';
@@ -87,8 +87,10 @@ export async function setStage(
       ENABLE_OLLAMA_API: 'false',
       WEBUI_ADMIN_EMAIL: admin.email,
       WEBUI_ADMIN_PASSWORD: admin.password,
-      // One for all of them: the token of one is good for the next.
+      // One key for all of them, so that a token of one is valid for the next.
       WEBUI_SECRET_KEY: randomBytes(24).toString('hex'),
+      // Readers are users, who see no model that nobody has shared with them.
+      BYPASS_MODEL_ACCESS_CONTROL: 'true',
       RAG_EMBEDDING_ENGINE: 'openai',
       RAG_EMBEDDING_MODEL: EMBEDDING_MODEL,
       RAG_OPENAI_API_BASE_URL: upstream.url,

@@ -1,4 +1,4 @@
-/** Samples of one figure, put into three numbers. */
+/** Samples of one figure, summarized in three numbers. */
 
 export interface Summary {
   min: number;

@@ -9,10 +9,10 @@ import { isAlive, type ProcessInfo } from '../../base/machine/process-table.ts';
 import { MIB } from '../../base/units.ts';
 import { APPS } from '../../runtime/contract.ts';
 import { OpenWebui } from '../client/open-webui.ts';
-import { findKnee } from './knee.ts';
 import type { Mix } from './life.ts';
 import { CONNECTIONS, load } from './load.ts';
 import { type OurServer, startOurs } from './ours.ts';
+import { proposeWorkers } from './propose-workers.ts';
 import type { SweepReport, SweepStepReport } from './schema.ts';
 import { untilAnswered } from './server.ts';
 import type { Stage } from './stage.ts';
@@ -25,7 +25,7 @@ const SCALE_TIMEOUT_MS = 120_000;
 /** Requests of a connection after the number of workers has changed. */
 const WARM_UP = 20;
 
-/** Scales one cluster up and down, a round each way, and asks it in between. */
+/** Scales one cluster up and then down, and measures it at each step. */
 export async function sweep(
   outer: Scope,
   stage: Stage,
@@ -39,15 +39,15 @@ export async function sweep(
     const most = 2 * cores;
     const folder = join(stage.folder, 'sweep');
     await mkdir(folder, { mode: 0o700 });
-    const place = {
+    const input = {
       folder,
       port: await freePort(LOOPBACK, 0),
       databaseUrl: await stage.copyDatabase(),
       workers: most,
     };
     tell(`sweep: starts ${most} workers`);
-    // Planned for all of them, so that no setting changes on the way.
-    const server = await startOurs(scope, stage, place, {});
+    // Planned for the largest number, so that no setting changes during the sweep.
+    const server = await startOurs(scope, stage, input, {});
     const serving = (count: number) => untilServing(server, count, START_TIMEOUT_MS);
     await serving(most);
     const ui = await OpenWebui.signIn(server.url, stage.admin);
@@ -78,7 +78,7 @@ export async function sweep(
       }
     }
     const curve = [...steps.values()].sort((a, b) => a.workers - b.workers);
-    return { steps: curve, proposal: findKnee(curve) };
+    return { steps: curve, proposal: proposeWorkers(curve) };
   } finally {
     await scope.close();
   }

@@ -7,15 +7,15 @@ import { runProgram, tailOf } from '../../base/io/run.ts';
 import type { Scope } from '../../base/io/scope.ts';
 import { logTail, type StartedProcess, startProcess } from '../../base/io/started.ts';
 import { commandLine, isAlive, type ProcessInfo, processTree } from '../../base/machine/process-table.ts';
-import type { Place } from './place.ts';
+import type { LifeInput } from './life-input.ts';
 import { startPm2 } from './pm2.ts';
 import type { Server } from './server.ts';
 import type { Stage } from './stage.ts';
 
 const HOST = '127.0.0.1';
 
-/** What somebody sets who wants several workers and has read Open WebUI's documentation. */
-function environment({ settings, env }: Stage, { folder, databaseUrl }: Place): Record<string, string> {
+/** The settings of somebody who wants several workers and has read Open WebUI's documentation. */
+function environment({ settings, env }: Stage, { folder, databaseUrl }: LifeInput): Record<string, string> {
   const redis = settings.REDIS_URL ?? '';
   return {
     ...env,
@@ -26,7 +26,8 @@ function environment({ settings, env }: Stage, { folder, databaseUrl }: Place): 
     STATIC_DIR: join(folder, 'static'),
     WEBSOCKET_MANAGER: 'redis',
     WEBSOCKET_REDIS_URL: redis,
-    // Where pip has installed it, its page is looked for elsewhere without this; `open-webui serve` sets it itself.
+    // Without this, Open WebUI looks for its page in the wrong folder when pip installed it. `open-webui serve` sets it
+    // itself.
     FROM_INIT_PY: 'true',
   };
 }
@@ -37,14 +38,14 @@ function spawned(root: number): ProcessInfo[] {
 }
 
 interface Started {
-  place: Place;
+  input: LifeInput;
   start: () => Promise<StartedProcess>;
   /** The processes that serve, by the first one's pid. */
   workers: (root: number) => ProcessInfo[];
 }
 
 /** One program that is the parent of its workers, or the only one of them. */
-async function serverOf({ place, start, workers }: Started): Promise<Server> {
+async function serverOf({ input, start, workers }: Started): Promise<Server> {
   const begun = performance.now();
   let current = await start();
   const restart = async () => {
@@ -54,14 +55,14 @@ async function serverOf({ place, start, workers }: Started): Promise<Server> {
   const hangUp = async () => {
     process.kill(current.pid, 'SIGHUP');
   };
-  const isSupervised = place.workers > 1;
+  const isSupervised = input.workers > 1;
   return {
     begun,
-    url: `http://${HOST}:${place.port}`,
-    port: place.port,
+    url: `http://${HOST}:${input.port}`,
+    port: input.port,
     workers: () => (isAlive(current) ? workers(current.pid) : []),
     processes: () => processTree(current.pid),
-    // Alone, it knows no reload.
+    // A single process has no reload.
     reload: isSupervised ? { how: 'kill -HUP', run: hangUp } : { how: RESTART, run: restart },
     restart: { how: RESTART, run: restart },
     isSupervised,
@@ -72,12 +73,12 @@ async function serverOf({ place, start, workers }: Started): Promise<Server> {
 const RESTART = 'stop and start';
 
 /** `open-webui serve`, with UVICORN_WORKERS where there are several. */
-export function startOpenWebui(scope: Scope, stage: Stage, place: Place): Promise<Server> {
-  const { workers, folder, port } = place;
-  const env = { ...environment(stage, place), UVICORN_WORKERS: `${workers}` };
+export function startOpenWebui(scope: Scope, stage: Stage, input: LifeInput): Promise<Server> {
+  const { workers, folder, port } = input;
+  const env = { ...environment(stage, input), UVICORN_WORKERS: `${workers}` };
   const args = [join(dirname(stage.python), 'open-webui'), 'serve', '--host', HOST, '--port', `${port}`];
   return serverOf({
-    place,
+    input,
     start: () =>
       startProcess(scope, stage.python, args, { log: join(folder, 'log'), cwd: folder, env, detached: true }),
     workers: workers > 1 ? spawned : (root) => processTree(root).slice(0, 1),
@@ -85,35 +86,39 @@ export function startOpenWebui(scope: Scope, stage: Stage, place: Place): Promis
 }
 
 /**
- * uvicorn itself takes the number of workers from WEB_CONCURRENCY (uvicorn/config.py). `further` are options of its own.
+ * uvicorn itself takes the number of workers from WEB_CONCURRENCY (uvicorn/config.py). `further` are options of its
+ * own.
  */
 export function startUvicorn(
   scope: Scope,
   stage: Stage,
-  place: Place,
+  input: LifeInput,
   further: readonly string[] = [],
 ): Promise<Server> {
-  const { workers, folder, port } = place;
+  const { workers, folder, port } = input;
   const args = ['-m', 'uvicorn', 'open_webui.main:app', '--host', HOST, '--port', `${port}`, ...further];
-  const env = { ...environment(stage, place), WEB_CONCURRENCY: `${workers}` };
+  const env = { ...environment(stage, input), WEB_CONCURRENCY: `${workers}` };
   return serverOf({
-    place,
+    input,
     start: () =>
       startProcess(scope, stage.python, args, { log: join(folder, 'log'), cwd: folder, env, detached: true }),
     workers: spawned,
   });
 }
 
-/** Seconds in which a worker has to be there: gunicorn's 30 are less than two of them need to import on a slow machine. */
+/**
+ * Seconds until a worker must be ready. gunicorn's default, 30, is less than two workers need to import on a slow
+ * machine.
+ */
 const GUNICORN_TIMEOUT = '120';
 
 export async function startGunicorn(
   scope: Scope,
   stage: Stage,
-  place: Place,
+  input: LifeInput,
   { preload }: { preload: boolean },
 ): Promise<Server> {
-  const { workers, folder, port } = place;
+  const { workers, folder, port } = input;
   const packages = await gunicornPackages(stage);
   const args = [
     ...[
@@ -130,9 +135,9 @@ export async function startGunicorn(
     ...(preload ? ['--preload'] : []),
     'open_webui.main:app',
   ];
-  const env = { ...environment(stage, place), ...(packages && { PYTHONPATH: packages }) };
+  const env = { ...environment(stage, input), ...(packages && { PYTHONPATH: packages }) };
   return serverOf({
-    place,
+    input,
     start: () =>
       startProcess(scope, stage.python, args, { log: join(folder, 'log'), cwd: folder, env, detached: true }),
     workers: (root) => processTree(root).filter(({ pid, ppid }) => ppid === root && !isHelper(pid)),
@@ -144,14 +149,14 @@ function isHelper(pid: number): boolean {
   return commandLine(pid).some((word) => word.includes('resource_tracker'));
 }
 
-/** Those that were tried; the first has no dependency that Open WebUI does not bring. */
+/** The versions that were tried. The first has no dependency beyond what Open WebUI brings. */
 const GUNICORN = ['gunicorn==27.0.1', 'uvicorn-worker==0.4.0'];
 
 /** Folder that has gunicorn, for PYTHONPATH; undefined: Open WebUI's own environment has it. Throws where pip fails. */
 async function gunicornPackages({ python, env }: Stage): Promise<string | undefined> {
   const question = 'import gunicorn, uvicorn_worker';
   if ((await runProgram(python, ['-c', question], { env })).code === 0) return undefined;
-  // Beside the page's compressed files: what can be made again at any time.
+  // Beside the page's compressed files, which can also be made again at any time.
   const folder = join(dirname(staticCache(process.env)), GUNICORN.join('+').replaceAll('==', '-'));
   if (existsSync(folder)) return folder;
   const unfinished = `${folder}.${randomBytes(4).toString('hex')}`;
@@ -167,9 +172,9 @@ async function gunicornPackages({ python, env }: Stage): Promise<string | undefi
 }
 
 /** PM2's way for a program that is not Node's: fork mode. Its `reload` is a restart then. */
-export async function startPm2Fork(scope: Scope, stage: Stage, place: Place): Promise<Server> {
-  const { workers, folder, port } = place;
-  const pm2 = startPm2(scope, stage, folder, environment(stage, place));
+export async function startPm2Fork(scope: Scope, stage: Stage, input: LifeInput): Promise<Server> {
+  const { workers, folder, port } = input;
+  const pm2 = startPm2(scope, stage, folder, environment(stage, input));
   const app = {
     name: 'open-webui',
     script: join(dirname(stage.python), 'open-webui'),

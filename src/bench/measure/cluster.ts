@@ -1,4 +1,5 @@
 /** Open WebUI as PM2 would run it, without PM2: a preload process, and supervisors with a worker each. */
+
 import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { EXIT, TuneError } from '../../base/errors.ts';
@@ -15,17 +16,18 @@ import {
   processTree,
   readProcess,
 } from '../../base/machine/process-table.ts';
+import { CLOCK_TICKS } from '../../base/machine/usage.ts';
 import type { Plan, PreloadLevel } from '../../plan/types.ts';
 import { appsOf } from '../../render/apps.ts';
 import { APPS, ENV, READY_SECONDS, RUNTIME_FILES } from '../../runtime/contract.ts';
 import type { ScratchFolder } from '../scratch/folder.ts';
 
-/** An import with migrations took 91 s at a load average of 13; with nothing preloaded there are two, one after the other. */
+/**
+ * An import with migrations took 91 s at a load average of 13; with nothing preloaded there are two, one after the
+ * other.
+ */
 const START_TIMEOUT_MS = READY_SECONDS * 1000;
 const POLL_MS = 10;
-
-/** proc(5) counts start times in ticks of sysconf(_SC_CLK_TCK), which is 100 on every Linux that Node runs on. */
-const MS_PER_TICK = 10;
 
 /** What a supervisor has said to its process manager (runtime/host-pm2.ts), which we are. */
 interface Supervisor extends ProcessId {
@@ -105,7 +107,7 @@ export async function startTrial(outer: Scope, options: TrialOptions): Promise<T
     level: levelOf(supervisors[0]?.level ?? ''),
     bootMs,
     forkMs: supervisors.map(
-      ({ readyAtMs = 0 }, index) => readyAtMs - Number(workers[index]?.startTime) * MS_PER_TICK,
+      ({ readyAtMs = 0 }, index) => readyAtMs - (Number(workers[index]?.startTime) * 1000) / CLOCK_TICKS,
     ),
     preload: requireProcess(preload.pid),
     supervisors: supervisors.map(({ pid }) => requireProcess(pid)),
@@ -205,7 +207,7 @@ function usersEnvironment(env: Environment): Record<string, string> {
   const ours =
     /^(?:PM2_|pm_|NODE_(?:CHANNEL|APP_INSTANCE|UNIQUE_ID)|NOTIFY_SOCKET$|WATCHDOG_|WEBUI_TUNE_|npm_)/;
   const kept = Object.entries(env).filter(([name, value]) => value !== undefined && !ours.test(name));
-  // What it asks is on this machine, whatever proxy is set for the rest.
+  // Everything that it asks is on this machine, whatever proxy is set.
   const direct = [env.NO_PROXY ?? env.no_proxy, LOOPBACK].filter(Boolean).join(',');
   return { ...(Object.fromEntries(kept) as Record<string, string>), NO_PROXY: direct, no_proxy: direct };
 }

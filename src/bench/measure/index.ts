@@ -23,7 +23,7 @@ import { ADMIN_EMAIL, type Lookup, scratchSettings, substitutesFor, wantedFor } 
 import { startTrial, type TrialCluster } from './cluster.ts';
 import { cpuOfCall, peakUnderLoad, type User, warmUp } from './warm-up.ts';
 
-/** Two tell what workers share, and each further one costs what the second does. */
+/** Two show what workers share. Each additional one costs as much as the second. */
 const MOST_WORKERS = 2;
 
 /** Bytes for PostgreSQL, Redis and Chroma of our own. */
@@ -144,7 +144,7 @@ export async function measure(
   };
 }
 
-/** Values of settings as Open WebUI gets them: what is computed, and what only the user knows. */
+/** Values of settings as Open WebUI gets them: the computed ones, and those that only the user knows. */
 function lookupIn(plan: Plan, settings: Tuned['settings']): Lookup {
   const planned = new Map(plan.settings.map(({ key, value }) => [key, value]));
   return (name) => planned.get(name) ?? settings.get(name)?.value;
@@ -168,7 +168,7 @@ function conditionsOf(
   };
 }
 
-/** Waits until the processes have come to rest; one that never does is taken as it is. */
+/** Waits until the processes are at rest. One that never rests is measured as it is. */
 async function untilAtRest(processes: readonly ProcessInfo[]): Promise<void> {
   const deadline = performance.now() + REST_TIMEOUT_MS;
   for (let before = cpuMs(processes); performance.now() < deadline; ) {
@@ -194,8 +194,8 @@ async function connectionsUnderLoad(cluster: TrialCluster, user: User, databaseU
 }
 
 /**
- * A plan's figures. `Pss` is the whole of it where nobody else maps the same files; where somebody does, such as a running
- * cluster of the same installation, the preload process's own `Rss` says what it would be alone.
+ * A plan's figures. `Pss` is the whole of it where nobody else maps the same files; where somebody does, such as a
+ * running cluster of the same installation, the preload process's own `Rss` says what it would be alone.
  */
 function memoryOf(cluster: TrialCluster): Pick<KeptMeasurement, 'base' | 'worker' | 'supervisor' | 'tree'> {
   const workers = cluster.workers.map(({ pid }) => readMemory(pid));

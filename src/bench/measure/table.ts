@@ -48,10 +48,10 @@ export function renderSteps(plan: Plan, workers: number, folder: string): string
   const { openWebui, places, preset } = plan;
   return [
     `measure Open WebUI ${openWebui.version} (${places.python}) with your settings and the preset ${preset}:`,
-    '  start servers of its own, with no data, and a language model that is none, below the folder for temporary files',
-    `  start the preload process and ${plural(workers, 'worker')} twice: on an empty database, and on the one that is there then`,
+    '  start its own empty servers and a fake language model, in a temporary folder',
+    `  start the preload process and ${plural(workers, 'worker')} twice: first on an empty database, then on the migrated one`,
     '  measure them idle, after chats, an upload and API calls, and under load: one to three minutes in all',
-    `  end all of it, and keep the figures in ${folder}`,
+    `  end all of them, and save the figures in ${folder}`,
     '',
   ].join('\n');
 }

@@ -1,4 +1,4 @@
-/** What users do, once to each worker: after it, a worker is as large as it is in use. */
+/** Does once to each worker what users do, so that it grows as large as it is in use. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { EXIT, TuneError } from '../../base/errors.ts';
 import { Scope } from '../../base/io/scope.ts';

@@ -9,7 +9,7 @@ export interface BenchLine {
   text: string;
 }
 
-/** The columns of the table for terminals: few enough for 120 characters. */
+/** The columns of the table for terminals: few enough for a wide one. */
 const COLUMNS: readonly (readonly [FigureId, string])[] = [
   ['visitsPerSecond', 'visits/s'],
   ['visitCpuMs', 'ms/visit'],
@@ -18,6 +18,9 @@ const COLUMNS: readonly (readonly [FigureId, string])[] = [
   ['apiP99Ms', 'p99 ms'],
   ['apiP999Ms', 'p99.9 ms'],
   ['chatsPerSecond', 'chats/s'],
+  ['tokenCpuMs', 'ms/token'],
+  ['readers', 'readers'],
+  ['besideP99Ms', 'p99 beside docs'],
   ['memoryMib', 'MiB'],
   ['startSeconds', 'start s'],
   ['recoverSeconds', 'back s'],

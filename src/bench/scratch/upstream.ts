@@ -1,4 +1,4 @@
-/** An OpenAI-compatible server: the only part of the whole that is not the real one. */
+/** An OpenAI-compatible server: the only part that is not the real thing. */
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { LOOPBACK } from '../../base/io/address.ts';
@@ -9,7 +9,7 @@ export const CHAT_MODEL = 'test-model';
 export const EMBEDDING_MODEL = 'test-embedding';
 const DIMENSIONS = 256;
 
-/** How chat answers are streamed; may be changed at any time, for the answers that begin afterwards. */
+/** How chat answers are streamed. Another one is for the answers that begin afterwards; `tokens` of this one, for all. */
 export interface Pace {
   tokens: number;
   /** Between two tokens. */
@@ -20,13 +20,24 @@ export interface Upstream {
   /** Ends in /v1. */
   url: string;
   pace: Pace;
+  /** What is streamed in the place of words, at the same pace; `last` is the message that is answered. */
+  deltas?: (last: Message) => object[];
   /** Requests by path, such as /v1/chat/completions. */
   requests: Map<string, number>;
+  /** Tokens that were streamed, of all answers. */
+  tokens: number;
+  /** Told of each word as it is streamed: that one of the answer, counted from 0. */
+  onWord?: ((prompt: string, index: number) => void) | undefined;
+}
+
+export interface Message {
+  role: string;
+  content: string;
 }
 
 interface ChatRequest {
   stream?: boolean;
-  messages: { role: string; content: string }[];
+  messages: Message[];
 }
 
 /** The i-th token of the answer to a prompt. No two answers share one, so that none can pass for another. */
@@ -40,7 +51,7 @@ export function wholeAnswer(prompt: string, { tokens }: Pace): string {
 }
 
 export async function startUpstream(scope: Scope): Promise<Upstream> {
-  const upstream: Upstream = { url: '', pace: { tokens: 20, pauseMs: 5 }, requests: new Map() };
+  const upstream: Upstream = { url: '', pace: { tokens: 20, pauseMs: 5 }, requests: new Map(), tokens: 0 };
   const server = createServer((request, response) => {
     answer(upstream, request, response).catch((error: unknown) => {
       response.writeHead(500).end(String(error));
@@ -70,15 +81,16 @@ async function answer(upstream: Upstream, request: IncomingMessage, response: Se
       .map((text, index) => ({ object: 'embedding', index, embedding: embed(text) }));
     sendJson(response, { object: 'list', model: EMBEDDING_MODEL, data });
   } else if (path === '/v1/chat/completions') {
-    await complete(JSON.parse(body) as ChatRequest, upstream.pace, response);
+    await complete(upstream, JSON.parse(body) as ChatRequest, response);
   } else {
     response.writeHead(404).end();
   }
 }
 
-async function complete(request: ChatRequest, pace: Pace, response: ServerResponse): Promise<void> {
-  const { tokens, pauseMs } = pace;
-  const prompt = request.messages.at(-1)?.content ?? '';
+async function complete(upstream: Upstream, request: ChatRequest, response: ServerResponse): Promise<void> {
+  const { pace } = upstream;
+  const last = request.messages.at(-1) ?? { role: 'user', content: '' };
+  const prompt = last.content;
   const common = { id: 'chatcmpl-test', created: 0, model: CHAT_MODEL };
   if (!request.stream) {
     const message = { role: 'assistant', content: token('title', 0) };
@@ -92,9 +104,16 @@ async function complete(request: ChatRequest, pace: Pace, response: ServerRespon
     response.write(`data: ${JSON.stringify({ ...common, object: 'chat.completion.chunk', choices })}\n\n`);
   };
   send({ role: 'assistant', content: '' }, null);
-  for (let index = 0; index < tokens; index++) {
-    send({ content: token(prompt, index) }, null);
-    await sleep(pauseMs);
+  function* words() {
+    for (let index = 0; index < pace.tokens; index++) {
+      upstream.onWord?.(prompt, index);
+      yield { content: token(prompt, index) };
+    }
+  }
+  for (const delta of upstream.deltas?.(last) ?? words()) {
+    send(delta, null);
+    upstream.tokens++;
+    await sleep(pace.pauseMs);
   }
   send({}, 'stop');
   response.end('data: [DONE]\n\n');

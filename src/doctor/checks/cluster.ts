@@ -1,15 +1,14 @@
 import { plural } from '../../base/units.ts';
-import { APPS } from '../../runtime/contract.ts';
+import { APPS, MONITOR } from '../../runtime/contract.ts';
 import { check, error, note, ok, skipped, warning } from '../check.ts';
-import type { ClusterFacts } from '../facts/cluster.ts';
-import { NO_DOCUMENTS } from '../facts/documents.ts';
-import type { Pm2Facts } from '../facts/pm2.ts';
+import type { ClusterFacts } from '../read/cluster.ts';
+import { NO_DOCUMENTS } from '../read/documents.ts';
+import type { Pm2Facts } from '../read/pm2.ts';
 import { instancesOf } from './running.ts';
 
 /** What PM2 shows of each instance (runtime/supervisor/main.ts, publish). */
-const IDENTITY = 'Identity';
 
-/** Milliseconds by which the start of a process may be told too early: the clock of /proc ticks a hundred times a second. */
+/** Milliseconds by which /proc may tell the start of a process too early: its clock ticks a hundred times a second. */
 const CLOCK_ERROR = 1_000;
 
 /** Milliseconds until a worker has seeded a new database; the slowest start that was seen took 33 s. */
@@ -36,7 +35,7 @@ export const clusterChecks = [
   check({
     id: 'cluster.preload',
     title: 'The preload process lives',
-    why: 'workers go on without it, but none that ends is replaced',
+    why: 'workers continue without it, but a worker that ends is not replaced',
     source: 'docs/how-it-works.md, Generations',
     needs: ['cluster', 'ecosystem'],
     run: ({ cluster: { preload }, ecosystem }) => {
@@ -49,8 +48,8 @@ export const clusterChecks = [
   }),
   check({
     id: 'cluster.generation',
-    title: 'All workers are of the present generation',
-    why: 'a worker of an earlier start of the preload process still has the settings of then',
+    title: 'All workers belong to the current generation',
+    why: 'a worker from an earlier start of the preload process still has the settings of that time',
     source: 'the lock that each holds: run/ID/generation-NAME/lock',
     needs: ['cluster'],
     run: ({ cluster: { preload, workers } }) => {
@@ -86,7 +85,7 @@ export const clusterChecks = [
   check({
     id: 'cluster.installed-since',
     title: 'The installed Open WebUI is the one that runs',
-    why: 'workers of the old version load parts of the new one when they first need them, and the next start migrates the database under them',
+    why: 'workers of the old version load parts of the new one as they need them, and the next start migrates the database while they use it',
     source: 'docs.openwebui.com, "Updates and Migrations"; docs/upgrade.md',
     needs: ['cluster', 'expected'],
     run: ({ cluster: { preload }, expected: { installedAt } }) => {
@@ -101,8 +100,8 @@ export const clusterChecks = [
   }),
   check({
     id: 'cluster.documents',
-    title: 'All workers embed alike',
-    why: 'a worker makes its embedding and reranking models when it starts: after a change, documents and questions are embedded by two models',
+    title: 'All workers embed with the same model',
+    why: 'a worker loads local embedding models and reranking models when it starts: after a change, workers embed with different models',
     source: 'open_webui/main.py, open_webui/routers/retrieval.py; open-webui/open-webui#10278',
     needs: ['cluster', 'schema'],
     run: ({ cluster: { workers }, schema: { documents } }) => {
@@ -113,7 +112,7 @@ export const clusterChecks = [
       return older.length === 0
         ? ok('they have started since the last change')
         : warning(
-            `${older.map(({ pid }) => `worker ${pid}`).join(', ')} started before the embedding settings were changed`,
+            `${older.map(({ pid }) => `worker ${pid}`).join(', ')} started before the settings of its models were changed`,
             RELOAD,
           );
     },
@@ -148,7 +147,7 @@ export const clusterChecks = [
       if (deaf.length > 0) {
         const found = `${deaf.map(({ pid }) => `worker ${pid}`).join(', ')} does not listen on port ${address.port}`;
         const wanted = pm2 ? onlineOf(pm2).length : workers.length;
-        // It finishes what it has begun, and another one has its place.
+        // It finishes its requests, and another worker has taken its place.
         return workers.length - deaf.length >= wanted ? note(`${found}: it drains`) : error(found, RELOAD);
       }
       const sockets = new Set(workers.flatMap(({ listening }) => listening));
@@ -180,14 +179,14 @@ export const clusterChecks = [
   }),
   check({
     id: 'cluster.identities',
-    title: 'Every worker has an identity of its own',
+    title: 'Every worker has its own identity',
     why: 'socket.io ignores messages with its own id: with the same one, events never cross workers',
     source: 'socketio/async_pubsub_manager.py, host_id; open_webui/env.py, INSTANCE_ID',
     needs: ['cluster', 'pm2', 'ecosystem'],
     run: ({ cluster: { workers }, pm2, ecosystem }) => {
       if (!ecosystem.preload) return ok('each worker imports the app for itself');
       const identities = instancesOf(pm2, APPS.cluster).flatMap(({ pm_id, pm2_env }) => {
-        const shown = pm2_env.axm_monitor[IDENTITY]?.value;
+        const shown = pm2_env.axm_monitor[MONITOR.identity]?.value;
         return typeof shown === 'string' ? [{ pm_id, parts: shown.split(' ') }] : [];
       });
       if (identities.length < 2 && workers.length > 1) {
@@ -215,7 +214,7 @@ export const clusterChecks = [
   check({
     id: 'cluster.events',
     title: 'An event crosses from one worker to the others',
-    why: 'an answer is generated in one worker and read in a browser that another one holds',
+    why: 'one worker generates an answer, and the browser that shows it may be connected to another one',
     source: 'open_webui/socket/redis_room_channels.py; tried just now, through the broker',
     needs: ['crossing'],
     about: 'crossing',
@@ -242,7 +241,7 @@ export const clusterChecks = [
 const onlineOf = (pm2: Pm2Facts) =>
   instancesOf(pm2, APPS.cluster).filter(({ pm2_env }) => pm2_env.status === 'online');
 
-/** How many connected sockets the same processes of the cluster hold, where those are more than one. */
+/** For each set of processes that share connected sockets: their pids, and how many sockets. */
 function sharedSockets({ preload, workers }: ClusterFacts): [string, number][] {
   const holders = new Map<string, number[]>();
   for (const { pid, connected } of [...(preload ? [preload] : []), ...workers]) {

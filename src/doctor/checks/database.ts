@@ -1,18 +1,16 @@
+import { isOfNetwork } from '../../base/machine/file-system.ts';
 import { formatBytes, KIB, plural } from '../../base/units.ts';
 import type { Setting } from '../../facts/types.ts';
 import { overruledByDatabase } from '../../plan/persisted.ts';
 import { connectionBudget, connectionsOf, leastPools } from '../../plan/pools.ts';
 import { usesPgvector } from '../../plan/services.ts';
 import { check, error, note, ok, skipped, warning } from '../check.ts';
-import { NO_DOCUMENTS } from '../facts/documents.ts';
+import { NO_DOCUMENTS } from '../read/documents.ts';
 import { severalWorkersNeed } from './several.ts';
-
-/** File systems of other machines: SQLite's locks do not hold there. */
-const NETWORK = /^(?:nfs|cifs|smb|ceph|glusterfs|9p|fuse\.sshfs|fuse\.s3fs|afs)/;
 
 /** Connections to SQLite where DATABASE_POOL_SIZE says nothing (open_webui/internal/db.py, 0.12.4). */
 const SQLITE_POOL = 512;
-/** What SQLAlchemy opens beyond a pool where nobody says: for SQLite, Open WebUI does not. */
+/** Connections that SQLAlchemy opens beyond a pool by default. For SQLite, Open WebUI sets no other number. */
 const SQLALCHEMY_OVERFLOW = 10;
 /** Open WebUI's own, as sqlite.org/pragma.html#pragma_cache_size has it: negative are KiB, others pages of 4 KiB. */
 const SQLITE_CACHE = -65_536;
@@ -30,12 +28,12 @@ export const databaseChecks = [
     about: 'database',
     run: ({ database }) => {
       if (database.kind === 'sqlite') return ok('it is SQLite: there is no server to ask');
-      if (database.kind === 'other') return note(`it is ${database.scheme}, which nobody here can ask`);
+      if (database.kind === 'other') return note(`it is ${database.scheme}, which webui-tune cannot ask`);
       if (database.kind !== 'postgresql') return note('it was not asked');
       if (database.answer.up) return ok(`PostgreSQL ${database.answer.version} at ${database.where}`);
       return error(
         `${database.where} does not answer: ${database.answer.reason}`,
-        'start it, or mend DATABASE_URL; the workers go on by themselves once it answers',
+        'start it, or mend DATABASE_URL; the workers resume by themselves once it answers',
       );
     },
   }),
@@ -50,13 +48,13 @@ export const databaseChecks = [
   check({
     id: 'database.local-disk',
     title: 'SQLite is on a disk of this machine',
-    why: 'requests that take minutes, and a file that breaks: locks over a network do not hold',
+    why: 'locks do not work over a network: requests take minutes, and the file may be damaged',
     source: 'sqlite.org/faq.html#q5; open-webui/open-webui#23939',
     needs: ['database', 'files'],
     run: ({ database, files: { sqlite } }) => {
       if (database.kind !== 'sqlite') return ok('it is not SQLite');
-      if (sqlite.fileSystem === '') return note(`nobody says what disk ${sqlite.path} is on`);
-      if (!NETWORK.test(sqlite.fileSystem)) return ok(`it is on ${sqlite.fileSystem}`);
+      if (sqlite.fileSystem === '') return note(`the system does not say what disk ${sqlite.path} is on`);
+      if (!isOfNetwork(sqlite.fileSystem)) return ok(`it is on ${sqlite.fileSystem}`);
       return error(
         `${sqlite.path} is on ${sqlite.fileSystem}`,
         'set DATABASE_URL to a PostgreSQL, or DATA_DIR to a local disk',
@@ -66,7 +64,7 @@ export const databaseChecks = [
   check({
     id: 'database.sqlite-pool',
     title: 'SQLite’s connections fit the memory',
-    why: 'without DATABASE_POOL_SIZE a worker may open 512, each with a page cache of 64 MB: it ends for want of memory',
+    why: 'without DATABASE_POOL_SIZE a worker may open 512 connections, each with a page cache of 64 MB, and run out of memory',
     source: 'open_webui/internal/db.py; open_webui/env.py, DATABASE_SQLITE_PRAGMA_CACHE_SIZE',
     needs: ['database', 'effective', 'machine'],
     run: ({ database, effective, machine: { memory } }) => {
@@ -80,7 +78,7 @@ export const databaseChecks = [
   }),
   check({
     id: 'database.version',
-    title: 'The database is of the installed version',
+    title: 'The database matches the installed version',
     why: 'an older one is migrated at the next start of the preload process; a newer one cannot be served at all',
     source: 'open_webui/migrations; docs.openwebui.com, "Updates and Migrations"',
     needs: ['schema', 'expected'],
@@ -91,7 +89,7 @@ export const databaseChecks = [
       if (unknown.length > 0) {
         return error(
           `it is at ${unknown.join(', ')}, which the installed version does not know: a newer one has migrated it`,
-          'install that version again, or put the backup of before the upgrade back',
+          'install that version again, or restore the backup that was made before the upgrade',
         );
       }
       if (heads.every((head) => revisions.includes(head))) return ok(`at ${revisions.join(', ')}`);
@@ -104,7 +102,7 @@ export const databaseChecks = [
   check({
     id: 'database.config',
     title: 'Its settings are complete',
-    why: 'what is missing is written by each worker that starts: two at once, and one ends with "config_pkey"',
+    why: 'each worker that starts writes what is missing; when two do so at once, one ends with "config_pkey"',
     source: 'open_webui/models/config.py, seed_defaults; open-webui/open-webui#29851',
     needs: ['schema', 'expected', 'effective'],
     run: ({ schema: { configKeys }, expected, effective }) => {
@@ -126,7 +124,7 @@ export const databaseChecks = [
   }),
   check({
     id: 'database.overruled',
-    title: 'Your settings are in force',
+    title: 'The database overrules none of your settings',
     why: 'after the first start the database wins: a change of the environment has no effect',
     source: 'open_webui/models/config.py; open-webui/open-webui#7560',
     needs: ['database', 'installation'],
@@ -135,7 +133,7 @@ export const databaseChecks = [
       if (!('stored' in database)) return ok('it holds no settings yet');
       const overruled = overruledByDatabase(installation.settings, database);
       return overruled.length === 0
-        ? ok('of those that are compared, it has none otherwise')
+        ? ok('none of those that are compared has another value there')
         : overruled.map((text) =>
             warning(text.split('. Change')[0] ?? text, 'change it in the administration settings'),
           );
@@ -150,7 +148,7 @@ export const databaseChecks = [
     run: ({ database, effective, workers, interpreter, installation, services }) => {
       const budget = connectionBudget(database);
       if (!budget) return ok('it is not PostgreSQL, or does not say');
-      // As the workers will have it: what the file computes is as good as set.
+      // As the workers will see it: a value that the file computes counts as set.
       const settings = new Map(
         [...effective].map(([key, value]): [string, Setting] => [
           key,
@@ -168,15 +166,15 @@ export const databaseChecks = [
       const found = `${workers.count} + 1 workers may open ${needed}, and there are ${budget.connections} (${budget.reason})`;
       if (needed <= budget.connections) return ok(found);
       const mend = 'ALTER SYSTEM SET max_connections = 300, and restart PostgreSQL; or plan anew';
-      // Others come and go, and pools are seldom full: what never fits is wrong.
+      // Other clients come and go, and pools are seldom full. Only what can never fit is wrong.
       const alone = connectionBudget({ ...database, otherConnections: 0 } as typeof database);
       return needed <= (alone?.connections ?? 0) ? note(found, mend) : error(found, mend);
     },
   }),
   check({
     id: 'database.stuck-files',
-    title: 'No upload waits for ever',
-    why: 'a document whose worker ended while it read it stays "processing", and is found by no question',
+    title: 'No upload is stuck',
+    why: 'a document whose worker ended while reading it stays "processing", and no question finds it',
     source: 'open_webui/routers/files.py: background tasks without a queue; open-webui/open-webui#24566',
     needs: ['schema'],
     run: ({ schema: { documents } }) => {
@@ -184,14 +182,14 @@ export const databaseChecks = [
       return documents.stuck === 0
         ? ok('none has been pending for over an hour')
         : note(
-            `${plural(documents.stuck, 'upload')} pending for over an hour: nobody works on them any more`,
+            `${plural(documents.stuck, 'upload')} pending for over an hour: no worker reads them any more`,
             'delete and upload them again',
           );
     },
   }),
   check({
     id: 'database.pool',
-    title: 'The pool’s settings are read',
+    title: 'The settings of the pool take effect',
     why: 'without DATABASE_POOL_SIZE the other pool settings are ignored: "QueuePool limit of size 5 overflow 10"',
     source: 'open_webui/internal/db.py',
     needs: ['effective'],

@@ -1,15 +1,13 @@
 import { appsOf } from '../../render/apps.ts';
-import { APPS, ENV, EXIT_CANNOT_BOOT } from '../../runtime/contract.ts';
+import { APPS, ENV, EXIT_CANNOT_BOOT, SUPERVISOR_END_SECONDS } from '../../runtime/contract.ts';
 import { check, error, note, ok, warning } from '../check.ts';
-import type { EcosystemApp, EcosystemFile } from '../facts/ecosystem.ts';
+import type { EcosystemApp, EcosystemFile } from '../read/ecosystem.ts';
 
 const REWRITE = 'write the file anew: webui-tune --out FILE --force; then pm2 delete and pm2 start FILE';
 
 /** Milliseconds: a boot took 12 to 33 s on two cores, and three times as much is safe. */
 const LEAST_LISTEN_TIMEOUT = 100_000;
 const LEAST_MIN_UPTIME = 30_000;
-/** Milliseconds that a supervisor needs beyond the drain time of its worker (runtime/supervisor/main.ts, KILL_MARGIN). */
-const KILL_MARGIN = 10_000;
 
 export const ecosystemChecks = [
   check({
@@ -55,7 +53,7 @@ export const ecosystemChecks = [
         ...(Number(cluster.listen_timeout ?? 3000) >= LEAST_LISTEN_TIMEOUT
           ? []
           : [`listen_timeout is ${cluster.listen_timeout ?? 3000} ms, less than ${LEAST_LISTEN_TIMEOUT}`]),
-        ...(Number(cluster.kill_timeout ?? 1600) >= drain + KILL_MARGIN
+        ...(Number(cluster.kill_timeout ?? 1600) >= drain + SUPERVISOR_END_SECONDS * 1000
           ? []
           : [`kill_timeout is ${cluster.kill_timeout ?? 1600} ms, and a worker may drain for ${drain}`]),
       ];
@@ -64,8 +62,8 @@ export const ecosystemChecks = [
   }),
   check({
     id: 'ecosystem.crash-loop',
-    title: 'A start that fails is not repeated for ever',
-    why: 'PM2 counts deaths within min_uptime only, one second by default: a boot that fails after 20 s goes on for ever',
+    title: 'A start that fails is not repeated endlessly',
+    why: 'PM2 counts deaths within min_uptime only, one second by default: a boot that fails after 20 s is repeated endlessly',
     source: 'pm2/lib/God.js, handleExit; Unitech/pm2#1676',
     needs: ['ecosystem'],
     run: ({ ecosystem: { cluster, preload } }) => {
@@ -87,7 +85,7 @@ export const ecosystemChecks = [
   check({
     id: 'ecosystem.memory-limit',
     title: 'PM2 does not restart workers for memory that they share',
-    why: 'max_memory_restart looks at RSS, which counts the shared pages in every worker: it would restart them for ever',
+    why: 'max_memory_restart looks at RSS, which counts the shared pages in every worker: PM2 would restart them endlessly',
     source: 'pm2/lib/Worker.js; measured: 627 MiB RSS where 67 are a worker’s own',
     needs: ['ecosystem'],
     uses: ['plan'],
@@ -107,8 +105,8 @@ export const ecosystemChecks = [
   }),
   check({
     id: 'ecosystem.schema',
-    title: 'PM2 knows every key of it',
-    why: 'a key that PM2 does not know has no effect, without a word',
+    title: 'PM2 knows every key of the file',
+    why: 'PM2 silently ignores a key that it does not know',
     source: 'pm2/lib/API/schema.json',
     needs: ['ecosystem'],
     run: ({ ecosystem: { faults } }) =>
@@ -116,7 +114,7 @@ export const ecosystemChecks = [
   }),
   check({
     id: 'ecosystem.current',
-    title: 'The file is what would be planned today',
+    title: 'The file matches a plan made today',
     why: 'it was made for other settings, another machine or another version of webui-tune',
     source: 'webui-tune --json',
     needs: ['ecosystem', 'plan'],
@@ -128,8 +126,8 @@ export const ecosystemChecks = [
   }),
   check({
     id: 'ecosystem.program',
-    title: 'The programs that it names are there',
-    why: 'a virtual environment or a cache that was removed: the next restart fails, maybe weeks later',
+    title: 'The programs that the file names exist',
+    why: 'if a virtual environment or a cache was removed, the next restart fails, maybe weeks later',
     source: 'pm2/lib/Common.js, sink.resolveInterpreter',
     needs: ['ecosystem'],
     uses: ['isOfUp'],
@@ -140,7 +138,7 @@ export const ecosystemChecks = [
   }),
 ];
 
-/** Names of keys and variables that are not the same; numbers of the plan that change from hour to hour are left out. */
+/** Names of keys and variables that differ, without the numbers of the plan that change from hour to hour. */
 function differences(file: EcosystemFile, planned: readonly EcosystemApp[]): string[] {
   const names = new Set<string>();
   for (const app of planned) {
@@ -157,10 +155,12 @@ function differences(file: EcosystemFile, planned: readonly EcosystemApp[]): str
   return [...names];
 }
 
-/** They follow free memory, free connections, and what was observed. */
+/** These numbers follow free memory, free connections and what was observed. */
 const UNSTEADY: ReadonlySet<string> = new Set([
   ENV.planned,
   ENV.memoryLimit,
+  ENV.documents,
+  ENV.documentMemory,
   ENV.computed,
   'DATABASE_POOL_SIZE',
   'DATABASE_POOL_MAX_OVERFLOW',

@@ -1,20 +1,20 @@
 import { formatBytes, GIB } from '../../base/units.ts';
 import { check, error, type Finding, note, ok, skipped, warning } from '../check.ts';
-import type { PrivateFile } from '../facts/files.ts';
+import type { PrivateFile } from '../read/files.ts';
 
 /** Bytes below which uploads and logs soon fill the disk. */
 const LEAST_FREE = 2 * GIB;
 /** Bytes at which nothing can be written any more. */
 const LEAST_AT_ALL = GIB / 8;
 
-/** Right of everybody to write: the runtime refuses an env file that has it. */
+/** Permission for everybody to write. The runtime refuses an env file that has it. */
 const OTHERS_WRITE = 0o002;
 
 export const fileChecks = [
   check({
     id: 'files.env-file',
     title: 'Nobody else reads your settings',
-    why: 'whoever can read the env file has the database’s password; one that everybody may write is refused',
+    why: 'whoever can read the env file has the database’s password; the runtime refuses one that everybody may write',
     source: 'src/runtime/preload/webui_preload/envfile.py',
     needs: ['files'],
     run: ({ files: { envFile } }) => (envFile ? privacy(envFile) : ok('there is no env file')),
@@ -30,23 +30,23 @@ export const fileChecks = [
   check({
     id: 'files.dump',
     title: 'Nobody else reads what PM2 saves',
-    why: 'pm2 save writes the whole environment of each app, secrets of the shell too, for everybody to read',
+    why: 'pm2 save writes the whole environment of each app, including the shell’s secrets, for everybody to read',
     source: 'pm2/lib/API/Startup.js; Unitech/pm2#5190',
     needs: ['files'],
     run: ({ files: { dumps } }) => allPrivate(dumps),
   }),
   check({
     id: 'files.run-folder',
-    title: 'Nobody else gets at the control socket',
-    why: 'whoever can connect to it can have workers started and stopped',
+    title: 'Nobody else can use the control socket',
+    why: 'whoever can connect to it can start and stop workers',
     source: 'src/runtime/preload/webui_preload/generation.py',
     needs: ['files'],
     run: ({ files: { runFolder } }) => privacy(runFolder),
   }),
   check({
     id: 'files.stale',
-    title: 'Nothing is left of earlier runs',
-    why: 'a crash of the whole machine leaves folders behind that take room; nothing breaks',
+    title: 'Earlier runs have left nothing behind',
+    why: 'a crash of the machine leaves folders that take up disk space; nothing breaks',
     source: 'src/runtime/preload/webui_preload/generation.py',
     needs: ['files'],
     run: ({ files: { stale } }) => {
@@ -60,7 +60,7 @@ export const fileChecks = [
   }),
   check({
     id: 'files.room',
-    title: 'There is room for uploads',
+    title: 'There is disk space for uploads',
     why: 'on a full disk uploads, logs and the database stop at once',
     source: 'an estimate: 2 GiB are a few hundred documents with their vectors',
     needs: ['files'],
@@ -73,7 +73,7 @@ export const fileChecks = [
   }),
 ];
 
-/** Those that are open; one line where none is. */
+/** Reports the files that others may read; one line where there are none. */
 function allPrivate(files: readonly PrivateFile[]): readonly Finding[] {
   const findings = files.map(privacy);
   const open = findings.filter(({ verdict }) => verdict !== 'ok');

@@ -1,4 +1,5 @@
 import type { Check } from '../check.ts';
+import { backupChecks } from './backups.ts';
 import { clusterChecks } from './cluster.ts';
 import { databaseChecks } from './database.ts';
 import { ecosystemChecks } from './ecosystem.ts';
@@ -14,9 +15,10 @@ import { redisChecks } from './redis.ts';
 import { redisServerChecks } from './redis-server.ts';
 import { settingsChecks } from './settings.ts';
 import { trialChecks } from './trials.ts';
+import { unfinishedChecks } from './unfinished.ts';
 import { vectorChecks } from './vectors.ts';
 
-/** All checks, in the order of the report: what must be there first, first. */
+/** All checks, in the order of the report: what others depend on comes first. */
 export const CHECKS: readonly Check[] = [
   ...pythonChecks,
   ...settingsChecks,
@@ -28,6 +30,8 @@ export const CHECKS: readonly Check[] = [
   ...vectorChecks,
   ...modelChecks,
   ...fileChecks,
+  ...unfinishedChecks,
+  ...backupChecks,
   ...ecosystemChecks,
   ...pm2Checks,
   ...machineChecks,

@@ -7,7 +7,7 @@ const TOKEN_KEYS = {
   OAUTH_SESSION_TOKEN_ENCRYPTION_KEY: 'models/oauth_sessions.py',
 } as const;
 
-/** Open WebUI makes a key out of a text of any other length, and takes one of this length for a key as it is. */
+/** Open WebUI takes a text of this length as the key itself, and derives a key from any other. */
 const FERNET_LENGTH = 44;
 /** 32 bytes in base64, in either alphabet (cryptography/fernet.py). */
 const FERNET_KEY = /^[\w+/-]{43}=$/;
@@ -17,8 +17,8 @@ const MEND = 'python3 -c "import base64, os; print(base64.urlsafe_b64encode(os.u
 export const keyChecks = [
   check({
     id: 'settings.token-keys',
-    title: 'The keys of stored tokens are keys',
-    why: 'a key of 44 characters is taken as it is: where it is none, no worker starts; an empty one is everybody’s',
+    title: 'The keys for stored tokens are valid',
+    why: 'Open WebUI takes a key of 44 characters as it is: if it is not valid, no worker starts; an empty one is known to everybody',
     source: 'open_webui/utils/oauth.py, open_webui/models/oauth_sessions.py, open_webui/utils/mfa.py: Fernet',
     needs: ['installation'],
     run: ({ installation: { settings } }) => {
@@ -65,7 +65,7 @@ export const keyChecks = [
   }),
 ];
 
-/** Undefined: Open WebUI can use it, or says itself that there is none. */
+/** Undefined: Open WebUI can use it, or reports itself that there is none. */
 function problemOf(key: Setting | undefined): string | undefined {
   if (key?.value === '') return 'is empty';
   if (key?.value.length !== FERNET_LENGTH || FERNET_KEY.test(key.value)) return undefined;

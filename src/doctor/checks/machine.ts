@@ -4,14 +4,14 @@ import type { MemoryPlan } from '../../plan/types.ts';
 import { ENV } from '../../runtime/contract.ts';
 import { PlannedSchema } from '../../tune/measurements/observed.ts';
 import { check, error, ok, warning } from '../check.ts';
-import type { EcosystemFile } from '../facts/ecosystem.ts';
+import type { EcosystemFile } from '../read/ecosystem.ts';
 
 /** Share above the plan at which memory is worth a word: predictions are within 15 % of what is measured. */
 const TOLERANCE = 1.15;
 
 const RELOAD = 'pm2 reload open-webui gives back what has grown';
 
-/** How the running tree comes to a plan that is made with what was observed of it. */
+/** How to make a new plan from what was observed of the running cluster. */
 function planAgain(path: string | undefined): string {
   const byHand =
     path === undefined
@@ -20,7 +20,7 @@ function planAgain(path: string | undefined): string {
   return `webui-tune up plans again with what was observed${byHand}`;
 }
 
-/** The figures that the file was made with; undefined: by an earlier version, or without an installation. */
+/** The figures that the file was made with. Undefined: an earlier version made it, or there was no installation. */
 function plannedIn(
   ecosystem: Pick<EcosystemFile, 'env'> | undefined,
 ): Pick<MemoryPlan, 'base' | 'worker' | 'supervisor'> | undefined {
@@ -37,8 +37,8 @@ const largest = (numbers: readonly number[]) => Math.max(0, ...numbers);
 export const machineChecks = [
   check({
     id: 'machine.plan',
-    title: 'The machine holds the workers',
-    why: 'too many workers for the memory end in the kernel’s out-of-memory killer',
+    title: 'The workers fit the machine',
+    why: 'with more workers than fit the memory, the kernel kills processes',
     source: 'webui-tune --explain workers; measured costs in src/plan/model.ts',
     needs: ['plan'],
     about: 'plan',
@@ -55,8 +55,8 @@ export const machineChecks = [
   }),
   check({
     id: 'machine.memory',
-    title: 'The running cluster keeps to the plan',
-    why: 'what grows beyond it is taken from everybody else on the machine',
+    title: 'The running cluster takes the planned memory',
+    why: 'whatever it takes beyond the plan is missing for all else on the machine',
     source: 'Pss and Private of /proc/PID/smaps_rollup; what the ecosystem file was planned with',
     needs: ['cluster', 'plan'],
     uses: ['ecosystem'],
@@ -73,7 +73,7 @@ export const machineChecks = [
         `${plural(supervisors.length, 'supervisor')} ${formatBytes(sum(supervisors))} (planned ${formatBytes(planned.supervisor)} each)`;
       const isOver = cluster.bytes > memory.budget;
       if (!isOver && cluster.bytes <= expected * TOLERANCE) return ok(found);
-      // Today's plan knows what was observed: where it says the same as the kernel, another one of it is the mend.
+      // Today's plan knows what was observed. If it agrees with the kernel, a new file is the mend.
       const today = memory.base + workers.length * memory.worker;
       const mend = isOver || cluster.bytes <= today * TOLERANCE ? planAgain(ecosystem?.path) : RELOAD;
       return isOver ? error(found, mend) : warning(found, mend);
@@ -94,8 +94,8 @@ export const machineChecks = [
   }),
   check({
     id: 'machine.port',
-    title: 'The port is free, or ours',
-    why: 'the preload process stops with the port taken, and nothing serves',
+    title: 'The port is free, or used by this cluster',
+    why: 'the preload process ends if the port is taken, and nothing serves',
     source: '/proc/net/tcp',
     needs: ['port'],
     run: ({ port: { number, taken } }) =>

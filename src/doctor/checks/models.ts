@@ -1,6 +1,6 @@
 import { APPS, DEFAULT_MODEL, type LocalModel } from '../../runtime/contract.ts';
 import { check, error, type Finding, note, ok, warning } from '../check.ts';
-import type { ModelsFacts } from '../facts/models.ts';
+import type { ModelsFacts } from '../read/models.ts';
 
 const UNUSED = 'documents are not embedded (BYPASS_EMBEDDING_AND_RETRIEVAL)';
 
@@ -94,8 +94,8 @@ function withoutUser(url: string): string {
 }
 
 /**
- * What brings a model here that cannot be fetched, or makes it unnecessary; each of them alone will do. `isOfUp`: whether
- * `webui-tune up` looks after this installation.
+ * What to do about a model that cannot be fetched: ways to bring it here, or to do without. Any one of them is enough.
+ * `isOfUp`: whether `webui-tune up` looks after this installation.
  */
 export function modelMends({ kind, name }: LocalModel, facts: ModelsFacts, isOfUp: boolean): string[] {
   const { cache, isStored } = facts;

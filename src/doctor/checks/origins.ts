@@ -1,11 +1,11 @@
 import { check, error, ok, warning } from '../check.ts';
-import { publicUrl } from '../facts/public-url.ts';
+import { publicUrl } from '../read/public-url.ts';
 
 export const originChecks = [
   check({
     id: 'settings.origins',
     title: 'Browsers may connect from the public address',
-    why: 'with an origin missing every WebSocket is refused ("is not an accepted origin"): answers do not stream',
+    why: 'without the origin, every WebSocket is refused ("is not an accepted origin") and answers do not stream',
     source: 'open_webui/config.py, CORS_ALLOW_ORIGIN; open-webui/open-webui#5075',
     needs: ['effective', 'database'],
     run: ({ effective, database }) => {
@@ -29,8 +29,8 @@ export const originChecks = [
   }),
   check({
     id: 'settings.cookies',
-    title: 'Cookies are for https where the page is',
-    why: 'a cookie that is not "Secure" is sent in the clear as well, and some sign-ins lose it on the way back',
+    title: 'Cookies are sent over https only, if the page is on https',
+    why: 'a cookie that is not "Secure" is also sent unencrypted, and some sign-ins lose it on the way back',
     source: 'open_webui/env.py, WEBUI_SESSION_COOKIE_SECURE; open-webui/open-webui#11606',
     needs: ['effective', 'database'],
     run: ({ effective, database }) => {

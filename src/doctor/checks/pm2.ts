@@ -10,7 +10,7 @@ const OLDEST = [7, 0, 1] as const;
 /** Bytes of logs that are worth a word. */
 const MANY_LOGS = GIB;
 
-/** Restarts of an app that do not come from reloads alone. */
+/** More restarts of an app than reloads explain. */
 const MANY_RESTARTS = 20;
 
 export const pm2Checks = [
@@ -53,7 +53,7 @@ export const pm2Checks = [
       const missing = ecosystem.apps.filter(({ name }) => !processes.some((app) => app.name === name));
       const ill = processes.filter(({ name, pm2_env: { status } }) => {
         const app = ecosystem.apps.find((one) => one.name === name);
-        // One that PM2 runs now and then has stopped until the next time.
+        // An app with a schedule is stopped between two runs.
         const isDone = app?.cron_restart !== undefined && status === 'stopped';
         return app && status !== 'online' && !isDone;
       });
@@ -109,8 +109,8 @@ export const pm2Checks = [
   }),
   check({
     id: 'pm2.left-over',
-    title: 'No setting is left of an earlier file or of a shell',
-    why: 'PM2 copies the shell’s environment into each app, and keeps variables that the file has no more',
+    title: 'No setting is left over from an earlier file or a shell',
+    why: 'PM2 copies the shell’s environment into each app, and keeps variables that the file no longer has',
     source: 'pm2/lib/Common.js; Unitech/pm2#3192; tried: filter_env does nothing',
     needs: ['pm2', 'ecosystem', 'interpreter', 'installation'],
     run: ({ pm2, ecosystem, interpreter, installation }) => {
@@ -167,7 +167,7 @@ export const pm2Checks = [
   check({
     id: 'pm2.boot',
     title: 'At boot PM2 starts after the databases',
-    why: 'its unit says After=network.target only: the first attempts fail while PostgreSQL still recovers',
+    why: 'its unit only says After=network.target: the first attempts fail while PostgreSQL still recovers',
     source: 'pm2/lib/templates/init-scripts/systemd.tpl',
     needs: ['pm2', 'services', 'plan'],
     run: ({ pm2: { unit }, services: { colocated = [] }, plan: { embedded = [] } }) => {
@@ -213,7 +213,7 @@ export const pm2Checks = [
   }),
 ];
 
-/** Units of services on this machine, and what in an After= means them. */
+/** Units of the services on this machine, and the names in After= that mean them. */
 const UNITS: Readonly<Record<string, readonly (readonly [string, RegExp])[]>> = {
   PostgreSQL: [['postgresql.service', /^After=.*postgresql/m]],
   Redis: [['redis-server.service', /^After=.*(?:redis|valkey)/m]],

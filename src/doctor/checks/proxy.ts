@@ -1,10 +1,10 @@
 import { formatBytes } from '../../base/units.ts';
 import { check, error, note, ok, skipped, warning } from '../check.ts';
 
-/** Milliseconds: less than this between the first event and the last, and somebody has held them back. */
+/** Milliseconds between the first event and the last. A shorter time means that something held the events back. */
 const LEAST_SPREAD = 200;
 
-/** Milliseconds between two words of an idle WebSocket (open_webui/env.py, WEBSOCKET_SERVER_PING_INTERVAL). */
+/** Milliseconds between two pings of an idle WebSocket (open_webui/env.py, WEBSOCKET_SERVER_PING_INTERVAL). */
 const PING_MS = 25_000;
 
 const NGINX_UPGRADE =
@@ -36,7 +36,7 @@ export const proxyChecks = [
   check({
     id: 'proxy.websockets',
     title: 'WebSockets pass the proxy',
-    why: 'answers do not stream: every browser reloads for them, or falls back to polling, which several workers do not take',
+    why: 'answers do not stream: users have to reload, or the browser falls back to polling, which does not work with several workers',
     source: 'docs.openwebui.com, nginx; tried just now, with the page’s own origin',
     needs: ['proxy'],
     run: ({ proxy: { url, websocket } }) => {
@@ -60,7 +60,7 @@ export const proxyChecks = [
   check({
     id: 'proxy.buffering',
     title: 'Answers stream through the proxy',
-    why: 'a proxy that collects a whole answer before it passes it on: programs that use the API wait for all of it',
+    why: 'if the proxy collects a whole answer before it passes it on, programs that use the API wait for all of it',
     source: 'docs.openwebui.com, nginx: proxy_buffering; tried just now with five events in 0.4 s',
     needs: ['proxy'],
     run: ({ proxy: { echo } }) => {
@@ -80,7 +80,7 @@ export const proxyChecks = [
   check({
     id: 'proxy.silence',
     title: 'The proxy waits for an answer',
-    why: 'a large document, a search or a model that thinks first may take minutes: a proxy that waits less answers 504 in their place',
+    why: 'a large document, a search or a model that thinks may take minutes: a proxy that waits less answers 504 instead',
     source:
       'docs.openwebui.com, nginx: proxy_read_timeout, 60 s by default; tried with doctor --silence SECONDS',
     needs: ['proxy'],
@@ -92,14 +92,14 @@ export const proxyChecks = [
       if (status === 200) return ok(`an answer came through after ${after} of silence`);
       const found = `an answer that was silent for ${seconds} s was cut off after ${after} (${status ?? reason})`;
       const mend = 'nginx: proxy_read_timeout 300s;';
-      // Its ping is all that an idle WebSocket says.
+      // An idle WebSocket carries nothing but its ping.
       return afterMs < PING_MS ? error(`${found}; idle WebSockets too`, mend) : warning(found, mend);
     },
   }),
   check({
     id: 'proxy.headers',
     title: 'The workers see what the browser asked for',
-    why: 'sign-in by OAuth goes back to the wrong address, and limits and audit logs take everybody for one client',
+    why: 'OAuth returns to the wrong address, and limits and audit logs see all users as one client',
     source: 'uvicorn/middleware/proxy_headers.py, FORWARDED_ALLOW_IPS; docs.openwebui.com, nginx',
     needs: ['proxy'],
     run: ({ proxy: { url, echo } }) => {
@@ -145,7 +145,7 @@ export const proxyChecks = [
   check({
     id: 'proxy.uploads',
     title: 'Documents pass the proxy',
-    why: 'an upload that the proxy finds too large ends with "413 Request Entity Too Large"; nginx takes 1 MB by default',
+    why: 'an upload above the proxy’s limit ends with "413 Request Entity Too Large"; nginx’s default is 1 MB',
     source: 'docs.openwebui.com, nginx: client_max_body_size; open_webui/config.py, RAG_FILE_MAX_SIZE',
     needs: ['proxy'],
     run: ({ proxy: { upload } }) => {
@@ -160,13 +160,13 @@ export const proxyChecks = [
       const isRefused = upload.status !== undefined && upload.status >= 500;
       return isRefused
         ? warning(`an upload of ${size} was answered with ${upload.status}`, 'look at the proxy’s log')
-        : ok(`${size} were announced and not found too large; none were sent`);
+        : ok(`an upload of ${size} was announced and accepted; nothing was sent`);
     },
   }),
   check({
     id: 'proxy.compression',
-    title: 'Somebody compresses the answers',
-    why: 'lists of chats and models are five times as large over a slow line',
+    title: 'Answers are compressed',
+    why: 'uncompressed lists of chats and models are five times as large, which is felt on a slow line',
     source:
       'open_webui/env.py, ENABLE_COMPRESSION_MIDDLEWARE: 3 to 4 % of a worker’s CPU that a proxy can spare it',
     needs: ['proxy'],
@@ -174,7 +174,7 @@ export const proxyChecks = [
       if (encoding === undefined) return skipped(UNANSWERED);
       return encoding === ''
         ? note(
-            'the API’s answers come as they are',
+            'the API’s answers are not compressed',
             'nginx: gzip on; gzip_proxied any; gzip_types application/json;',
             'or ENABLE_COMPRESSION_MIDDLEWARE=True, in your settings',
           )

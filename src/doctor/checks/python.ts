@@ -43,7 +43,7 @@ export const pythonChecks = [
   check({
     id: 'python.migrations',
     title: 'Its migrations can be read',
-    why: 'files of two versions side by side: the next start cannot tell which way to migrate, and ends',
+    why: 'with files of two versions side by side, the next start cannot tell which way to migrate, and ends',
     source: 'open_webui/migrations/versions, open_webui/config.py',
     needs: ['expected'],
     about: 'expected',
@@ -58,7 +58,7 @@ export const pythonChecks = [
   check({
     id: 'python.frontmatter-pip',
     title: 'Workers do not run pip',
-    why: 'N workers that install what a tool asks for at once break each other’s packages',
+    why: 'N workers that install a tool’s packages at the same time break each other’s files',
     source: 'open_webui/utils/plugin.py; open_webui/env.py, ENABLE_PIP_INSTALL_FRONTMATTER_REQUIREMENTS',
     needs: ['effective', 'workers'],
     run: ({ effective, workers }) => {
@@ -74,7 +74,7 @@ export const pythonChecks = [
   check({
     id: 'python.requirements',
     title: 'Tools and functions have the packages that they ask for',
-    why: 'one whose package is missing fails in every chat that uses it; a function is switched off then',
+    why: 'a tool whose package is missing fails in every chat that uses it; such a function is switched off',
     source: 'open_webui/utils/plugin.py: "requirements:" in its first lines',
     needs: ['requirements', 'interpreter', 'effective', 'workers'],
     run: ({ requirements, interpreter: { python }, effective, workers }) => {

@@ -11,7 +11,7 @@ const WANTED_BUFFER = 'pubsub 1073741824 268435456 180';
 
 /** Connections that a few busy workers open; Redis's own default is 10,000. */
 const LEAST_CLIENTS = 1_000;
-/** Share of them in use from which on it is close. */
+/** Share of the connections from which on the limit is close. */
 const CLOSE = 0.8;
 
 const UNKNOWN = 'the server does not say: its user may not run CONFIG GET';
@@ -21,7 +21,7 @@ const isDragonfly = ({ broker: { info } }: Pick<Facts, 'broker'>) => brokerOf(in
 export const redisServerChecks = [
   check({
     id: 'redis.buffer',
-    title: 'A large event does not throw listeners out',
+    title: 'A large event does not disconnect listeners',
     why: 'one event larger than the buffer ends the subscription of every worker; /ready stays 200 meanwhile',
     source: 'redis.conf, client-output-buffer-limit; open-webui/open-webui#25975 (an emit of 33 MB)',
     needs: ['broker', 'plan'],
@@ -46,8 +46,8 @@ export const redisServerChecks = [
   }),
   check({
     id: 'redis.disconnections',
-    title: 'Nobody has been thrown out',
-    why: 'a worker that was thrown out for its full buffer has missed events',
+    title: 'Redis has disconnected no listener',
+    why: 'a worker that Redis disconnected because its buffer was full has missed events',
     source: 'INFO stats, client_output_buffer_limit_disconnections',
     needs: ['broker'],
     run: ({ broker: { info } }) => {
@@ -57,14 +57,14 @@ export const redisServerChecks = [
       return count === 0
         ? ok('no client was, since the server started')
         : warning(
-            `${count} clients were thrown out for a full buffer since the server started`,
+            `${count} clients were disconnected since the server started, because their buffers were full`,
             'raise client-output-buffer-limit; CONFIG RESETSTAT sets the count back',
           );
     },
   }),
   check({
     id: 'redis.eviction',
-    title: 'Nothing is thrown away',
+    title: 'Redis evicts no data',
     why: 'with allkeys-…, tokens of those who signed out work again, and sessions vanish',
     source: 'docs.openwebui.com, Redis: memory eviction policy',
     needs: ['broker', 'plan'],
@@ -88,7 +88,7 @@ export const redisServerChecks = [
   }),
   check({
     id: 'redis.persistence',
-    title: 'It remembers who has signed out',
+    title: 'Redis keeps sign-outs over a restart',
     why: 'after a crash of Redis, tokens that were revoked are good again until they expire',
     source: 'docs.openwebui.com, Redis; redis.conf, appendonly',
     needs: ['broker', 'plan'],
@@ -109,7 +109,7 @@ export const redisServerChecks = [
   }),
   check({
     id: 'redis.clients',
-    title: 'It takes enough connections',
+    title: 'Redis accepts enough connections',
     why: '"max number of clients reached": from then on every sign-in is an error 500',
     source: 'redis.conf, maxclients; docs.openwebui.com, Redis',
     needs: ['broker', 'plan'],
@@ -124,7 +124,7 @@ export const redisServerChecks = [
   }),
 ];
 
-/** Ours is mended by --fix; the user's is the user's, with the command for it. */
+/** --fix mends our own server. For the user's server we only name the command. */
 function change(
   found: string,
   [name, value]: readonly [string, string],

@@ -20,7 +20,7 @@ export const redisChecks = [
         return ok(`${redis.broker ?? 'a Redis'} ${redis.answer.version} at ${redis.where}`);
       return error(
         `${redis.where} does not answer: ${redis.answer.reason}`,
-        'start it; the workers go on by themselves once it answers',
+        'start it; the workers resume by themselves once it answers',
       );
     },
   }),
@@ -34,7 +34,7 @@ export const redisChecks = [
   }),
   check({
     id: 'redis.rights',
-    title: 'Its user may do what Open WebUI does',
+    title: 'The Redis user has the rights that Open WebUI needs',
     why: '"Redis denied publishing": answers do not stream, or sign-outs are forgotten',
     source: 'open_webui/socket/redis_room_channels.py (&socketio and &socketio#*)',
     needs: ['broker'],
@@ -50,7 +50,7 @@ export const redisChecks = [
       if (echoMs === undefined) {
         return error(
           `${where}: a message that was published did not come back`,
-          'take a single server, or Sentinel: something on the way does not pass Pub/Sub on',
+          'use a single server, or Sentinel: something in between does not pass Pub/Sub on',
         );
       }
       return ok(`it writes, listens and publishes; a message came back after ${echoMs.toFixed(1)} ms`);
@@ -59,7 +59,7 @@ export const redisChecks = [
   check({
     id: 'redis.latency',
     title: 'It answers quickly',
-    why: 'Open WebUI asks it from the event loop: a worker stands still for as long as each answer takes',
+    why: 'Open WebUI asks it from the event loop: a worker does nothing else until the answer comes',
     source: 'open_webui/socket/utils.py; open-webui/open-webui#28172',
     needs: ['broker'],
     run: ({ broker: { pingMs, where } }) =>
@@ -90,7 +90,7 @@ export const redisChecks = [
   check({
     id: 'redis.timeouts',
     title: 'A Redis that hangs does not hang the workers',
-    why: 'without a timeout one call that is not answered stops a worker for ever',
+    why: 'without a timeout, one call that gets no answer blocks a worker endlessly',
     source: 'open_webui/env.py, REDIS_SOCKET_TIMEOUT; open-webui/open-webui#29973',
     needs: ['effective', 'redis'],
     run: ({ effective, redis }) => {
@@ -104,8 +104,8 @@ export const redisChecks = [
   }),
   check({
     id: 'redis.cluster',
-    title: 'It is asked as what it is',
-    why: 'asked as a single server, a node of a cluster answers MOVED; asked as a cluster, a single one answers nothing',
+    title: 'Open WebUI uses Redis as what it is: a single server or a cluster',
+    why: 'used as a single server, a node of a cluster answers MOVED; used as a cluster, a single server answers nothing',
     source: 'open_webui/utils/redis.py, REDIS_CLUSTER; redis-py, RedisCluster',
     needs: ['redis', 'effective'],
     run: ({ redis, effective }) => {
@@ -114,7 +114,7 @@ export const redisChecks = [
       if (wanted === (redis.isCluster ?? false)) {
         return wanted
           ? note(
-              `a cluster; live updates go through its node at ${redis.where} alone, and stop with that`,
+              `a cluster; live updates go only through its node at ${redis.where}, and stop when that node stops`,
               'Sentinel fails over for live updates too: docs/broker.md',
             )
           : ok('a single server');
@@ -126,8 +126,8 @@ export const redisChecks = [
   }),
   check({
     id: 'redis.sentinel',
-    title: 'Its sentinels would fail over',
-    why: 'a failover that does not come, or comes late, is an outage of live updates',
+    title: 'The sentinels can fail over',
+    why: 'without a failover, or with a late one, live updates stop',
     source: 'open_webui/utils/redis.py; redis.io, Sentinel',
     needs: ['redis', 'installation'],
     run: ({ redis, installation }) => {

@@ -1,9 +1,9 @@
 import { APPS, ENV } from '../../runtime/contract.ts';
 import type { Pm2Process } from '../../setup/pm2/client.ts';
-import type { EcosystemFile } from '../facts/ecosystem.ts';
-import type { Pm2Facts } from '../facts/pm2.ts';
+import type { EcosystemFile } from '../read/ecosystem.ts';
+import type { Pm2Facts } from '../read/pm2.ts';
 
-/* How what PM2 runs differs from what the file says. */
+/* How the apps that PM2 runs differ from the file. */
 
 export function instancesOf({ processes = [] }: Pm2Facts, name: string): readonly Pm2Process[] {
   return processes.filter((app) => app.name === name);
@@ -15,7 +15,7 @@ export function instancesOf({ processes = [] }: Pm2Facts, name: string): readonl
  */
 const UNTIL_THE_NEXT_START: ReadonlySet<string> = new Set([ENV.planned]);
 
-/** Names of the file's variables that a running app does not have, or has otherwise. */
+/** Names of the file's variables that a running app lacks, or has with another value. */
 export function environmentDiffers(pm2: Pm2Facts, { apps }: EcosystemFile): string[] {
   const differing = apps.flatMap(({ name, env = {} }) =>
     instancesOf(pm2, name ?? '').flatMap(({ pm2_env }) =>
@@ -46,7 +46,7 @@ export function leftOver(
     .sort();
 }
 
-/** Read by Open WebUI, and yet everybody’s. */
+/** Variables that Open WebUI reads, but that belong to every program. */
 const OF_THE_SYSTEM: ReadonlySet<string> = new Set([
   'HOME',
   'HOST',
@@ -57,7 +57,7 @@ const OF_THE_SYSTEM: ReadonlySet<string> = new Set([
   'LD_LIBRARY_PATH',
 ]);
 
-/** PM2 lists an app’s environment by itself, and mixes it into the other fields as well. */
+/** PM2 lists an app’s environment in a field of its own, and also mixes it into the other fields. */
 function environmentOf(pm2Env: Pm2Process['pm2_env']): Readonly<Record<string, unknown>> {
   const { env } = pm2Env;
   return typeof env === 'object' && env !== null ? { ...env } : pm2Env;

@@ -1,7 +1,7 @@
 import { scryptSync } from 'node:crypto';
 import { WORKER_COUNT_NAMES } from '../../facts/settings/collect.ts';
 import { check, error, note, ok, warning } from '../check.ts';
-import { inForce } from '../facts/stored.ts';
+import { inForce } from '../read/stored.ts';
 
 /** Characters of a key that nobody guesses: what Open WebUI draws itself has 16. */
 const KEY_LENGTH = 16;
@@ -12,7 +12,7 @@ const DIGEST_LENGTH = 64;
 /** Seconds after which a user counts as gone (open_webui/models/users.py, 0.12.4). */
 const PRESENCE_SECONDS = 180;
 
-/** asyncio's own pool has as many at most, AnyIO's has 40: fewer than these, and the variable makes things worse. */
+/** The most threads of asyncio's own pool (AnyIO's has 40): a smaller THREAD_POOL_SIZE makes things worse. */
 const LEAST_THREADS = 32;
 
 /** concurrent/futures/thread.py, ThreadPoolExecutor. */
@@ -23,7 +23,7 @@ const isTrue = (value: string | undefined) => value?.toLowerCase() === 'true';
 export const settingsChecks = [
   check({
     id: 'settings.options',
-    title: 'What the ecosystem file names is there',
+    title: 'All files that the ecosystem file names exist',
     why: 'an env file or a preset that is gone stops the next start',
     source: 'docs/settings.md',
     needs: ['viewpoint'],
@@ -87,7 +87,7 @@ export const settingsChecks = [
   check({
     id: 'settings.websockets',
     title: 'Workers reach each other’s browsers',
-    why: 'otherwise answers stream to 1 in N users only, though /ready is 200 and all looks healthy',
+    why: 'otherwise answers stream to only 1 in N users, though /ready is 200 and everything looks healthy',
     source: 'open_webui/socket/main.py; open-webui/open-webui#12286',
     needs: ['effective', 'workers'],
     run: ({ effective, workers: { count } }) => {
@@ -111,8 +111,8 @@ export const settingsChecks = [
   }),
   check({
     id: 'settings.data-dir',
-    title: 'The data has a place of its own',
-    why: 'inside of Python’s packages the next upgrade loses it, and what cannot be written loses uploads',
+    title: 'The data has a folder of its own',
+    why: 'an upgrade deletes data that is inside Python’s packages; a folder that cannot be written loses uploads',
     source: 'open_webui/env.py, DATA_DIR',
     needs: ['installation', 'files'],
     run: ({ installation: { dataDir }, files }) => {
@@ -142,8 +142,8 @@ export const settingsChecks = [
   }),
   check({
     id: 'settings.threads',
-    title: 'A worker has threads enough',
-    why: 'where all of them are busy, sign-ins, uploads and questions about documents wait while the CPU idles',
+    title: 'A worker has enough threads',
+    why: 'when all threads are busy, sign-ins, uploads and questions about documents wait while the CPU idles',
     source: 'open_webui/main.py, lifespan: THREAD_POOL_SIZE sizes both pools; open-webui/open-webui#28168',
     needs: ['effective', 'machine'],
     run: ({ effective, machine: { cpu } }) => {
@@ -160,7 +160,7 @@ export const settingsChecks = [
   check({
     id: 'settings.presence',
     title: 'Active users stay visible',
-    why: 'written less often than every 3 minutes, a user who is there counts as gone',
+    why: 'if the status is written less often than every 3 minutes, a user who is active counts as gone',
     source: 'open_webui/models/users.py; open-webui/open-webui#28165',
     needs: ['effective'],
     run: ({ effective }) => {
@@ -201,7 +201,7 @@ export const settingsChecks = [
   }),
   check({
     id: 'settings.extraction',
-    title: 'Documents are read outside of the workers',
+    title: 'Another program reads documents',
     why: 'Open WebUI’s own reader of PDF files keeps memory, and every worker grows with uploads',
     source: 'docs.openwebui.com, performance; open-webui/open-webui#8597',
     needs: ['effective', 'database'],

@@ -1,7 +1,7 @@
 import { APPS, TRIALS } from '../../runtime/contract.ts';
 import { check, error, type Finding, note, ok, warning } from '../check.ts';
-import type { TrialFacts } from '../facts/trials.ts';
 import type { Facts } from '../facts.ts';
+import type { TrialFacts } from '../read/trials.ts';
 import { modelMends } from './models.ts';
 
 type Answers = TrialFacts['workers'][number];
@@ -53,7 +53,7 @@ export const trialChecks = [
   check({
     id: 'cluster.reads',
     title: 'Every worker reads a document',
-    why: 'an upload that cannot be read ends with an error, and is found by no question',
+    why: 'an upload that cannot be read ends with an error, and no question finds it',
     source:
       'open_webui/retrieval/loaders/main.py; tried just now in each worker with a page of HTML, which is not kept',
     needs: ['trials'],
@@ -104,7 +104,7 @@ function failuresOf<T extends { pid: number; engine: string; error?: string | un
   });
 }
 
-/** Workers that said nothing about it, and why. */
+/** Workers that did not answer the question, and why. */
 function unasked(
   { workers, unreached, opened }: TrialFacts,
   question: keyof Pick<Answers, 'embedded' | 'read'>,
@@ -130,7 +130,10 @@ function unasked(
   ];
 }
 
-/** A worker has what the preload process had: a model that came later reaches it by the next start of that. */
+/**
+ * A worker has the models that the preload process had. One that came later reaches it when the preload process starts
+ * again.
+ */
 function localMends(models: Facts['models'] | undefined, isOfUp = false): string[] {
   if (models && models.absent.length > 0) return ['see vectors.model'];
   const missing = models?.models.find(({ kind, here }) => kind === 'embedding' && !here);

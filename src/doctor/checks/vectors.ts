@@ -1,5 +1,7 @@
+import { formatBytes, MIB } from '../../base/units.ts';
+import { ENV } from '../../runtime/contract.ts';
 import { check, error, ok, warning } from '../check.ts';
-import { inForce } from '../facts/stored.ts';
+import { inForce } from '../read/stored.ts';
 import { severalWorkersNeed } from './several.ts';
 
 export const vectorChecks = [
@@ -29,7 +31,7 @@ export const vectorChecks = [
     source: 'open_webui/retrieval/vector/dbs/pgvector.py; pgvector’s control file (not "trusted")',
     needs: ['database', 'effective'],
     run: ({ database, effective }) => {
-      if (effective.get('VECTOR_DB') !== 'pgvector') return ok('vectors are elsewhere');
+      if (effective.get('VECTOR_DB') !== 'pgvector') return ok('vectors are in another store');
       if (database.kind !== 'postgresql' || database.vector === undefined) {
         return error(
           'VECTOR_DB is pgvector, and there is no PostgreSQL that could be asked',
@@ -54,14 +56,30 @@ export const vectorChecks = [
     },
   }),
   check({
+    id: 'vectors.index',
+    title: 'PostgreSQL may use the memory that the index of vectors takes',
+    why: 'the first start that finds 5,000 chunks or more makes it, and ends with "memory required is 65 MB, maintenance_work_mem is 64 MB"',
+    source: 'PgvectorClient._ensure_vector_index; pgvector, src/ivfkmeans.c; tried with pgvector 0.8.5',
+    needs: ['vectorIndex'],
+    run: ({ vectorIndex: { database, isMade, allowed, needed } }) => {
+      if (isMade) return ok('the index is made');
+      if (allowed >= needed) return ok(`${formatBytes(allowed)}, of which it takes ${formatBytes(needed)}`);
+      const setting = `${2 * Math.ceil(needed / MIB / 64) * 64}MB`;
+      return warning(
+        `it takes ${formatBytes(needed)}, and PostgreSQL may use ${formatBytes(allowed)}`,
+        `as the owner of the database: ALTER DATABASE "${database}" SET maintenance_work_mem = '${setting}';`,
+      );
+    },
+  }),
+  check({
     id: 'vectors.engines',
-    title: 'What documents go through answers',
+    title: 'Programs that read or embed documents answer',
     why: 'every upload fails, and every question about a document, while the chat works',
     source: 'open_webui/config.py: rag.embedding_engine, rag.content_extraction_engine and their addresses',
     needs: ['engines'],
     run: ({ engines }) => {
       if (engines.length === 0)
-        return ok('the database names none elsewhere; cluster.embeds tries the workers');
+        return ok('the database names no other program; cluster.embeds tries the workers');
       return engines.map(({ what, url, answer }) => {
         const { host } = new URL(url);
         return answer.up
@@ -75,13 +93,13 @@ export const vectorChecks = [
   }),
   check({
     id: 'vectors.embedding',
-    title: 'The preload fits the embedding engine',
-    why: 'with a lean preload and local embeddings each worker loads torch for itself: some 300 MiB that nobody planned',
+    title: 'The level of preloading fits the embedding engine',
+    why: 'with a lean preload and local embeddings each worker loads torch for itself: some 300 MiB more than planned',
     source: 'measured; src/plan/memory.ts, explainLean',
     needs: ['plan', 'effective', 'database', 'ecosystem'],
     run: ({ effective, database, ecosystem }) => {
       const engine = inForce('RAG_EMBEDDING_ENGINE', effective, database);
-      const preload = ecosystem.env.WEBUI_TUNE_PRELOAD;
+      const preload = ecosystem.env[ENV.preload];
       return preload === 'lean' && !engine
         ? warning(
             'the file asks for a lean preload, and embeddings are local',

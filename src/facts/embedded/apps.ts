@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import type { Environment } from '../../base/io/environment.ts';
 import { APPS, RUNTIME_FILES } from '../../runtime/contract.ts';
 import type { EmbeddedService, Settings } from '../types.ts';
-import { placesIn, servicesFolder } from './folder.ts';
+import { servicePaths, servicesFolder } from './folder.ts';
 import type { Installed } from './installed.ts';
 import { embeddedInUse, readInstalled } from './installed.ts';
 import type { Programs } from './packages.ts';
@@ -19,7 +19,7 @@ export function embeddedPostgres(
   return {
     name: SERVICE_APPS.postgres,
     program: join(postgres, 'postgres'),
-    args: ['-D', placesIn(services).postgresData],
+    args: ['-D', servicePaths(services).postgresData],
     cwd: services,
     ...(account && { account }),
   };
@@ -33,7 +33,7 @@ export function embeddedValkey(
   return {
     name: SERVICE_APPS.valkey,
     program: valkey,
-    args: [placesIn(services).valkeyConfig],
+    args: [servicePaths(services).valkeyConfig],
     cwd: services,
     ...(account && { account }),
   };

@@ -12,7 +12,7 @@ export function servicesFolder(env: Environment, home: string, isRoot = process.
 }
 
 /** What is in it. */
-export function placesIn(services: string) {
+export function servicePaths(services: string) {
   return {
     /** What services.json holds: `Installed`. */
     state: join(services, 'services.json'),

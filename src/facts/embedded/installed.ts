@@ -5,7 +5,7 @@ import { LOOPBACK } from '../../base/io/address.ts';
 import { writeAtomically } from '../../base/io/write.ts';
 import { databaseUrl, parseDatabaseUrl } from '../services/urls.ts';
 import type { Settings } from '../types.ts';
-import { placesIn } from './folder.ts';
+import { servicePaths } from './folder.ts';
 
 const State = z.object({
   /** As root: the ordinary account that the services run as. */
@@ -16,14 +16,14 @@ const State = z.object({
   valkeyPort: z.int(),
 });
 
-/** What was chosen when the embedded services were set up: their ports never change, nor whose they are. */
+/** What was chosen when the embedded services were set up. Their ports and their account never change. */
 export type Installed = z.infer<typeof State>;
 /** Role and database of Open WebUI. */
 export const DATABASE = 'openwebui';
 
 /** Undefined: none were set up. Throws TuneError for a file that is not ours. */
 export function readInstalled(services: string): Installed | undefined {
-  const { state } = placesIn(services);
+  const { state } = servicePaths(services);
   let text: string;
   try {
     text = readFileSync(state, 'utf8');
@@ -41,7 +41,7 @@ export function readInstalled(services: string): Installed | undefined {
 }
 
 export function writeInstalled(services: string, installed: Installed): void {
-  writeAtomically(placesIn(services).state, `${JSON.stringify(installed, undefined, 2)}\n`, 0o600);
+  writeAtomically(servicePaths(services).state, `${JSON.stringify(installed, undefined, 2)}\n`, 0o600);
 }
 
 export interface EmbeddedUse {
@@ -49,7 +49,7 @@ export interface EmbeddedUse {
   broker: boolean;
 }
 
-/** Which of the embedded services Open WebUI is set to use: its URLs name their ports. */
+/** Which of the embedded services Open WebUI uses: those whose ports its URLs name. */
 export function embeddedInUse(settings: Settings, { postgresPort, valkeyPort }: Installed): EmbeddedUse {
   const database = parseDatabaseUrl(databaseUrl(settings) ?? '');
   const redis = settings.get('REDIS_URL')?.value ?? '';

@@ -4,7 +4,7 @@ import { shortHash } from '../../base/io/folders.ts';
 
 /* PostgreSQL with pgvector, and Valkey, as they come from PyPI: programs only, nothing of them is imported. */
 
-/** Major version of the PostgreSQL in the package: data of another one cannot be opened by it. */
+/** Major version of the PostgreSQL in the package. It cannot open the data of another one. */
 export const POSTGRES_MAJOR = 18;
 
 export interface PinnedPackage {
@@ -52,7 +52,7 @@ export function requirementsText(packages: readonly PinnedPackage[] = PACKAGES):
     .join('');
 }
 
-/** Folder of the unpacked packages: another set of them goes into another folder, and what runs never changes. */
+/** Folder of the unpacked packages. Other versions go into another folder, so that running programs never change. */
 export function packagesFolder(services: string): string {
   return join(services, `packages-${shortHash(requirementsText())}`);
 }

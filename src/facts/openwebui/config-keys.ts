@@ -19,3 +19,15 @@ export const PERSISTED: Readonly<Record<string, string>> = {
   RAG_RERANKING_MODEL: 'rag.reranking_model',
   WEBUI_URL: 'webui.url',
 };
+
+/** The value of a setting, by its name; undefined: it is not set. */
+export type Lookup = (name: string) => string | undefined;
+
+/** The value that is in force: that of `stored`, the settings of the database that count, else the environment's. */
+export function valueInForce(
+  name: string,
+  lookup: Lookup,
+  stored: Readonly<Record<string, string>>,
+): string | undefined {
+  return stored[PERSISTED[name] ?? ''] ?? lookup(name);
+}

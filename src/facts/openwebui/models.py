@@ -11,8 +11,13 @@ import os
 import sys
 import time
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
+
+from probe import make_runtime_importable
+
+make_runtime_importable()
+
+from webui_preload.models.cache import current_snapshot, find_model, models_folder, repository_of  # noqa: E402
 
 #: Seconds for one answer.
 TIMEOUT = 4
@@ -20,45 +25,20 @@ TIMEOUT = 4
 #: What Open WebUI runs its local models with.
 PACKAGES = ("sentence_transformers", "torch", "transformers")
 
-WEIGHTS = (".safetensors", ".bin", ".onnx", ".pt")
-DESCRIPTIONS = ("config.json", "modules.json")
-
-
-def repository(name: str) -> str:
-    """As Open WebUI completes a name (open_webui/retrieval/utils.py, get_model_path, 0.12.4)."""
-    return name if "/" in name else f"sentence-transformers/{name}"
-
 
 def look(name: str) -> dict[str, Any]:
-    """Whether all of the model is here; if not, ``reason``."""
-    folder, where = name, name
-    if not os.path.exists(name):
-        if name.count("/") > 1:
-            return {"name": name, "here": False, "reason": f"there is no {name}"}
-        cache = os.environ.get("SENTENCE_TRANSFORMERS_HOME") or default_cache()
-        where = f"the cache {cache}"
-        try:
-            folder = snapshot(repository(name), cache)
-        except Exception:
-            return {"name": name, "here": False, "reason": f"it is not in {where}"}
-    # A download that was cut off leaves some of the files.
-    files = [path for path in Path(folder).rglob("*") if path.is_file()]
-    has_weights = any(path.suffix in WEIGHTS and path.stat().st_size > 0 for path in files)
-    if not has_weights or not any(path.name in DESCRIPTIONS for path in files):
-        return {"name": name, "here": False, "reason": f"it is not whole in {where}"}
-    return {"name": name, "here": True, "reason": f"in {where}"}
-
-
-def default_cache() -> str:
-    from huggingface_hub import constants
-
-    return str(constants.HF_HUB_CACHE)
-
-
-def snapshot(repo: str, cache: str) -> str:
-    from huggingface_hub import snapshot_download
-
-    return str(snapshot_download(repo_id=repo, cache_dir=cache, local_files_only=True))
+    """Whether the workers would load the model from here; ``reason``: from where, or why not."""
+    cache = f"the cache {models_folder(os.environ)}"
+    repository = repository_of(name)
+    if found := find_model(name, os.environ):
+        return {"name": name, "here": True, "reason": f"in {name if found == name else cache}"}
+    if not repository:
+        reason = f"there is no {name}"
+    elif current_snapshot(repository, os.environ):
+        reason = f"it is not whole in {cache}"
+    else:
+        reason = f"it is not in {cache}"
+    return {"name": name, "here": False, "reason": reason}
 
 
 def ask(name: str) -> dict[str, Any]:
@@ -69,7 +49,7 @@ def ask(name: str) -> dict[str, Any]:
     started = time.monotonic()
     reason = ""
     try:
-        HfApi().model_info(repository(name), timeout=TIMEOUT)
+        HfApi().model_info(repository_of(name), timeout=TIMEOUT)
     except GatedRepoError:
         reason = f"it gives {name} only to those who have agreed to its licence (HF_TOKEN)"
     except RepositoryNotFoundError:
@@ -92,14 +72,15 @@ def why(error: BaseException) -> str:
 
 
 def main() -> None:
-    import huggingface_hub.hf_api  # noqa: F401 - takes a while, for which Hugging Face is not to blame
-
     question = json.load(sys.stdin)
     looked = [look(name) for name in question["look"]]
     absent = [name for name in PACKAGES if find_spec(name) is None]
-    print(json.dumps({"models": looked, "absent": absent}), flush=True)
     missing = [*question["missing"], *(model["name"] for model in looked if not model["here"])]
-    names = [name for name in missing if question["ask"] and name.count("/") <= 1]
+    names = [name for name in missing if question["ask"] and repository_of(name)]
+    if names:
+        import huggingface_hub.hf_api  # noqa: F401 - takes a while, for which Hugging Face is not to blame
+    cache = os.path.abspath(models_folder(os.environ))
+    print(json.dumps({"models": looked, "absent": absent, "cache": cache}), flush=True)
     print(json.dumps([ask(name) for name in names]), flush=True)
 
 

@@ -1,8 +1,8 @@
-import { spawn } from 'node:child_process';
 import * as z from 'zod';
 import { EXIT, TuneError } from '../../base/errors.ts';
 import type { Environment } from '../../base/io/environment.ts';
 import { shippedFile } from '../../base/io/package.ts';
+import { lastLine, runProgram } from '../../base/io/run.ts';
 import type { Surroundings } from './candidates.ts';
 import { PERSISTED } from './config-keys.ts';
 
@@ -95,39 +95,21 @@ function parseJson(text: string): unknown {
   }
 }
 
-function run(
+/** What it writes to stdout. */
+async function run(
   command: string,
   args: string[],
   input: string,
   options: { env: Environment; cwd: string },
 ): Promise<string> {
-  return new Promise((resolve, reject) => {
-    const child = spawn(command, args, {
-      ...options,
-      stdio: ['pipe', 'pipe', 'pipe'],
-      timeout: PROBE_TIMEOUT,
-    });
-    let [output, complaint] = ['', ''];
-    child.stdout.setEncoding('utf8').on('data', (text: string) => {
-      output += text;
-    });
-    child.stderr.setEncoding('utf8').on('data', (text: string) => {
-      complaint += text;
-    });
-    const fail = (reason: string) =>
-      reject(new TuneError(`${command} cannot be run: ${reason}`, EXIT.openWebui));
-    // A command that ends without reading its input: its exit code tells more than the broken pipe.
-    child.stdin.on('error', () => {});
-    child.on('error', (error) => fail(error.message));
-    child.on('close', (code, signal) => {
-      if (code === 0) resolve(output);
-      else fail(lastLine(complaint) || (signal ? `ended by ${signal}` : `exit code ${code}`));
-    });
-    child.stdin.end(input);
+  const fail = (reason: string) => new TuneError(`${command} cannot be run: ${reason}`, EXIT.openWebui);
+  const { code, signal, stdout, stderr } = await runProgram(command, args, {
+    ...options,
+    input,
+    timeout: PROBE_TIMEOUT,
+  }).catch((error: Error) => {
+    throw fail(error.message);
   });
-}
-
-/** The line of a Python traceback that names the error. */
-function lastLine(text: string): string {
-  return text.trim().split('\n').at(-1) ?? '';
+  if (code === 0) return stdout;
+  throw fail(lastLine(stderr) || (signal ? `ended by ${signal}` : `exit code ${code}`));
 }

@@ -4,7 +4,7 @@ export type BrokerName = (typeof BROKERS)[number];
 
 export interface BrokerKind {
   name: BrokerName;
-  /** Its own, not that of the Redis that it takes itself for. */
+  /** Its own version, not that of the Redis that it claims to be. */
   version: string;
   /** Whether it is a node of a cluster that shares the keys out. */
   isCluster: boolean;
@@ -18,8 +18,8 @@ export function parseInfo(text: string): Info {
 }
 
 /**
- * Tells them apart by what they say: all of them have a `redis_version`, the others for the sake of clients that look at
- * it. Undefined: nothing is said (an ACL keeps INFO from us).
+ * Tells them apart by INFO. All of them have a `redis_version`, the others for the sake of clients that look at
+ * it. Undefined: INFO is empty (an ACL denies it to us).
  */
 export function brokerOf(info: Info): BrokerKind | undefined {
   const isCluster =

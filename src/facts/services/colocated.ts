@@ -1,15 +1,18 @@
+import { isLoopback } from '../../base/io/address.ts';
 import { MIB } from '../../base/units.ts';
 import type { Colocated, Settings } from '../types.ts';
 import { getText } from './http.ts';
 import { ANSWER_TIMEOUT } from './timeout.ts';
 
-/** Milliseconds for a service that nobody asked for: it is on this machine or it is not there. */
+/** Milliseconds for a service that no setting names: it is on this machine, or it does not exist. */
 const SEARCH_TIMEOUT = 200;
 
-/** Where Ollama listens if nobody says otherwise. */
+/** Where Ollama listens by default. */
 const OLLAMA = 'http://127.0.0.1:11434';
 
-/** Share of all cores that a service takes while the workers are busy (estimates; a busy Open WebUI is mostly Python). */
+/**
+ * Share of all cores that a service takes while the workers are busy (estimates; a busy Open WebUI is mostly Python).
+ */
 export const CPU_SHARES: Readonly<Record<Colocated['name'], number>> = {
   PostgreSQL: 0.06,
   Redis: 0.02,
@@ -18,16 +21,21 @@ export const CPU_SHARES: Readonly<Record<Colocated['name'], number>> = {
   metrics: 0,
 };
 
-/** Only what is certainly on this machine counts: a loopback address, or a UNIX socket. */
-export function isLocalHost(host: string | undefined): boolean {
-  return !host || host.startsWith('/') || /^(?:localhost|127(?:\.\d{1,3}){3}|\[?::1\]?)$/i.test(host);
+/**
+ * Only what is certainly on this machine counts: a loopback address, a UNIX socket, or the default, which is one of
+ * them.
+ */
+export function isOnThisMachine(host: string | undefined): boolean {
+  return !host || host.startsWith('/') || isLoopback(host);
 }
 
-/** Asks an Ollama on this machine which models it holds in memory, and which it could load. Undefined: there is none. */
+/**
+ * Asks an Ollama on this machine which models it holds in memory, and which it could load. Undefined: there is none.
+ */
 export async function askOllama(settings: Settings): Promise<Colocated | undefined> {
   const configured = settings.get('OLLAMA_BASE_URL')?.value;
   const address = configured && URL.canParse(configured) ? new URL(configured) : new URL(OLLAMA);
-  if (!isLocalHost(address.hostname)) return undefined;
+  if (!isOnThisMachine(address.hostname)) return undefined;
   const timeout = configured ? ANSWER_TIMEOUT : SEARCH_TIMEOUT;
   try {
     const [loaded, installed] = await Promise.all([
@@ -48,7 +56,10 @@ export interface OllamaModel {
   size_vram?: number;
 }
 
-/** What is loaded is in use already; set aside is the largest model that may come, where no graphics card holds it. */
+/**
+ * Loaded models are in use already. Memory is set aside for the largest one that may come, unless a graphics card holds
+ * it.
+ */
 export function ollamaOf(
   where: string,
   loaded: readonly OllamaModel[],
@@ -86,7 +97,7 @@ async function models(url: URL, timeout: number): Promise<OllamaModel[]> {
   );
 }
 
-/** Its buffers fill up to shared_buffers, but hold no more than there is data. */
+/** Its buffers grow up to shared_buffers, but never beyond the size of the data. */
 export function postgresOf(where: string, sharedBuffers: number, databaseSize: number): Colocated {
   return {
     name: 'PostgreSQL',
@@ -111,7 +122,7 @@ export function redisOf(where: string, used: number, most: number): Colocated {
   };
 }
 
-/** It does not tell: 128 MiB for what is to come (an estimate). */
+/** Chroma does not tell its size: 128 MiB for its growth (an estimate). */
 export function chromaOf(where: string): Colocated {
   return {
     name: 'Chroma',

@@ -46,7 +46,7 @@ interface Row {
 /** Asks a PostgreSQL for its version, its connections and the pgvector extension. */
 export async function askPostgres(url: DatabaseUrl, schema?: string): Promise<PostgresFacts> {
   const where = whereOf(url);
-  // Outside of the `try`: a package that does not load is no PostgreSQL that does not answer.
+  // Not within the `try`: a package that does not load is not a PostgreSQL that does not answer.
   await import('pg');
   try {
     const row = await withPostgres(url, async (client) => {
@@ -101,7 +101,7 @@ async function encryptedIfNeeded<T>(
   try {
     return await askWith(pg, url, false, ask);
   } catch (error) {
-    // What a server says that takes encrypted connections only; libpq's default tries both.
+    // The answer of a server that takes only encrypted connections. libpq's default tries both.
     if (/no encryption|SSL off|requires? (?:SSL|encryption)/i.test(reasonOf(error))) {
       return askWith(pg, url, tlsOptions(url, 'require'), ask);
     }
@@ -141,7 +141,7 @@ async function askWith<T>(
     ...(url.database !== undefined && { database: url.database }),
   };
   const client = new pg.Client(config);
-  // A connection that breaks after its answer is nobody's concern, but Node ends the process for it.
+  // A connection that breaks after its answer does not matter, but Node would end the process for it.
   client.on('error', () => {});
   await client.connect();
   try {

@@ -8,8 +8,9 @@ import { ANSWER_TIMEOUT, reasonOf, within } from './timeout.ts';
 const SCHEMES = ['redis:', 'rediss:', 'unix:'];
 
 /**
- * Asks the configured Redis with PING; with Sentinel, the master that the sentinels name. Without one, looks for a Redis
- * at the usual address, only so that the report can name it. Throws TuneError for settings that Open WebUI would die of.
+ * Asks the configured Redis with PING; with Sentinel, the master that the sentinels name. Without one, looks for a
+ * Redis at the usual address, only so that the report can name it. Throws TuneError for settings that would end Open
+ * WebUI.
  */
 export async function askRedis(settings: Settings): Promise<RedisFacts> {
   const url = settings.get('REDIS_URL')?.value;
@@ -40,8 +41,8 @@ export interface Broker {
 }
 
 /**
- * The server of `url`, or the master that the user's sentinels name; a reason where they name none. Throws TuneError for
- * settings that Open WebUI would die of.
+ * The server of `url`, or the master that the user's sentinels name; the reason where they name none. Throws TuneError
+ * for settings that would end Open WebUI.
  */
 export async function findBroker(
   name: string,
@@ -91,7 +92,7 @@ export function parseRedisUrl(name: string, text: string): URL {
   if (!URL.canParse(text)) throw new TuneError(`${name} is not a URL`, EXIT.settings, mend);
   const url = new URL(text);
   if (!SCHEMES.includes(url.protocol)) {
-    // Not what it begins with: that may be the password.
+    // The message does not quote the beginning, which may be the password.
     throw new TuneError(`${name} does not begin with redis:`, EXIT.settings, mend);
   }
   return url;
@@ -100,7 +101,7 @@ export function parseRedisUrl(name: string, text: string): URL {
 type RedisPackage = typeof import('redis');
 export type RedisClient = ReturnType<RedisPackage['createClient']>;
 
-/** Outside of every `try`: a package that does not load is no Redis that does not answer. */
+/** Not within a `try`: a package that does not load is not a Redis that does not answer. */
 export async function loadRedis(): Promise<RedisPackage> {
   // CommonJS: bundled, it has no named exports, and under tsx it has nothing else.
   const redis: RedisPackage & { default?: RedisPackage } = await import('redis');
@@ -141,7 +142,7 @@ export async function connected<C extends Client, T>(
   timeout: number,
   ask: (client: C) => Promise<T>,
 ): Promise<T> {
-  // Errors also come as events; the promise below tells the same.
+  // Errors also come as events. The promise below reports them too.
   client.on('error', () => {});
   try {
     await within(timeout, client.connect());
@@ -151,7 +152,7 @@ export async function connected<C extends Client, T>(
   }
 }
 
-/** What the server that answers says about itself; an ACL may keep INFO from us. */
+/** What the server says about itself. An ACL may deny us INFO. */
 async function inquire(client: { ping(): Promise<unknown>; info(): Promise<string> }): Promise<Answer> {
   await client.ping();
   const info = parseInfo(await within(ANSWER_TIMEOUT, client.info()).catch(() => ''));

@@ -1,24 +1,28 @@
 import { connect } from 'node:net';
+import { LOOPBACK } from '../../base/io/address.ts';
 
-/* What answers at its usual address on this machine, though nobody has set it: each is asked on a bare connection. */
+/* Services that answer at their usual address on this machine though no setting names them. Each is asked on a bare
+   connection. */
 
-const LOOPBACK = '127.0.0.1';
 const REDIS_PORT = 6379;
 const POSTGRES_PORT = 5432;
 
-/** Milliseconds for a service that nobody asked for: it is on this machine or it is not there. */
+/** Milliseconds for a service that no setting names: it is on this machine, or it does not exist. */
 const SEARCH_TIMEOUT = 200;
 
 /** Asks whether it speaks TLS: one byte is the answer, before anybody has to sign in (PostgreSQL, "SSLRequest"). */
 const SSL_REQUEST = Buffer.from([0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f]);
 
-/** URL of a Redis, or of whatever else answers as one. Its client takes longer to set up than to answer. */
+/**
+ * URL of a Redis, or of whatever answers as one. Without its client, which takes longer to load than Redis takes to
+ * answer.
+ */
 export async function searchRedis(): Promise<string | undefined> {
   const answer = await firstAnswer(REDIS_PORT, 'PING\r\n');
   return answer?.startsWith('+PONG') ? `redis://${LOOPBACK}:${REDIS_PORT}/0` : undefined;
 }
 
-/** Host and port of a PostgreSQL. Who may use what in it, nobody has said. */
+/** Host and port of a PostgreSQL. We know nothing about its users and databases. */
 export async function searchPostgres(): Promise<string | undefined> {
   const answer = await firstAnswer(POSTGRES_PORT, SSL_REQUEST);
   return answer === 'S' || answer === 'N' ? `${LOOPBACK}:${POSTGRES_PORT}` : undefined;

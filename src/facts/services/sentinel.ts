@@ -8,7 +8,7 @@ export interface SentinelSettings {
   port: number;
   /** Name of the master: the host of REDIS_URL, to the letter. */
   master: string;
-  /** For the sentinels as for the Redis servers: Open WebUI has no others. Not decoded, as Open WebUI does it. */
+  /** For the sentinels and the Redis servers alike: Open WebUI has one pair for both. Not decoded, as in Open WebUI. */
   username?: string;
   password?: string;
   database: number;
@@ -56,7 +56,7 @@ function hostsOf(name: string, text = ''): string[] {
     .filter(Boolean);
   const wrong = hosts.find((host) => /^[^:]*:\d+$|[/@\s]/.test(host));
   if (wrong === undefined) return hosts;
-  // Not the value: it may be a URL with a password.
+  // The message does not quote the value, which may be a URL with a password.
   throw new TuneError(`${name} is not a list of host names: Open WebUI takes no ports there`, EXIT.settings, [
     `write it as ${name}=host1,host2,host3, and the port that they share into ${name.replace('HOSTS', 'PORT')}`,
   ]);
@@ -69,7 +69,7 @@ function portOf(name: string, text: string | undefined): number {
   throw new TuneError(`${name} is ${JSON.stringify(text)}, not a port`, EXIT.settings);
 }
 
-/** Sends one command and gives the answer back; the way to a sentinel (redis.ts). */
+/** Sends one command to a sentinel and returns its answer (redis.ts). */
 export type Ask = (host: string, port: number, command: string[]) => Promise<unknown>;
 
 export interface FoundMaster {

@@ -60,7 +60,7 @@ export function databaseUrl(settings: Settings): string | undefined {
 }
 
 /**
- * The database, checked as far as that goes without asking it. Throws TuneError for a URL that Open WebUI would die of.
+ * The database's URL, checked without asking the database. Throws TuneError for a URL that would end Open WebUI.
  */
 export function readDatabaseUrl(name: string, url: string): DatabaseUrl {
   const parsed = parseDatabaseUrl(url);

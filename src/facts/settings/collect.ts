@@ -2,12 +2,12 @@ import type { Environment } from '../../base/io/environment.ts';
 import type { Setting, Settings } from '../types.ts';
 import { isSecret } from './secret.ts';
 
-/** How many workers there are is the plan's business: in a worker, these would start more of them. */
+/** The plan decides how many workers there are. In a worker, these variables would start more of them. */
 export const WORKER_COUNT_NAMES = ['WEB_CONCURRENCY', 'UVICORN_WORKERS'] as const;
 
 /**
- * Read by Open WebUI and yet no settings of it: they belong to the system, to its container, or to the runtime, which
- * sets them itself. PM2 hands them over with the rest of the shell's environment.
+ * Variables that Open WebUI reads but that are not its settings: they belong to the system, to its container, or to the
+ * runtime, which sets them itself. PM2 hands them over with the rest of the shell's environment.
  */
 const NOT_SETTINGS = new Set<string>([
   ...WORKER_COUNT_NAMES,
@@ -19,8 +19,8 @@ const NOT_SETTINGS = new Set<string>([
 ]);
 
 /**
- * Read by the libraries that Open WebUI gets its models with: they say where models are, and whether and where more can be
- * had. PM2's environment would carry them to the workers, but not to the next plan.
+ * Variables of the libraries that load models for Open WebUI: they say where models are, and whether and from where
+ * more can be had. PM2's environment would carry them to the workers, but not to the next plan.
  */
 const MODEL_NAMES = [
   'HF_ENDPOINT',
@@ -65,7 +65,7 @@ export interface WorkerVariable {
 }
 
 /** The worker count that the user has set for uvicorn, with the variable's name. */
-export function workerWish(
+export function workerVariable(
   environment: Environment,
   envFile: Readonly<Record<string, string>>,
 ): WorkerVariable | undefined {

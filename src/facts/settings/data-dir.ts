@@ -25,8 +25,8 @@ export interface DataDir {
 }
 
 /**
- * Where Open WebUI keeps its data: where the user says; else where there is some already; else a folder that no upgrade
- * can take away.
+ * Where Open WebUI keeps its data: where the user says, else where data exists already, else in a folder that no
+ * upgrade can take away.
  */
 export function chooseDataDir(sources: DataDirSources): DataDir {
   const { environment, envFile, envFilePath, cwd, defaultDir, probe } = sources;

@@ -1,10 +1,10 @@
-/** Which settings may be shown. What is not clearly harmless goes into the private file: nothing is lost by that. */
+/** Which settings may be shown. Whatever is not clearly harmless goes into the private file, which costs nothing. */
 
 /** Words of a name whose value is a secret. */
 const SECRET_WORDS =
   /(?:^|_)(?:KEYS?|SK|SID|SECRETS?|PASSWORDS?|PASSWD|PASS|PWD|PASSPHRASE|TOKENS?|CREDENTIALS?|CRED|PRIVATE|AUTH|HEADERS|WEBHOOK|DSN|JWT|CERT|CONNECTIONS|CONFIGS|PIN)(?:_|$)/;
 
-/** Names that hold such a word and are harmless all the same. */
+/** Names that contain such a word but are harmless. */
 const HARMLESS_NAMES =
   /^(?:ENABLE|BYPASS)_|^(?:WEBUI_AUTH|REDIS_KEY_PREFIX|S3_KEY_PREFIX|CUSTOM_API_KEY_HEADER|CHROMA_CLIENT_AUTH_PROVIDER)$|_(?:LENGTH|TTL|EXPIRES_IN|EXPIRES_SECONDS|COOKIE_SAME_SITE|COOKIE_SECURE)$|_TRUSTED_\w+_HEADER$/;
 
@@ -31,8 +31,8 @@ export function isSecret(name: string, value: string): boolean {
 const TYPED_USER = /^[a-z_][a-z0-9_.-]{0,31}$/i;
 
 /**
- * A URL (anywhere in the value) with a password, with a user who looks like a token, or with a parameter that looks like
- * either. A password may hold anything that ends a URL elsewhere: slashes, white space, a hash.
+ * A URL (anywhere in the value) with a password, with a user who looks like a token, or with a parameter that looks
+ * like either. A password may hold anything that ends a URL elsewhere: slashes, white space, a hash.
  */
 function hasCredentials(value: string): boolean {
   if (/:\/\/.*:.*@/s.test(value)) return true;

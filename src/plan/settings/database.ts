@@ -3,8 +3,8 @@ import { usesPgvector } from '../services.ts';
 import type { Computed, SettingsGroup } from './group.ts';
 
 /**
- * Connection pools: open_webui/internal/db.py (0.12.4). Without a size SQLAlchemy takes 5 and 10 more for each of a
- * worker's two engines, whatever the server has, and every other DATABASE_POOL variable is ignored.
+ * Connection pools: open_webui/internal/db.py (0.12.4). Without a size, SQLAlchemy opens up to 5 + 10 connections for each
+ * of a worker's two engines, whatever the server allows, and Open WebUI ignores the other DATABASE_POOL variables.
  */
 export const databaseGroup: SettingsGroup = {
   keys: ['DATABASE_POOL_SIZE', 'DATABASE_POOL_MAX_OVERFLOW', 'PGVECTOR_POOL_SIZE'],
@@ -14,9 +14,9 @@ export const databaseGroup: SettingsGroup = {
       return [
         {
           key: 'DATABASE_POOL_SIZE',
-          // Without it: 512 connections, each with a page cache of 64 MB of its own.
+          // Without it: 512 connections, each with its own page cache of 64 MB.
           value: '8',
-          reason: 'connections to SQLite; each has a page cache of its own, and the default is 512 of them',
+          reason: 'connections to SQLite, each with its own page cache (default: 512)',
         },
       ];
     }
@@ -25,7 +25,7 @@ export const databaseGroup: SettingsGroup = {
     const pools = choosePools(budget, workers, settings, usesPgvector(context));
     const given = `${budget.connections} connections for ${workers} + 1 workers with two engines each`;
     const computed: Computed[] = [];
-    // A size of the user's own stands for itself: an overflow beside it would change what it means.
+    // If the user has set a size, our overflow would change its meaning.
     if (!settings.has('DATABASE_POOL_SIZE')) {
       const theirs = settings.get('DATABASE_POOL_MAX_OVERFLOW')?.value;
       const overflow = theirs === undefined ? pools.overflow : Math.max(0, Number.parseInt(theirs, 10) || 0);
@@ -35,7 +35,7 @@ export const databaseGroup: SettingsGroup = {
         {
           key: 'DATABASE_POOL_MAX_OVERFLOW',
           value: String(pools.overflow),
-          reason: 'more of them under load, closed after it',
+          reason: 'additional connections under load, closed after it',
         },
       );
     }
@@ -43,7 +43,7 @@ export const databaseGroup: SettingsGroup = {
       computed.push({
         key: 'PGVECTOR_POOL_SIZE',
         value: String(pools.vector),
-        reason: 'connections of each worker for vectors, out of the same server',
+        reason: 'connections of each worker for vectors, on the same server',
       });
     }
     return computed;

@@ -1,15 +1,15 @@
+import type { Preset } from '../preset.ts';
 import type { Requirement } from '../services.ts';
-import type { Compression } from '../types.ts';
 
-/** What the groups of settings decide by. */
+/** What the groups of settings base their decisions on. */
 export interface SettingsContext extends Requirement {
   workers: number;
-  compression: Compression;
+  compression: Preset['compression'];
   /** Bytes of private memory at which a worker is replaced. */
   workerLimit: number;
 }
 
-/** A setting that we would set, and why; whatever the user has set is left alone by the caller. */
+/** A setting that we would set, and why; the caller leaves the user's settings alone. */
 export interface Computed {
   key: string;
   value: string;
@@ -18,7 +18,7 @@ export interface Computed {
 
 /** One group of Open WebUI's settings. */
 export interface SettingsGroup {
-  /** All that the group may set. */
+  /** All settings that the group may set. */
   keys: readonly string[];
   recommend(context: SettingsContext): Computed[];
 }

@@ -1,9 +1,9 @@
 import type { SettingsGroup } from './group.ts';
 
 /**
- * Compression: open_webui/main.py, CompressMiddleware (0.12.4). It takes 3 to 4 % of a worker's CPU; but nginx, Caddy and
- * Traefik compress nothing unless they are told to, and that there is one in front cannot be seen from here.
- * The page's hashed files stay compressed in any case: they are so ahead of time.
+ * Compression: open_webui/main.py, CompressMiddleware (0.12.4). It takes 3 to 4 % of a worker's CPU. But nginx, Caddy and
+ * Traefik compress nothing unless they are configured to, and the tuner cannot see whether there is one of them. The page's
+ * hashed files are compressed in any case, because that is done in advance.
  */
 export const httpGroup: SettingsGroup = {
   keys: ['ENABLE_COMPRESSION_MIDDLEWARE'],
@@ -13,7 +13,7 @@ export const httpGroup: SettingsGroup = {
       {
         key: 'ENABLE_COMPRESSION_MIDDLEWARE',
         value: 'False',
-        reason: 'the preset says that the reverse proxy in front compresses',
+        reason: 'the preset says that the reverse proxy compresses',
       },
     ];
   },

@@ -31,12 +31,12 @@ export const SETTINGS_GROUPS: readonly SettingsGroup[] = [
   pluginsGroup,
 ];
 
-/** Of the interpreter, not of Open WebUI; PM2 sets it only where the interpreter's path says "python". */
+/** A setting of the interpreter, not of Open WebUI; PM2 sets it only if the interpreter's path contains "python". */
 const PYTHON = { key: 'PYTHONUNBUFFERED', value: '1' };
 
 /**
- * Every setting that the preload process will see, in the order of the names: the user's own, and ours where there is
- * none of the user's.
+ * Every setting that the preload process will see, sorted by name: the user's settings, and ours for those that the user has
+ * not set.
  */
 export function planSettings(
   { settings, places, dataDir }: Pick<PlanInput, 'settings' | 'places' | 'dataDir'>,
@@ -45,10 +45,10 @@ export function planSettings(
   const planned = new Map<string, PlannedSetting>();
   for (const [key, setting] of settings) planned.set(key, fromUser(key, setting));
   for (const computed of SETTINGS_GROUPS.flatMap((group) => group.recommend(context))) {
-    // What the user has set stays, also where it is empty.
+    // A setting of the user stays, even if it is empty.
     if (!settings.has(computed.key)) planned.set(computed.key, fromUs(computed));
   }
-  // Always said, and always absolute: by default it lies inside Python's packages.
+  // Always set, and always absolute: by default it is inside Python's packages.
   const rendered = dataDir.source !== 'env file' || settings.get('DATA_DIR')?.value !== places.dataDir;
   planned.set('DATA_DIR', {
     key: 'DATA_DIR',

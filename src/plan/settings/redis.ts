@@ -1,8 +1,8 @@
 import type { SettingsGroup } from './group.ts';
 
 /**
- * Redis connections: open_webui/env.py, "REDIS". Open WebUI calls Redis synchronously from its event loop and has no
- * timeouts unless told so: one call that hangs would stall a whole worker.
+ * Redis connections: open_webui/env.py, "REDIS". Open WebUI calls Redis synchronously from its event loop, by default
+ * without timeouts: one call that hangs would block a whole worker.
  */
 export const redisGroup: SettingsGroup = {
   keys: [
@@ -18,14 +18,14 @@ export const redisGroup: SettingsGroup = {
       {
         key: 'REDIS_SOCKET_CONNECT_TIMEOUT',
         value: '5',
-        reason: 'seconds until an unreachable Redis is an error, not a stall',
+        reason: 'seconds after which an unreachable Redis is an error',
       },
       {
         key: 'REDIS_SOCKET_TIMEOUT',
         value: '5',
-        reason: 'seconds: one slow call may not stall a worker for ever',
+        reason: 'seconds after which a call that hangs is an error, because it blocks the worker',
       },
-      // Seconds; below the 1800 that Redis closes idle connections after where it is set up as documented.
+      // Seconds; below the 1800 after which a Redis that is configured as documented closes idle connections.
       {
         key: 'REDIS_HEALTH_CHECK_INTERVAL',
         value: '60',
@@ -34,7 +34,7 @@ export const redisGroup: SettingsGroup = {
       {
         key: 'REDIS_SOCKET_KEEPALIVE',
         value: 'True',
-        reason: 'a connection that a firewall dropped is noticed',
+        reason: 'detects connections that a firewall has dropped',
       },
     ];
   },

@@ -2,8 +2,8 @@ import type { Settings } from '../../facts/types.ts';
 import type { Computed, SettingsGroup } from './group.ts';
 
 /**
- * Redis Sentinel for live updates: open_webui/env.py and socket/main.py (0.12.4). socket.io has variables of its own for
- * the sentinels, and without them would look up the master's name as a host.
+ * Redis Sentinel for live updates: open_webui/env.py and socket/main.py (0.12.4). socket.io has its own variables for the
+ * sentinels; without them it would look up the master's name as a host.
  */
 export const sentinelGroup: SettingsGroup = {
   keys: ['WEBSOCKET_SENTINEL_HOSTS', 'WEBSOCKET_SENTINEL_PORT'],
@@ -12,7 +12,7 @@ export const sentinelGroup: SettingsGroup = {
     const hosts = get('REDIS_SENTINEL_HOSTS');
     if (!hosts || !usesSameRedis(settings) || (workers === 1 && get('WEBSOCKET_MANAGER') !== 'redis'))
       return [];
-    const reason = 'live updates fail over with the rest: socket.io reads variables of its own';
+    const reason = 'live updates fail over too: socket.io reads its own variables';
     const computed: Computed[] = [{ key: 'WEBSOCKET_SENTINEL_HOSTS', value: hosts, reason }];
     const port = get('REDIS_SENTINEL_PORT');
     if (port) computed.push({ key: 'WEBSOCKET_SENTINEL_PORT', value: port, reason });

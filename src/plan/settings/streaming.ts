@@ -10,7 +10,7 @@ export const streamingGroup: SettingsGroup = {
         key: 'CHAT_RESPONSE_STREAM_DELTA_CHUNK_SIZE',
         // The documentation's range is 5 to 10; at 5 a reader still sees words appear, not lines.
         value: '5',
-        reason: 'tokens an event: each one passes Redis and wakes every worker',
+        reason: 'tokens in each event, which passes through Redis and wakes every worker',
       },
     ];
   },

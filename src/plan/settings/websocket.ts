@@ -1,6 +1,6 @@
 import type { SettingsGroup } from './group.ts';
 
-/** How workers reach browsers that another worker holds: open_webui/socket/main.py. */
+/** How workers reach browsers that are connected to another worker: open_webui/socket/main.py. */
 export const websocketGroup: SettingsGroup = {
   keys: ['WEBSOCKET_MANAGER', 'ENABLE_WEBSOCKET_SUPPORT'],
   recommend({ workers }) {
@@ -9,12 +9,12 @@ export const websocketGroup: SettingsGroup = {
       {
         key: 'WEBSOCKET_MANAGER',
         value: 'redis',
-        reason: 'events reach the browser, whichever worker holds its socket',
+        reason: 'events reach a browser whichever worker it is connected to',
       },
       {
         key: 'ENABLE_WEBSOCKET_SUPPORT',
         value: 'True',
-        reason: 'polling would have to come back to the same worker',
+        reason: 'polling would always have to reach the same worker',
       },
     ];
   },

@@ -1,5 +1,6 @@
 import { formatBytes, MIB } from '../../base/units.ts';
-import type { Places, Plan } from '../../plan/types.ts';
+import type { Places } from '../../plan/places.ts';
+import type { Plan } from '../../plan/types.ts';
 import { appsOf } from '../apps.ts';
 import { IMAGE_PORT } from '../image.ts';
 import { PM2_VERSION } from '../pm2-version.ts';
@@ -7,10 +8,10 @@ import type { YamlComment, YamlValue } from '../yaml.ts';
 import { block } from '../yaml.ts';
 import { type Container, escapeDollars, openWebui, withSecrets } from './open-webui.ts';
 
-/** Open WebUI's image has no Node; this one's runs there too: both are Debian 12. */
+/** Open WebUI's image has no Node. The Node of this image is built for Debian 12, and runs on later ones too. */
 const NODE_IMAGE = 'node:22-bookworm-slim';
 
-/** Where things are in the container. The image's source tree is not on Python's path for a script elsewhere. */
+/** Paths in the container. */
 const RUNTIME = '/opt/webui-tune/runtime';
 const TOOLS = '/opt/webui-tune/tools';
 const RUN = '/run/webui-tune';
@@ -29,7 +30,7 @@ const PLACES: Places = {
   staticCache: '/app/backend/data/cache/webui-tune',
 };
 
-/** PM2 and the copy-on-write cluster inside of Open WebUI's image, whose Python and source tree stay what they are. */
+/** PM2 and the copy-on-write cluster inside Open WebUI's image, whose Python and source tree stay unchanged. */
 export function clusterContainers(plan: Plan, container: Container): Record<string, YamlValue> {
   const { environment, secrets } = container;
   const start = `exec ${TOOLS}/node ${TOOLS}/node_modules/pm2/bin/pm2-runtime start ${ECOSYSTEM}`;
@@ -49,8 +50,10 @@ export function clusterContainers(plan: Plan, container: Container): Record<stri
     'open-webui': openWebui(plan, {
       secrets,
       command: withSecrets(secrets, start),
+      // PYTHONPATH: a script outside the image's source tree does not find it otherwise.
       environment: { ...environment, PYTHONPATH: '/app/backend', PM2_HOME: `${RUN}/pm2`, PATH: imagePath() },
       memory: clusterMemory(plan),
+      imports: 1,
       after: { tools: { condition: 'service_completed_successfully' } },
       volumes: [`tools:${TOOLS}:ro`, `${escapeDollars(plan.places.runtime)}:${RUNTIME}:ro`],
       more: {
@@ -68,7 +71,7 @@ export function clusterConfigs(plan: Plan): Record<string, YamlValue> {
   return { ecosystem: { content: block(escapeDollars(text)) } };
 }
 
-/** Bytes: all workers at their limit beside one that is starting. */
+/** Bytes: all workers at their limit, and one that is starting. */
 export function clusterMemory({ workers, memory }: Plan): number {
   const worker = memory.workerLimit + memory.supervisor;
   return memory.base + workers * worker + memory.worker + memory.growth + DAEMON;
@@ -79,20 +82,20 @@ export function clusterComments(plan: Plan): YamlComment[] {
   return [
     [
       ['services', 'tools'],
-      'Once: Node and PM2, which Open WebUI’s image lacks, into a volume that it mounts. Needs npm’s registry.',
+      'Runs once: installs Node and PM2, which Open WebUI’s image lacks, into a volume. Needs npm’s registry.',
     ],
     [
       ['services', 'open-webui', 'mem_limit'],
       `${formatBytes(memory.base)} for the ${memory.level} preload, shared + ${workers} workers at their limit of ` +
-        `${formatBytes(memory.workerLimit)} + one that is starting + PM2: ${formatBytes(memory.predicted)} of it are in use ` +
-        'after the first requests.',
+        `${formatBytes(memory.workerLimit)} + one that is starting + PM2. After the first requests, ` +
+        `${formatBytes(memory.predicted)} are in use.`,
     ],
-    [['services', 'open-webui', 'stop_grace_period'], 'A worker finishes its answers first.'],
+    [['services', 'open-webui', 'stop_grace_period'], 'Time for the workers to finish their answers.'],
     [['configs', 'ecosystem'], 'What PM2 runs in the container.'],
   ];
 }
 
-/** The image's own, with Node before it. */
+/** The image's own PATH, after Node. */
 function imagePath(): string {
   return `${TOOLS}:${TOOLS}/node_modules/.bin:/usr/local/bin:/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin`;
 }

@@ -17,16 +17,16 @@ import { stockComments, stockContainers, stockMemory } from './stock.ts';
 
 export interface Compose {
   text: string;
-  /** Names of the files below secrets/ that have to be there. */
+  /** Names of the files that must be in secrets/. */
   secretFiles: string[];
-  /** One line on what it takes. */
+  /** One line: workers and memory. */
   summary: string;
   warnings: string[];
 }
 
 /**
- * compose.yaml with PostgreSQL, Valkey and Open WebUI's official image: with `--runtime preload` the copy-on-write cluster
- * in it, with `--runtime uvicorn` the image's own workers. Pure.
+ * compose.yaml with PostgreSQL, Valkey and Open WebUI's official image, which runs the copy-on-write cluster with `--runtime
+ * preload`, and its own workers with `--runtime uvicorn`. Pure.
  */
 export function renderCompose(plan: Plan): Compose {
   const stock = plan.runtime === 'uvicorn';
@@ -61,7 +61,9 @@ export function renderCompose(plan: Plan): Compose {
       `${plural(plan.workers, 'worker')} in one container of at most ${formatBytes(stock ? stockMemory(plan) : clusterMemory(plan))}, ` +
       `PostgreSQL in ${formatBytes(memory.postgres)}, Valkey in ${formatBytes(memory.redis)}`,
     warnings:
-      local.length > 0 ? [`left out, because a container has no such address: ${local.join(', ')}`] : [],
+      local.length > 0
+        ? [`left out, because a container cannot reach these addresses: ${local.join(', ')}`]
+        : [],
   };
 }
 
@@ -70,8 +72,8 @@ function commentsOn(plan: Plan, memory: ServiceMemory): YamlComment[] {
   return [
     [
       ['services', 'postgres', 'command'],
-      `max_connections ${maxConnections(plan.workers)}: the pools of ${each}, the reserve and some to spare; shared_buffers are ` +
-        'a quarter of its memory.',
+      `max_connections ${maxConnections(plan.workers)}: the pools of ${each}, the reserve and a few spare ones. shared_buffers ` +
+        'is a quarter of its memory.',
     ],
     [
       ['services', 'postgres', 'mem_limit'],
@@ -79,21 +81,24 @@ function commentsOn(plan: Plan, memory: ServiceMemory): YamlComment[] {
     ],
     [
       ['services', 'valkey', 'command'],
-      'Nothing in it has to survive a restart: sessions of sockets, tasks, limits. Idle connections go after half an hour.',
+      'Sessions of sockets, tasks and limits need not survive a restart. Idle connections are closed after half an hour.',
     ],
     [
       ['services', 'valkey', 'mem_limit'],
-      `Half again as much as its maxmemory of ${memory.redisData / MIB} MiB, for buffers.`,
+      `1.5 × its maxmemory of ${memory.redisData / MIB} MiB: the rest is for buffers.`,
     ],
     [
       ['services', 'open-webui', 'command'],
-      'Secrets come from files into this shell’s environment, and are nowhere else; $$ is Compose’s way to write $.',
+      'The shell reads the secrets from files into its environment; they are nowhere else. $$ is Compose’s way to write $.',
     ],
     [
       ['services', 'open-webui', 'ports'],
       'This machine only, unless --host says otherwise: put a reverse proxy with TLS in front.',
     ],
-    [['services', 'open-webui', 'healthcheck'], 'Its start-up is complete, the database and Redis answer.'],
+    [
+      ['services', 'open-webui', 'healthcheck'],
+      'Healthy: the start-up is complete, and the database and Redis answer.',
+    ],
   ];
 }
 
@@ -105,18 +110,19 @@ function header(stock: boolean, secrets: readonly ContainerSecret[]): string {
     ? `The image’s own server with its own workers (--runtime uvicorn): no reload without an outage, no shared memory.`
     : `The copy-on-write cluster in the image, under PM2:
   docker compose exec open-webui pm2 list                 see the workers
-  docker compose exec open-webui pm2 reload open-webui    replace them one by one, nobody notices`;
+  docker compose exec open-webui pm2 reload open-webui    replace them one by one, without losing a request`;
   return `${COMPOSE_HEADER.slice(2)}
 
-Checked with Compose’s own \`config\`; the containers themselves were never started here.
+Checked with Compose’s own \`config\`, and started with podman (docs/compose.md).
 
   mkdir -m 700 secrets
   openssl rand -hex 32 > secrets/${SECRETS.postgres}
   openssl rand -hex 32 > secrets/${SECRETS.key}
-${others.map((file) => `  and your own: secrets/${file}\n`).join('')}  docker compose up -d --wait
+${others.map((file) => `  and your own: secrets/${file}\n`).join('')}  chmod 644 secrets/*    (the folder is yours alone; PostgreSQL reads its file as another user)
+  docker compose up -d --wait
 
 ${form}
 
-Upgrade: change the image’s tag, docker compose up -d. Two versions never serve one database: the old container is gone
-before the new one starts. To size it anew, run webui-tune again: it overwrites this file.`;
+Upgrade: change the image’s tag, then docker compose up -d. Two versions never serve one database: the old container ends
+before the new one starts. To size it again, run webui-tune again: it overwrites this file.`;
 }

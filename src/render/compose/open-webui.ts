@@ -6,13 +6,13 @@ import { IMAGE_PORT, OPEN_WEBUI_IMAGE } from '../image.ts';
 import type { YamlValue } from '../yaml.ts';
 import { DATABASE, SECRETS } from './services.ts';
 
-/** Seconds beyond the drain time until Docker kills a container. */
+/** Seconds between the end of the drain time and Docker's kill. */
 const STOP_MARGIN = 20;
 
-/** A boot on a busy machine may take this many times what was measured. */
+/** A boot on a busy machine may take this many times as long as measured. */
 const BOOT_FACTOR = 6;
 
-/** A secret: the file that holds it, and what the container's shell makes of it. */
+/** A secret: the file that holds it, and the variable that the container's shell sets from it. */
 export interface ContainerSecret {
   file: string;
   variable: string;
@@ -27,7 +27,7 @@ export interface Container {
   secrets: readonly ContainerSecret[];
 }
 
-/** Open WebUI's own settings that are secrets, from files; DATABASE_URL is put together around a password. */
+/** Open WebUI's secret settings, each from a file; DATABASE_URL is built around a password. */
 export function containerSecrets(settings: readonly ContainerSetting[]): ContainerSecret[] {
   const theirs = settings.filter(({ key, value }) => value === undefined && key !== 'WEBUI_SECRET_KEY');
   return [
@@ -42,7 +42,7 @@ export function containerSecrets(settings: readonly ContainerSetting[]): Contain
   ];
 }
 
-/** Settings that are no secret. Compose would put variables in the place of a dollar. */
+/** Settings that are not secret. Dollars are escaped, because Compose would expand variables. */
 export function containerEnvironment(settings: readonly ContainerSetting[]): Record<string, YamlValue> {
   const own = { DATA_DIR: '/app/backend/data', REDIS_URL: 'redis://valkey:6379/0' };
   const theirs = settings.flatMap(({ key, value }) =>
@@ -55,7 +55,7 @@ export function escapeDollars(text: string): string {
   return text.replaceAll('$', '$$$$');
 }
 
-/** A shell that reads the secrets from their files into its environment, and becomes the program. */
+/** A shell that reads the secrets from their files into its environment, then becomes the program. */
 export function withSecrets(secrets: readonly ContainerSecret[], program: string): string[] {
   const lines = secrets.map(
     ({ variable, file, before = '', after = '' }) =>
@@ -68,6 +68,8 @@ interface Rest extends Container {
   command: string[];
   /** Bytes. */
   memory: number;
+  /** Imports of Open WebUI, one after another, until it serves. */
+  imports: number;
   after: Record<string, YamlValue>;
   more?: Record<string, YamlValue>;
   volumes?: readonly string[];
@@ -76,9 +78,9 @@ interface Rest extends Container {
 /** The container that serves, in either form. */
 export function openWebui(
   plan: Plan,
-  { command, environment, secrets, memory, after, more, volumes = [] }: Rest,
+  { command, environment, secrets, memory, imports, after, more, volumes = [] }: Rest,
 ) {
-  const start = BOOT_FACTOR * MEASURED.bootSeconds;
+  const start = imports * BOOT_FACTOR * MEASURED.bootSeconds;
   return {
     image: `${OPEN_WEBUI_IMAGE.repository}:${OPEN_WEBUI_IMAGE.tag}`,
     init: true,
@@ -116,7 +118,7 @@ export function openWebui(
   };
 }
 
-/** Bytes as Compose writes them, up to whole 64 MiB. */
+/** Bytes as Compose writes them, rounded up to multiples of 64 MiB. */
 export function megabytes(bytes: number): string {
   return `${Math.ceil(bytes / MIB / 64) * 64}m`;
 }

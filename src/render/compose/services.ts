@@ -2,25 +2,23 @@ import type { MachineFacts } from '../../base/machine/facts.ts';
 import { MIB } from '../../base/units.ts';
 import { CPU_SHARES } from '../../facts/services/colocated.ts';
 import type { Colocated, DatabaseFacts, ServiceFacts } from '../../facts/types.ts';
+import { CONNECTIONS_A_WORKER } from '../../plan/pools.ts';
 import type { YamlValue } from '../yaml.ts';
 
-/** Images of the services beside Open WebUI, in lines that get fixes and no new formats on disk. */
+/** Images of the services, by tags that get fixes but never a new format on disk. */
 const POSTGRES_IMAGE = 'pgvector/pgvector:pg17';
 const VALKEY_IMAGE = 'valkey/valkey:8-alpine';
 
-/** User and database; the password is a file. */
+/** Name of the user and of the database; the password is in a file. */
 export const DATABASE = 'openwebui';
 
 /** Files of the secrets that every form needs, beside the Compose file. */
 export const SECRETS = { postgres: 'postgres-password', key: 'webui-secret-key' } as const;
 
-/** Connections to PostgreSQL for each worker; more than 30 one never had in use (plan/pools.ts). */
-const CONNECTIONS_A_WORKER = 30;
-
-/** Its own default, below which tools of others expect it never to be. */
+/** PostgreSQL's default; other tools expect at least this many. */
 const LEAST_CONNECTIONS = 100;
 
-/** Superusers' (PostgreSQL's default), and spare ones for psql and backups. */
+/** Connections for superusers (PostgreSQL's default), and as many spare ones for psql and backups. */
 const RESERVED = 3;
 
 /** Memory of the two services in bytes. */
@@ -41,7 +39,7 @@ export function serviceMemory({ memory }: MachineFacts): ServiceMemory {
   return { postgres, sharedBuffers: postgres / 4, redis: 1.5 * redisData, redisData };
 }
 
-/** What the plan is to know of services that it brings itself; their memory is set aside. */
+/** The services that the file itself brings, for the plan, which sets their memory aside. */
 export function ownServices(machine: MachineFacts): ServiceFacts {
   const { postgres, redis } = serviceMemory(machine);
   const reason = 'the limit of its container';
@@ -96,7 +94,7 @@ export function serviceContainers(workers: number, memory: ServiceMemory): Recor
         timeout: '5s',
         retries: 12,
       },
-      // A smart shutdown waits for connections; the image stops it fast, and a checkpoint takes its time.
+      // The image stops PostgreSQL with a fast shutdown, which does not wait for connections; its checkpoint takes time.
       stop_grace_period: '60s',
       restart: 'unless-stopped',
     },

@@ -25,12 +25,14 @@ export function stockContainers(plan: Plan, container: Container): Record<string
       command: withSecrets(secrets, 'exec bash start.sh'),
       environment: { ...environment, UVICORN_WORKERS: String(plan.workers), ENABLE_DB_MIGRATIONS: 'False' },
       memory: stockMemory(plan),
+      // Each worker imports it, with a core of its own as far as there are so many.
+      imports: Math.ceil(plan.workers / plan.machine.cpu.physicalCores),
       after: { migrate: { condition: 'service_completed_successfully' } },
     }),
   };
 }
 
-/** Bytes: what all processes map, and each worker in full; nothing replaces one that grows, so that there is room. */
+/** Bytes: what all processes map, and each worker in full, with room to grow because nothing replaces a worker that grows. */
 export function stockMemory({ workers, memory }: Plan): number {
   return LEVELS.none.base + workers * (memory.worker + memory.growth);
 }
@@ -40,13 +42,13 @@ export function stockComments(plan: Plan): YamlComment[] {
   return [
     [
       ['services', 'migrate'],
-      'Migrates and leaves, before the workers start: several that migrate an empty database at once die of each other.',
+      'Migrates the database and ends before the workers start: workers that migrate an empty database together collide, and fail.',
     ],
     [
       ['services', 'open-webui', 'mem_limit'],
-      `${formatBytes(LEVELS.none.base)} + ${workers} workers × (${formatBytes(memory.worker)} measured, each in full + ` +
+      `${formatBytes(LEVELS.none.base)} + ${workers} workers × (${formatBytes(memory.worker)} measured, nothing shared + ` +
         `${formatBytes(memory.growth)} to grow). Without --runtime uvicorn they share most of it.`,
     ],
-    [['services', 'open-webui', 'stop_grace_period'], 'uvicorn waits for open answers as long as it is let.'],
+    [['services', 'open-webui', 'stop_grace_period'], 'uvicorn waits for open answers until then.'],
   ];
 }

@@ -14,7 +14,7 @@ interface CommentInput {
   settings: readonly ContainerSetting[];
 }
 
-/** Why each value is what it is, with its arithmetic. */
+/** The reason for each value, with its arithmetic. */
 export function commentsOn(
   values: Readonly<Record<string, YamlValue>>,
   { replicas, pods, ownRedis, settings }: CommentInput,
@@ -24,43 +24,52 @@ export function commentsOn(
   return [
     [
       ['replicaCount'],
-      'One worker a pod: more of them in one pod would share a restart, and its memory limit.',
+      'One worker in each pod: several in one pod would share a restart and a memory limit.',
     ],
     [
       ['workload'],
-      'Left empty it would be a StatefulSet, whose pods roll one by one: two versions on one database.',
+      'Empty means a StatefulSet, whose pods roll one by one: two versions would serve one database.',
     ],
-    [['strategy'], 'For the same reason. A StatefulSet would take this word too, and the API refuse it.'],
-    [['image', 'tag'], 'The version that the figures below were measured with; the chart’s own is older.'],
+    [
+      ['strategy'],
+      'For the same reason. The chart would also render this for a StatefulSet, and the API would refuse it.',
+    ],
+    [
+      ['image', 'tag'],
+      'The version that the figures below were measured with; the chart’s default is older.',
+    ],
     [['ollama'], 'On by default, like pipelines.'],
-    [['openaiApiKeyExistingSecret'], 'Otherwise the chart renders a made-up key.'],
-    [['resources', 'requests', 'memory'], `${pods.requestReason}. Pods share no memory: each pays in full.`],
+    [['openaiApiKeyExistingSecret'], 'Without it the chart renders a placeholder key.'],
+    [['resources', 'requests', 'memory'], `${pods.requestReason}. Pods share no memory.`],
     [
       ['resources', 'limits'],
-      `Twice the request (a choice). No limit for the CPU: it would stretch the boot. A node that holds k pods needs ` +
-        `k × ${formatBytes(pods.request)} free, and never overcommits with k × ${formatBytes(pods.limit)}.`,
+      `Twice the request (a choice). No CPU limit, because it would slow the boot down. A node with k pods needs ` +
+        `k × ${formatBytes(pods.request)} free; with k × ${formatBytes(pods.limit)} it never overcommits.`,
     ],
     [
       ['startupProbe'],
       `${pods.startupChecks} × ${STARTUP_PERIOD} s = ${seconds} s, six times the measured boot of ` +
         `${MEASURED.bootSeconds} s. Migrations run before the port opens: the first step gives them an hour.`,
     ],
-    [['readinessProbe'], 'Asks the database too: a pod without it gets no requests, but is not restarted.'],
-    [['livenessProbe'], 'A minute without an answer: a worker that is merely busy must not be killed.'],
-    [['persistence', 'storageClass'], 'Of --storage-class: all pods mount one volume of uploads.'],
+    [
+      ['readinessProbe'],
+      'Asks the database too: a pod that cannot reach it gets no requests, but is not restarted.',
+    ],
+    [['livenessProbe'], 'A minute without an answer, because a worker that is only busy must not be killed.'],
+    [['persistence', 'storageClass'], 'From --storage-class: all pods mount one volume of uploads.'],
     ...redisComments(ownRedis, replicas),
-    [['topologySpreadConstraints'], 'Spread where possible; required, it would leave pods pending.'],
-    [['ingress', 'class'], 'nginx, as an example: with another one, its own annotations too.'],
+    [['topologySpreadConstraints'], 'Spread pods if possible; as a requirement it could leave pods pending.'],
+    [['ingress', 'class'], 'nginx is an example; another class needs its own annotations.'],
     [
       ['ingress', 'annotations'],
-      'Affinity is not needed (socket.io uses WebSockets only), and reduces jitter. An answer streams for as long as it ' +
-        'takes, and an upload is as large as Open WebUI lets it be.',
+      'Affinity reduces jitter, but is not needed (socket.io only uses WebSockets). The proxy waits up to an ' +
+        'hour for the next part of an answer, and only Open WebUI limits the size of uploads.',
     ],
     [
       ['extraEnvVars'],
-      `A map: a list in an overlay would replace all of it. Secrets are references to ${SECRET}.`,
+      `A map, because a list in an overlay would replace all of it. Secrets refer to ${SECRET}.`,
     ],
-    [['extraEnvVars', 'ENABLE_DB_MIGRATIONS'], 'On in the first step only.'],
+    [['extraEnvVars', 'ENABLE_DB_MIGRATIONS'], 'Only on in the first step.'],
     [['extraEnvVars', 'UVICORN_WORKERS'], 'The pods are the workers.'],
     ...settings.flatMap(({ key, reason }): YamlComment[] =>
       reason !== 'yours' && key in environment && key !== 'DATABASE_POOL_SIZE'
@@ -69,8 +78,8 @@ export function commentsOn(
     ),
     [
       ['extraResources'],
-      `While nodes are drained, at most ${mayBeMissing(replicas)} of ${replicas} may be away (a third). A second list ` +
-        'in an overlay drops this one. It opens with a blank line because the chart needs one.',
+      `While nodes are drained, at most ${mayBeMissing(replicas)} of ${replicas} pods may be missing (a third). A list in an ` +
+        'overlay replaces this one. It begins with a blank line because the chart needs one.',
     ],
   ];
 }
@@ -80,21 +89,24 @@ function redisComments(ownRedis: boolean, replicas: number): YamlComment[] {
     return [
       [
         ['websocket'],
-        'Your Redis (REDIS_URL in the Secret); the chart’s own has to be switched off by itself.',
+        'Your Redis (REDIS_URL in the Secret). The chart’s own Redis has to be switched off separately.',
       ],
     ];
   }
   return [
     [
       ['websocket', 'redis', 'args'],
-      `One Redis without a password, for ${replicas} pods. Its defaults close a slow pub/sub client at 32 MB; idle ` +
-        'connections go after half an hour.',
+      `One Redis without a password, for ${replicas} pods. By default Redis closes a slow pub/sub client at 32 MB. Idle ` +
+        'connections are closed after half an hour.',
     ],
-    [['websocket', 'redis', 'resources'], 'The limit holds one such buffer of 1 GB, and what is stored.'],
+    [
+      ['websocket', 'redis', 'resources'],
+      'The limit has space for one such buffer of 1 GB and the stored data.',
+    ],
   ];
 }
 
-/** The sum of all pools, on the first of their settings. */
+/** The sum of all pools, as a comment on the first of their settings. */
 export function connectionsComment(
   replicas: number,
   database: DatabaseFacts,

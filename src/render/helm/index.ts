@@ -15,7 +15,7 @@ const CHART = {
   repository: 'https://helm.openwebui.com',
 } as const;
 
-/** Looks of the startup probe, every two seconds, that the first step gives a migration: an hour. */
+/** Startup probes in the first step, one every two seconds: an hour for the migration. */
 const MIGRATION_CHECKS = 1800;
 
 export interface Helm {
@@ -25,12 +25,12 @@ export interface Helm {
   steps: readonly [migrate: string, scale: string];
   /** Keys that the Secret must have. */
   secretKeys: string[];
-  /** One line on what it takes. */
+  /** One line: pods and memory. */
   summary: string;
   warnings: string[];
 }
 
-/** values.yaml for Open WebUI's chart, and what to do with it. Pure. Throws TuneError for what cannot work. */
+/** values.yaml for Open WebUI's chart, and how to install it. Pure. Throws TuneError for what cannot work. */
 export function renderHelm(plan: Plan, given: HelmOptions, file = 'values.yaml'): Helm {
   const options = requireOptions(given);
   const database = podDatabase(plan);
@@ -64,11 +64,13 @@ export function renderHelm(plan: Plan, given: HelmOptions, file = 'values.yaml')
       ...(database.answer.up
         ? []
         : [
-            `PostgreSQL at ${database.where} does not answer from here: max_connections = ${database.maxConnections} is assumed`,
+            `PostgreSQL at ${database.where} does not answer from here; assuming max_connections = ${database.maxConnections}`,
           ]),
-      ...(local.length > 0 ? [`left out, because a pod has no such address: ${local.join(', ')}`] : []),
+      ...(local.length > 0
+        ? [`left out, because a pod cannot reach these addresses: ${local.join(', ')}`]
+        : []),
       ...(namesThisMachine(`postgresql://${database.where}`)
-        ? [`DATABASE_URL is of this machine: in ${SECRET}, give it an address that pods reach`]
+        ? [`DATABASE_URL names this machine: in ${SECRET}, give it an address that pods can reach`]
         : []),
     ],
   };
@@ -86,18 +88,18 @@ function header([migrate, scale]: Helm['steps'], keys: readonly string[]): strin
   return `${HELM_HEADER.slice(2)}
 
 Rendered, and checked with helm and the strict Kubernetes schemas against chart ${CHART.version}; never applied to a cluster.
-The chart has no schema: it takes a misspelt key without a word.
+The chart has no schema: it silently ignores a misspelt key.
 
-1. Once: a Secret, from a private file with a line NAME=value for each of its keys:
+1. Once: make a Secret from a private file with a line NAME=value for each of these keys:
    ${keys.join(', ')}
-   (WEBUI_SECRET_KEY: openssl rand -hex 32; the same one for ever. OPENAI_API_KEY may be empty.)
+   (WEBUI_SECRET_KEY: openssl rand -hex 32, and never change it. OPENAI_API_KEY may be empty.)
 
      helm repo add open-webui ${CHART.repository}
      kubectl create namespace chat
      kubectl -n chat create secret generic ${SECRET} --from-env-file=secrets.env
 
-2. First install and every upgrade, in two steps; Open WebUI is away meanwhile, because two versions may never serve
-   one database. One pod migrates (several at once die of each other's rows):
+2. First install and every upgrade: two steps. Open WebUI is down meanwhile, because two versions must never serve one
+   database. First one pod migrates (pods that start together on an empty database collide):
 
      ${migrate}
 

@@ -1,6 +1,6 @@
 import { EXIT, TuneError } from '../../base/errors.ts';
 
-/** What only the Helm values need to know. */
+/** Options for the Helm values only. */
 export interface HelmOptions {
   /** Pods, one worker in each; undefined: as many as the plan has workers. */
   replicas?: number;
@@ -14,12 +14,12 @@ export interface HelmOptions {
 const SUBDOMAIN =
   /^(?=.{1,253}$)[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)*$/;
 
-/** The options, all of them there and well-formed. Throws TuneError. */
+/** Checks that the required options are given and well-formed. Throws TuneError. */
 export function requireOptions({ storageClass, host }: HelmOptions): { storageClass: string; host: string } {
   if (!storageClass) {
     throw new TuneError(
-      '--format helm needs --storage-class: all pods share one volume of uploads, and the cluster’s default class ' +
-        'can seldom be mounted by several nodes',
+      '--format helm needs --storage-class: all pods share one volume of uploads, and several nodes can seldom mount ' +
+        'volumes of the default class',
       EXIT.usage,
       ['kubectl get storageclass, and choose one with ReadWriteMany: NFS, CephFS, EFS, Azure Files, …'],
     );
@@ -36,7 +36,7 @@ export function requireOptions({ storageClass, host }: HelmOptions): { storageCl
 
 function malformed(flag: string, value: string): TuneError {
   return new TuneError(
-    `${flag} ${JSON.stringify(value)} is no name that Kubernetes takes: small letters, digits, "-" and "."`,
+    `${flag} ${JSON.stringify(value)} is not a name that Kubernetes accepts: lower-case letters, digits, "-" and "."`,
     EXIT.usage,
   );
 }

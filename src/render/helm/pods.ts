@@ -7,24 +7,24 @@ import { MEASURED } from '../../plan/measured-capacity.ts';
 import { connectionBudget, connectionsOf, leastPools, workersForConnections } from '../../plan/pools.ts';
 import type { Plan } from '../../plan/types.ts';
 
-/** PostgreSQL's own defaults, where nobody could be asked (postgresql.conf: max_connections, …reserved_connections). */
+/** PostgreSQL's defaults, for a server that could not be asked (postgresql.conf: max_connections, …reserved_connections). */
 const DEFAULT_POSTGRES = { maxConnections: 100, reservedConnections: 3 } as const;
 
-/** Of the Redis that the chart brings, as its values are rendered here. */
+/** Clients of the chart's Redis, with the values that are rendered here. */
 export const REDIS_CLIENTS = 10_000;
 
-/** Requests are this much above what was measured, in whole steps; the limit is a choice: twice the request. */
+/** The request is this factor above the measurement, rounded up to whole steps; the limit, twice the request, is a choice. */
 const HEADROOM = 1.25;
 const STEP = 128 * MIB;
 const LIMIT_FACTOR = 2;
 
-/** A pod may take this many times the boot that was measured, on a node that is busy. */
+/** On a busy node, a boot may take this many times as long as measured. */
 const BOOT_FACTOR = 6;
 
-/** Seconds between two looks of the startup probe. */
+/** Seconds between two startup probes. */
 export const STARTUP_PERIOD = 2;
 
-/** Pods in seconds, bytes and counts, each with its arithmetic. */
+/** A pod's memory in bytes, with its arithmetic, and its number of startup probes. */
 export interface Pods {
   request: number;
   requestReason: string;
@@ -40,13 +40,13 @@ export function podFigures(localEmbeddings: boolean): Pods {
     : formatBytes(measured);
   return {
     request,
-    requestReason: `${parts} measured × ${HEADROOM}, up to whole ${formatBytes(STEP)}`,
+    requestReason: `${parts} measured × ${HEADROOM}, rounded up to multiples of ${formatBytes(STEP)}`,
     limit: LIMIT_FACTOR * request,
     startupChecks: Math.ceil((BOOT_FACTOR * MEASURED.bootSeconds) / STARTUP_PERIOD),
   };
 }
 
-/** The database of the pods: the one that was asked, else PostgreSQL with its defaults. Throws TuneError for any other. */
+/** The pods' database: the PostgreSQL that was asked, with defaults for what it did not say. Throws TuneError for any other. */
 export function podDatabase({
   services: { database },
 }: Plan): Extract<DatabaseFacts, { kind: 'postgresql' }> {
@@ -59,15 +59,14 @@ export function podDatabase({
       `--format helm cannot work: ${problem}, and pods on several nodes share one`,
       EXIT.settings,
       [
-        'set DATABASE_URL=postgresql://user:password@host:5432/name here (it is asked for its limits, and never written)',
+        'set DATABASE_URL=postgresql://user:password@host:5432/name here (webui-tune asks it for its limits, and writes nothing)',
       ],
     );
   }
-  // What it could not be asked for is assumed.
   return { ...DEFAULT_POSTGRES, vector: 'creatable', ...database };
 }
 
-/** Throws TuneError with the arithmetic where so many pods cannot work. */
+/** Throws TuneError, with the arithmetic, if this number of pods cannot work. */
 export function requirePossible(plan: Plan, replicas: number, database: DatabaseFacts): void {
   const { settings } = containerRequirement(plan, database);
   const usesPgvector = containersUsePgvector(plan, database);
@@ -90,9 +89,9 @@ export function requirePossible(plan: Plan, replicas: number, database: Database
   const each = connectionsOf(leastPools(settings, usesPgvector));
   if (!Number.isFinite(each)) {
     throw new TuneError(
-      '--format helm cannot work: a pool size of 0 opens a connection for each use, and nothing holds their number',
+      '--format helm cannot work: a pool size of 0 opens a connection for each use, and nothing limits their number',
       EXIT.settings,
-      ['take DATABASE_POOL_SIZE away: it is worked out for so many pods'],
+      ['remove DATABASE_POOL_SIZE: webui-tune computes it for this number of pods'],
     );
   }
   const needed = each * (replicas + 1);
@@ -100,7 +99,7 @@ export function requirePossible(plan: Plan, replicas: number, database: Database
     const most = workersForConnections(budget, settings, usesPgvector) ?? 0;
     throw new TuneError(
       `--format helm cannot work: ${replicas} + 1 pods × ${each} connections are more than the ${budget?.connections ?? 0} ` +
-        `that PostgreSQL has for us (${budget?.reason ?? 'unknown'}). One pod more is counted, because a pod that ends ` +
+        `that PostgreSQL has for Open WebUI (${budget?.reason ?? 'unknown'}). One more pod is counted, because a pod that ends ` +
         'holds its connections for a while',
       EXIT.settings,
       [
@@ -117,14 +116,14 @@ export function requirePossible(plan: Plan, replicas: number, database: Database
   });
   if (redis !== null && replicas > redis) {
     throw new TuneError(
-      `--format helm cannot work: ${replicas} pods are more than one Redis has clients for (${redis})`,
+      `--format helm cannot work: one Redis accepts the connections of ${redis} pods, not of ${replicas}`,
       EXIT.settings,
-      [`--replicas ${redis}: see docs/scaling.md for what comes after one Redis`],
+      [`--replicas ${redis}; docs/scaling.md says what comes after one Redis`],
     );
   }
 }
 
-/** What max_connections would have to be, in whole hundreds. */
+/** The max_connections that would be needed, rounded up to whole hundreds. */
 function maxConnectionsFor(needed: number, database: DatabaseFacts, had = 0): number {
   const now = database.kind === 'postgresql' ? (database.maxConnections ?? 0) : 0;
   return Math.ceil((now + needed - had) / 100) * 100;

@@ -10,7 +10,7 @@ export const SECRET = 'open-webui-env';
 /** The chart's fixed label on its pods (its templates/_helpers.tpl, selectorLabels). */
 const COMPONENT = { 'app.kubernetes.io/component': 'open-webui' };
 
-/** Settings that the chart renders from keys of its own: in extraEnvVars they would be there twice. */
+/** Settings that the chart renders from its own keys: in extraEnvVars they would appear twice. */
 const OF_THE_CHART: ReadonlySet<string> = new Set([
   'ENABLE_WEBSOCKET_SUPPORT',
   'OPENAI_API_BASE_URL',
@@ -20,7 +20,7 @@ const OF_THE_CHART: ReadonlySet<string> = new Set([
 
 const OLLAMA = /^(?:OLLAMA_BASE_URLS?|ENABLE_OLLAMA_API)$/;
 
-/** Settings that every pod takes from the Secret, beside the user's own secrets. */
+/** Settings that every pod reads from the Secret, beside the user's own secrets. */
 export const SECRET_KEYS = ['WEBUI_SECRET_KEY', 'DATABASE_URL', 'OPENAI_API_KEY'] as const;
 
 export interface ValuesInput {
@@ -28,7 +28,7 @@ export interface ValuesInput {
   options: Required<Pick<HelmOptions, 'storageClass' | 'host'>>;
   pods: Pods;
   settings: readonly ContainerSetting[];
-  /** Whether a Redis of the user's own takes the place of the chart's. */
+  /** Whether the user's own Redis replaces the chart's. */
   ownRedis: boolean;
 }
 
@@ -47,7 +47,7 @@ export function helmValues({
     strategy: { type: 'Recreate' },
     image: { repository: OPEN_WEBUI_IMAGE.repository, tag: OPEN_WEBUI_IMAGE.tag },
     ollama: { enabled: false },
-    // Else the chart sets ENABLE_OLLAMA_API itself.
+    // Otherwise the chart sets ENABLE_OLLAMA_API itself.
     ...(settings.some(({ key }) => OLLAMA.test(key)) && { ollamaUrlsFromExtraEnv: true }),
     pipelines: { enabled: false },
     ...(openai && { openaiBaseApiUrl: openai }),
@@ -143,7 +143,7 @@ function environment(settings: readonly ContainerSetting[], host: string): Recor
   return { ...own, ...Object.fromEntries(theirs) };
 }
 
-/** Names of the Secret's keys, in the order in which they are asked for. */
+/** The keys that the Secret must have. */
 export function secretKeys(settings: readonly ContainerSetting[], ownRedis: boolean): string[] {
   const theirs = settings.filter(({ key, value }) => value === undefined && !OF_THE_CHART.has(key));
   return [...new Set([...SECRET_KEYS, ...(ownRedis ? ['REDIS_URL'] : []), ...theirs.map(({ key }) => key)])];
@@ -153,12 +153,12 @@ function secretRef(key: string): YamlValue {
   return { valueFrom: { secretKeyRef: { name: SECRET, key } } };
 }
 
-/** The chart passes values through its template engine, and Kubernetes expands $(NAME): both are to leave it alone. */
+/** Escapes a value: the chart passes it through its template engine, and Kubernetes expands $(NAME). */
 function literal(value: string): string {
   return value.replaceAll('{{', '{{ "{{" }}').replaceAll('$(', '$$$$(');
 }
 
-/** A string that opens with a blank line: the chart puts `---` directly before it, and lints objects wrongly. */
+/** A string that begins with a blank line, because the chart puts `---` directly before it; as an object it fails `helm lint`. */
 function disruptionBudget(replicas: number): string {
   return `
 apiVersion: policy/v1

@@ -1,21 +1,21 @@
 import { type Line, pathWord } from './unit.ts';
 
 interface Access {
-  /** Paths that the service writes to, beside its run and cache folders. */
+  /** Paths that the service writes to, in addition to its run and cache folders. */
   writes: readonly string[];
-  /** Paths that it reads; where one is in a home, homes stay readable. */
+  /** Paths that it reads; if one is in a home, homes stay readable. */
   reads: readonly string[];
-  /** Port that it binds; below 1024 it needs one capability. Undefined: it uses no network. */
+  /** Port that it binds; a port below 1024 needs a capability. Undefined: it uses no network. */
   port?: number;
-  /** Whether processes of it outlive the service: a /tmp of its own would be gone under them. */
+  /** Whether its processes outlive the service: they would lose a private /tmp. */
   isOutlived?: boolean;
 }
 
 const HOMES = /^\/(?:home|root|run\/user)(?:\/|$)/;
 
 /**
- * What the service may not do: systemd.exec(5), "SANDBOXING". Left out is MemoryDenyWriteExecute: V8, and libraries that
- * make code at run time (torch, numba, libffi), need such memory.
+ * What the service may not do: systemd.exec(5), "SANDBOXING". MemoryDenyWriteExecute is left out, because V8 and libraries
+ * that generate code at run time (torch, numba, libffi) need such memory.
  */
 export function hardening({ writes, reads, port, isOutlived = false }: Access): Line[] {
   const needsPort = port !== undefined && port < 1024;
@@ -44,10 +44,10 @@ export function hardening({ writes, reads, port, isOutlived = false }: Access): 
     {
       key: 'ProtectHome',
       value: usesHome ? 'read-only' : 'yes',
-      ...(usesHome && { comment: 'Some of what it reads is in a home.' }),
+      ...(usesHome && { comment: 'It reads files in a home.' }),
     },
     ...(writable.length > 0 ? [{ key: 'ReadWritePaths', value: writable.map(pathWord).join(' ') }] : []),
-    // Other users' processes: it reads the memory figures of its own.
+    // Hides other users' processes; the service reads the memory figures of its own.
     { key: 'ProtectProc', value: 'invisible' },
     { key: 'CapabilityBoundingSet', value: capability },
     ...(needsPort ? [{ key: 'AmbientCapabilities', value: capability }] : []),
@@ -55,6 +55,8 @@ export function hardening({ writes, reads, port, isOutlived = false }: Access): 
     { key: 'SystemCallArchitectures', value: 'native' },
     { key: 'SystemCallFilter', value: '@system-service' },
     { key: 'SystemCallFilter', value: '~@privileged' },
+    // A worker gives up the capability; otherwise its supervisor could not read its memory.
+    ...(needsPort ? [{ key: 'SystemCallFilter', value: 'capset' }] : []),
     { key: 'SystemCallErrorNumber', value: 'EPERM' },
     { key: 'UMask', value: '0077' },
   ];

@@ -1,6 +1,8 @@
 import { EXIT, TuneError } from '../../base/errors.ts';
-import { formatBytes, MIB } from '../../base/units.ts';
-import type { Places, Plan } from '../../plan/types.ts';
+import { formatBytes, MIB, plural } from '../../base/units.ts';
+import { bytesForTree } from '../../plan/memory.ts';
+import type { Places } from '../../plan/places.ts';
+import type { Plan } from '../../plan/types.ts';
 import { APPS, EXIT_CANNOT_BOOT, RUNTIME_FILES } from '../../runtime/contract.ts';
 import { appsOf } from '../apps.ts';
 import { SYSTEMD_HEADER } from '../first-lines.ts';
@@ -15,28 +17,28 @@ export const UNITS = {
   metrics: 'open-webui-metrics.service',
 } as const;
 
-/** Folders that systemd makes for the units, and takes care of. */
+/** Folders that systemd makes and manages for the units. */
 const RUN = 'open-webui';
 const CONTROL_SOCKET = `/run/${RUN}/control.sock`;
 const STATIC_CACHE = `/var/cache/${RUN}`;
 
-/** Seconds without a sign of life from a supervisor's event loop until it is killed; its worker drains then. */
+/** Seconds without a sign of life from a supervisor's event loop after which systemd kills it; its worker then drains. */
 const WATCHDOG = 60;
 
-/** Seconds for a start: migrations, and a database that is down, may take their time. */
+/** Seconds for a start: a migration may take long, and a database may be down. */
 const START_TIMEOUT = 600;
 
 /** Seconds beyond the drain time. */
 const STOP_MARGIN = 15;
 
-/** Seconds that the preload process gets to leave: a migration may be under way. */
+/** Seconds that the preload process has to end: it may be in the middle of a migration. */
 const PRELOAD_STOP_TIMEOUT = 30;
 
-/** What of this machine the units need beside the plan. */
+/** What the units need from this machine in addition to the plan. */
 export interface SystemdOptions {
   /** Path of Node. */
   node: string;
-  /** Who the services run as: the owner of the data folder. */
+  /** User that the services run as: the owner of the data folder. */
   user: string;
 }
 
@@ -46,8 +48,8 @@ export interface UnitFile {
 }
 
 /**
- * The units: a target, the preload process, a template whose instances are the workers, and what serves metrics where
- * that is asked for. Pure. Throws TuneError for what only PM2 runs.
+ * The units: a target, the preload process, a template whose instances are the workers, and the metrics server if it is
+ * requested. Pure. Throws TuneError for apps that only PM2 runs.
  */
 export function renderUnits(plan: Plan, options: SystemdOptions): UnitFile[] {
   const units: unknown[] = [APPS.preload, APPS.cluster, APPS.metrics];
@@ -55,9 +57,9 @@ export function renderUnits(plan: Plan, options: SystemdOptions): UnitFile[] {
   if (plan.runtime === 'uvicorn' || others.length > 0) {
     const what = plan.runtime === 'uvicorn' ? '--runtime uvicorn' : others.map(({ name }) => name).join(', ');
     throw new TuneError(
-      `--format systemd has units for the copy-on-write cluster alone, not for ${what}`,
+      `--format systemd has units only for the copy-on-write cluster, not for ${what}`,
       EXIT.usage,
-      ['take PM2’s ecosystem file (leave --format away), or your distribution’s own services'],
+      ['use PM2’s ecosystem file (omit --format), or your distribution’s own services'],
     );
   }
   const places: Places = { ...plan.places, controlSocket: CONTROL_SOCKET, staticCache: STATIC_CACHE };
@@ -79,9 +81,9 @@ function targetUnit({ workers, metricsPort }: Plan): Unit {
     about: [
       ...HEADER,
       'systemctl start open-webui.target               starts the preload process and its workers',
-      'systemctl reload "open-webui@*"                 replaces the workers, nobody notices',
-      'systemctl restart open-webui-preload            after a change of the env file: the workers follow',
-      'systemctl start open-webui@9                    has one worker more, until the next start',
+      'systemctl reload "open-webui@*"                 replaces the workers, without losing a request',
+      'systemctl restart open-webui-preload            after a change of the env file; the workers follow',
+      'systemctl start open-webui@9                    adds a worker until the next start',
       '',
       'Checked with systemd-analyze verify and security; see docs/systemd.md.',
     ],
@@ -89,7 +91,7 @@ function targetUnit({ workers, metricsPort }: Plan): Unit {
       {
         name: 'Unit',
         lines: [
-          { key: 'Description', value: `Open WebUI, ${workers} of its workers` },
+          { key: 'Description', value: `Open WebUI with ${plural(workers, 'worker')}` },
           {
             key: 'Wants',
             value: [UNITS.preload, ...instances, ...(metricsPort === undefined ? [] : [UNITS.metrics])].join(
@@ -105,10 +107,10 @@ function targetUnit({ workers, metricsPort }: Plan): Unit {
 
 function preloadUnit(plan: Plan, { user }: SystemdOptions): Unit {
   const { places, memory } = plan;
-  const most = memory.budget - memory.services;
+  const most = bytesForTree(memory);
   return {
     name: UNITS.preload,
-    about: [...HEADER, 'Imports Open WebUI once and forks its workers; they stay in its control group.'],
+    about: [...HEADER, 'Imports Open WebUI once and forks its workers, which stay in its control group.'],
     sections: [
       {
         name: 'Unit',
@@ -146,7 +148,7 @@ function preloadUnit(plan: Plan, { user }: SystemdOptions): Unit {
           {
             key: 'MemoryMax',
             value: String(most),
-            comment: `What the plan may use: ${formatBytes(most)}; ${formatBytes(memory.predicted)} after the first requests.`,
+            comment: `The plan may use ${formatBytes(most)}, and needs ${formatBytes(memory.predicted)} after the first requests.`,
           },
           { key: 'OOMPolicy', value: 'continue' },
           { key: 'LimitNOFILE', value: '65536' },
@@ -167,7 +169,7 @@ function workerUnit(plan: Plan, { node, user }: SystemdOptions): Unit {
   const { places } = plan;
   return {
     name: UNITS.worker,
-    about: [...HEADER, 'Supervises one worker; each instance is one.'],
+    about: [...HEADER, 'Each instance supervises one worker.'],
     sections: [
       {
         name: 'Unit',
@@ -183,7 +185,7 @@ function workerUnit(plan: Plan, { node, user }: SystemdOptions): Unit {
         name: 'Service',
         lines: [
           { key: 'Type', value: 'notify' },
-          { key: 'NotifyAccess', value: 'all', comment: 'What it says comes from systemd-notify, a child.' },
+          { key: 'NotifyAccess', value: 'all', comment: 'It notifies through a child, systemd-notify.' },
           ...commonLines(user, places, `${places.runtime}/${RUNTIME_FILES.worker}`, node),
           {
             key: 'ExecReload',
@@ -194,8 +196,12 @@ function workerUnit(plan: Plan, { node, user }: SystemdOptions): Unit {
           { key: 'TimeoutStopSec', value: String(plan.drainSeconds + STOP_MARGIN) },
           { key: 'WatchdogSec', value: String(WATCHDOG) },
           { key: 'RestartSec', value: '100ms' },
-          { key: 'MemoryMax', value: String(128 * MIB), comment: 'The supervisor’s own: 49 MiB, measured.' },
-          { key: 'Environment', value: 'NODE_APP_INSTANCE=%i', comment: 'Its name in the log.' },
+          {
+            key: 'MemoryMax',
+            value: String(128 * MIB),
+            comment: 'For the supervisor alone: 49 MiB measured.',
+          },
+          { key: 'Environment', value: 'NODE_APP_INSTANCE=%i', comment: 'The worker’s name in the log.' },
           ...environmentOf(plan, APPS.cluster),
           ...hardening({ writes: [], reads: [places.runtime, node, places.dataDir] }),
         ],
@@ -233,13 +239,13 @@ function metricsUnit(plan: Plan, port: number, { node, user }: SystemdOptions): 
   };
 }
 
-/** What PM2 would give the app of that name. */
+/** The environment that PM2 would give the app of that name. */
 function environmentOf(plan: Plan, name: string): Line[] {
   const environment = appsOf(plan).find((app) => app.name === name)?.env as Readonly<Record<string, string>>;
   return Object.entries(environment).map(([variable, value]) => environmentLine(variable, value));
 }
 
-/** Who runs what, and when it is started again. */
+/** User, program and restarts. */
 function commonLines(user: string, places: Places, script: string, program: string): Line[] {
   return [
     { key: 'User', value: user },
@@ -249,7 +255,7 @@ function commonLines(user: string, places: Places, script: string, program: stri
     {
       key: 'RestartPreventExitStatus',
       value: String(EXIT_CANNOT_BOOT),
-      comment: 'It cannot boot, and trying again will not help: the reason is in the journal.',
+      comment: 'It cannot boot, and another attempt would not help; the journal has the reason.',
     },
   ];
 }

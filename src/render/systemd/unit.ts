@@ -1,6 +1,6 @@
 /** Text of a systemd unit: systemd.syntax(7), systemd.service(5) "COMMAND LINES", systemd.unit(5) "SPECIFIERS". */
 
-/** A setting, or several of one name; a comment stands above it. */
+/** A setting; its comment is printed above it. */
 export interface Line {
   key: string;
   value: string;
@@ -15,7 +15,7 @@ export interface Section {
 export interface Unit {
   /** File name. */
   name: string;
-  /** Comment at its top. */
+  /** Comment at the top. */
   about: readonly string[];
   sections: readonly Section[];
 }
@@ -30,7 +30,7 @@ function renderSection({ name, lines }: Section): string {
   return `\n[${name}]\n${text.join('')}`;
 }
 
-/** A variable for the service, whatever is in its value. Specifiers and quotes are escaped; a dollar is itself there. */
+/** A variable for the service, with any value. Specifiers and quotes are escaped; a dollar is not special here. */
 export function environmentLine(name: string, value: string): Line {
   return { key: 'Environment', value: quote(`${name}=${value}`) };
 }
@@ -55,7 +55,7 @@ function quote(text: string): string {
   return `"${escaped}"`;
 }
 
-/** One byte; those of two in UTF-8 are no danger to a line. */
+/** Escapes control characters of one byte; those of two bytes in UTF-8 cannot break a line. */
 function escapeControl(character: string): string {
   const code = character.charCodeAt(0);
   return code < 0x80 ? `\\x${code.toString(16).padStart(2, '0')}` : character;

@@ -1,7 +1,10 @@
-/** The app that PM2 or systemd runs beside the workers where metrics are asked for. */
+/** The app that PM2 or systemd runs beside the workers with --metrics. */
 
+import { LOOPBACK } from '../../base/io/address.ts';
+import { dataHome } from '../../base/io/folders.ts';
+import { backupStatePath } from '../backups/state.ts';
 import { ENV, EXIT_CANNOT_BOOT } from '../contract.ts';
-import { METRICS_HOST, startMetrics } from './server.ts';
+import { startMetrics } from './server.ts';
 
 const { [ENV.controlSocket]: controlSocket, [ENV.metricsPort]: port } = process.env;
 
@@ -15,8 +18,8 @@ if (!controlSocket || !(Number(port) > 0)) {
     `${ENV.controlSocket} or ${ENV.metricsPort} is not set: this is started by PM2, from the file that webui-tune writes`,
   );
 } else {
-  startMetrics(controlSocket, Number(port)).then(
-    () => process.stdout.write(`[metrics] http://${METRICS_HOST}:${port}/metrics\n`),
+  startMetrics(controlSocket, Number(port), backupStatePath(dataHome(process.env))).then(
+    () => process.stdout.write(`[metrics] http://${LOOPBACK}:${port}/metrics\n`),
     (error: NodeJS.ErrnoException) =>
       fail(
         error.code === 'EADDRINUSE'

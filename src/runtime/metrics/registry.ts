@@ -1,98 +1,50 @@
-import { Counter, Gauge, Registry } from 'prom-client';
-import type { ProcessUsage } from '../../base/machine/usage.ts';
+import { Registry } from 'prom-client';
+import type { MemoryRoom } from '../../base/machine/memory-room.ts';
+import { DURATIONS } from '../contract.ts';
 import { CAUSES } from '../supervisor/state.ts';
-import { isSame, processesOf } from '../watch/compare.ts';
-import { type Sample, WORKER_STATES, type WorkerSample } from '../watch/sample.ts';
+import { processesOf } from '../watch/compare.ts';
+import { type InstanceSample, type Sample, WORKER_STATES, type WorkerSample } from '../watch/sample.ts';
+import { Successors } from './successors.ts';
+import { makeCounter, makeGauge, makeHistogram } from './table.ts';
 
-/** Whatever is told about one worker is told about the place that it has: its number in PM2 or systemd. */
-const WORKER = ['worker'] as const;
-
-/** Of the workers of one instance, the one whose memory is told: during a reload there are two. */
+/** During a reload an instance has two workers. The first in this order is the one whose memory is reported. */
 const BY_STATE: readonly WorkerSample['state'][] = ['serving', 'hanging', 'running', 'starting', 'draining'];
 
-/** Processes of one place that are known again: one that serves, and some that drain or were not seen for a while. */
-const REMEMBERED = 8;
-
-/**
- * The metrics of a cluster, in the conventions of Prometheus: base units, `_total` for what only grows. What only grows
- * goes on over the end of a worker: it is added up here, by process.
- */
+/** The metrics of a cluster. A counter does not fall when a worker ends: its processes are added up here. */
 export class Metrics {
   readonly registry = new Registry();
-  /** CPU seconds of each worker's place, of all processes that had it since this exporter started; the last of these. */
-  readonly #cpu = new Map<string, { seconds: number; last: readonly ProcessUsage[] }>();
-  readonly #requests = new Map<string, { since: number; count: number }>();
+  /** Of all workers of an instance, since this exporter started. */
+  readonly #cpu = new Successors();
+  readonly #streamed = new Successors();
+  readonly #most = new Map<string, { since: number; counts: readonly number[] }>();
 
-  readonly #info = this.#gauge('cluster_info', 'Always 1: what runs.', [
-    'open_webui',
-    'runtime',
-    'preload',
-    'generation',
-  ] as const);
-  readonly #preloadUp = this.#gauge(
-    'preload_up',
-    'Whether the preload process runs; without it no worker that ends is replaced.',
-  );
-  readonly #memory = this.#gauge(
-    'memory_bytes',
-    'Memory of all processes of the cluster, shared pages counted once (the sum of their PSS).',
-  );
-  readonly #workers = this.#gauge('workers', 'Workers by state.', ['state'] as const);
-  readonly #private = this.#gauge(
-    'worker_private_memory_bytes',
-    'Memory that would be free without the worker.',
-    WORKER,
-  );
-  readonly #shared = this.#gauge(
-    'worker_shared_memory_bytes',
-    'Memory of the worker that other processes have too.',
-    WORKER,
-  );
-  readonly #proportional = this.#gauge(
-    'worker_proportional_memory_bytes',
-    'Memory of the worker, shared pages divided among those that share them (PSS).',
-    WORKER,
-  );
-  readonly #limit = this.#gauge(
-    'worker_private_memory_limit_bytes',
-    'Private memory at which the worker is replaced.',
-    WORKER,
-  );
-  readonly #started = this.#gauge(
-    'worker_start_time_seconds',
-    'When the worker was started, since 1970.',
-    WORKER,
-  );
-  readonly #silence = this.#gauge(
-    'worker_silence_seconds',
-    'Time since the event loop of the worker that serves was last seen turning; up to a second is usual.',
-    WORKER,
-  );
-  readonly #active = this.#gauge('worker_active_requests', 'HTTP requests under way.', WORKER);
-  readonly #sockets = this.#gauge('worker_websockets', 'Open WebSockets.', WORKER);
-  readonly #generating = this.#gauge(
-    'worker_generating_answers',
-    'Chat answers that are being generated.',
-    WORKER,
-  );
-  readonly #cpuSeconds = this.#counter('worker_cpu_seconds_total', 'CPU time used.', WORKER);
-  readonly #requestCount = this.#counter(
-    'worker_requests_total',
-    'HTTP requests, over the ends of workers.',
-    WORKER,
-  );
-  readonly #restarts = this.#counter(
-    'worker_restarts_total',
-    'Workers that served in the place of another, by the reason why that one had to go.',
-    ['worker', 'cause'] as const,
-  );
-  readonly #failedStarts = this.#counter(
-    'worker_failed_starts_total',
-    'Workers that ended before they served.',
-    WORKER,
-  );
+  readonly #info = makeGauge(this.registry, 'cluster_info');
+  readonly #preloadUp = makeGauge(this.registry, 'preload_up');
+  readonly #memory = makeGauge(this.registry, 'memory_bytes');
+  readonly #memoryLimit = makeGauge(this.registry, 'memory_limit_bytes');
+  readonly #available = makeGauge(this.registry, 'memory_available_bytes');
+  readonly #oomKills = makeCounter(this.registry, 'oom_kills_total');
+  readonly #workers = makeGauge(this.registry, 'workers');
+  readonly #private = makeGauge(this.registry, 'worker_private_memory_bytes');
+  readonly #shared = makeGauge(this.registry, 'worker_shared_memory_bytes');
+  readonly #proportional = makeGauge(this.registry, 'worker_proportional_memory_bytes');
+  readonly #limit = makeGauge(this.registry, 'worker_private_memory_limit_bytes');
+  readonly #started = makeGauge(this.registry, 'worker_start_time_seconds');
+  readonly #silence = makeGauge(this.registry, 'worker_silence_seconds');
+  readonly #active = makeGauge(this.registry, 'worker_active_requests');
+  readonly #sockets = makeGauge(this.registry, 'worker_websockets');
+  readonly #generating = makeGauge(this.registry, 'worker_generating_answers');
+  readonly #lag = makeGauge(this.registry, 'worker_event_loop_lag_seconds');
+  readonly #tokens = makeCounter(this.registry, 'worker_tokens_total');
+  readonly #documents = makeGauge(this.registry, 'documents');
+  readonly #cpuSeconds = makeCounter(this.registry, 'worker_cpu_seconds_total');
+  readonly #requestCount = makeCounter(this.registry, 'worker_requests_total');
+  readonly #durations = makeHistogram(this.registry, 'worker_request_duration_seconds');
+  readonly #databaseWait = makeHistogram(this.registry, 'worker_database_wait_seconds');
+  readonly #restarts = makeCounter(this.registry, 'worker_restarts_total');
+  readonly #failedStarts = makeCounter(this.registry, 'worker_failed_starts_total');
 
-  /** Takes over what a sample says; the registry tells it from then on. */
+  /** Puts a sample into the registry. */
   update(sample: Sample): void {
     this.registry.resetMetrics();
     const { version = '', runtime, level = '', generations, parent } = sample;
@@ -100,6 +52,11 @@ export class Metrics {
     if (runtime === 'preload') this.#preloadUp.set(parent ? 1 : 0);
     else this.#preloadUp.remove();
     this.#memory.set(total(processesOf(sample).map(({ memory }) => memory?.pss ?? 0)));
+    this.#tellRoom(sample.room);
+    if (sample.documents) {
+      this.#documents.set({ state: 'processing' }, sample.documents.processes.length);
+      this.#documents.set({ state: 'waiting' }, sample.documents.waiting);
+    }
     for (const state of WORKER_STATES) {
       this.#workers.set({ state }, sample.workers.filter((worker) => worker.state === state).length);
     }
@@ -110,17 +67,30 @@ export class Metrics {
         sample,
       );
     }
-    for (const { instance: worker, record, requests, memoryLimit } of sample.instances) {
+    for (const one of sample.instances) {
+      const { instance: worker, record, requests, memoryLimit } = one;
       if (memoryLimit !== undefined) this.#limit.set({ worker }, memoryLimit);
-      this.#requestCount.inc({ worker }, this.#grown(worker, record?.since ?? 0, requests));
+      const [counted = 0] = this.#grown(`${worker} requests`, record?.since ?? 0, [requests]);
+      this.#requestCount.inc({ worker }, counted);
+      this.#tellDurations(one);
       for (const cause of CAUSES) this.#restarts.inc({ worker, cause }, record?.restarts[cause] ?? 0);
       this.#failedStarts.inc({ worker }, record?.failedStarts ?? 0);
     }
   }
 
+  /** What is not known is missing, where a reset has left 0: a counter that fell to it would seem to have grown later. */
+  #tellRoom({ limit, available, oomKills }: MemoryRoom): void {
+    if (limit === undefined) this.#memoryLimit.remove();
+    else this.#memoryLimit.set(limit);
+    if (available === undefined) this.#available.remove();
+    else this.#available.set(available);
+    if (oomKills === undefined) this.#oomKills.remove();
+    else this.#oomKills.inc(oomKills);
+  }
+
   #tellWorker(worker: string, all: readonly WorkerSample[], { at }: Sample): void {
-    const processes = all.flatMap(({ usage }) => usage ?? []);
-    this.#cpuSeconds.inc({ worker }, this.#used(worker, processes));
+    const cpu = all.flatMap(({ usage }) => (usage ? [{ usage, count: usage.cpuSeconds }] : []));
+    this.#cpuSeconds.inc({ worker }, this.#cpu.sum(worker, cpu));
     const [first] = all.toSorted((a, b) => BY_STATE.indexOf(a.state) - BY_STATE.indexOf(b.state));
     if (first?.usage) {
       const { memory, startedAt } = first.usage;
@@ -134,6 +104,11 @@ export class Metrics {
     if (first?.stats && (first.state === 'serving' || first.state === 'hanging')) {
       this.#silence.set({ worker }, Math.max(0, (at - first.stats.heardAt) / 1000));
     }
+    const tokens = all.flatMap(({ usage, stats }) =>
+      usage && stats?.tokens !== undefined ? [{ usage, count: stats.tokens }] : [],
+    );
+    if (tokens.length > 0) this.#tokens.inc({ worker }, this.#streamed.sum(worker, tokens));
+    if (first?.stats?.lag !== undefined) this.#lag.set({ worker }, first.stats.lag / 1000);
     const stats = all.flatMap((one) => one.stats ?? []);
     if (stats.length === 0) return;
     this.#active.set({ worker }, total(stats.map(({ active }) => active)));
@@ -141,33 +116,26 @@ export class Metrics {
     this.#generating.set({ worker }, total(stats.map(({ generating }) => generating)));
   }
 
-  /** Adds what each process has used since it was last seen, which need not have been in the sample before. */
-  #used(worker: string, processes: readonly ProcessUsage[]): number {
-    const { seconds, last } = this.#cpu.get(worker) ?? { seconds: 0, last: [] };
-    const added = processes.map((usage) => {
-      const before = last.find((one) => isSame(one, usage));
-      return Math.max(0, usage.cpuSeconds - (before?.cpuSeconds ?? 0));
-    });
-    const others = last.filter((one) => !processes.some((usage) => isSame(one, usage)));
-    const sum = seconds + total(added);
-    this.#cpu.set(worker, { seconds: sum, last: [...processes, ...others].slice(0, REMEMBERED) });
-    return sum;
+  #tellDurations({ instance: worker, record, durations }: InstanceSample): void {
+    for (const kind of DURATIONS) {
+      const told = durations?.[kind];
+      if (!told) continue;
+      const counts = this.#grown(`${worker} ${kind}`, record?.since ?? 0, told);
+      if (kind === 'database') this.#databaseWait.put({ worker }, counts);
+      else this.#durations.put({ worker, kind }, counts);
+    }
   }
 
-  /** A worker that ends while we look is missing for a moment: no count goes back, unless it begins anew. */
-  #grown(worker: string, since: number, count: number): number {
-    const known = this.#requests.get(worker);
-    const most = known?.since === since ? Math.max(known.count, count) : count;
-    this.#requests.set(worker, { since, count: most });
+  /**
+   * A worker that ends while we look is missing for a moment, and a supervisor that is killed takes the counts of its worker
+   * along. No count may fall, unless counting began anew.
+   */
+  #grown(name: string, since: number, counts: readonly number[]): readonly number[] {
+    const known = this.#most.get(name);
+    const most =
+      known?.since === since ? counts.map((one, index) => Math.max(one, known.counts[index] ?? 0)) : counts;
+    this.#most.set(name, { since, counts: most });
     return most;
-  }
-
-  #gauge<L extends string>(name: string, help: string, labelNames: readonly L[] = []): Gauge<L> {
-    return new Gauge({ name: `webui_tune_${name}`, help, labelNames, registers: [this.registry] });
-  }
-
-  #counter<L extends string>(name: string, help: string, labelNames: readonly L[]): Counter<L> {
-    return new Counter({ name: `webui_tune_${name}`, help, labelNames, registers: [this.registry] });
   }
 }
 

@@ -1,8 +1,8 @@
 """Entry point where nothing is forked: Open WebUI's own server with its own workers (``--runtime uvicorn``).
 
 PM2 runs this file with Open WebUI's own Python. It reads the env file and the secrets as the preload process does,
-and then is ``open-webui serve``: the same process, so that PM2's signals reach uvicorn itself. Each worker that
-uvicorn spawns runs this file too, under the name that multiprocessing gives it.
+and then becomes ``open-webui serve`` in the same process, so that PM2's signals reach uvicorn itself. Each worker
+that uvicorn spawns runs this file too, under the name that multiprocessing gives it.
 """
 
 import os
@@ -12,29 +12,28 @@ import sys
 from importlib import import_module
 from typing import NoReturn
 
+from webui_preload.contract import EXIT_CANNOT_BOOT, Env
 from webui_preload.log import complain, say, set_role
 from webui_preload.models.offline import start_without_network
 from webui_preload.models.supply import ModelSupply
 from webui_preload.run_folder import make_run_folder
 from webui_preload.services.wait import ask_engines, wait_for_services
-from webui_preload.settings import EXIT_CANNOT_BOOT, SettingsError, apply_environment, read_settings
+from webui_preload.settings import SettingsError, apply_environment, read_settings
 
-#: Workers that uvicorn starts; UVICORN_WORKERS itself may be the user's wish, which the tuner has weighed already.
-WORKERS = "WEBUI_TUNE_UVICORN_WORKERS"
-
-#: What the program that fetches models is limited by. Windows has none: the app looks for its models itself there.
+#: Whether there are the signals that limit the program which fetches models. Without (Windows), the app fetches them.
 HAS_SIGNALS = hasattr(signal, "alarm")
 
 
 def main() -> NoReturn:
     set_role("serve")
-    workers = os.environ.pop(WORKERS, "1")
+    # Not UVICORN_WORKERS: that may be the user's wish, which the tuner has weighed already.
+    workers = os.environ.pop(Env.UVICORN_WORKERS, "1")
     # PM2's channel is for Node programs.
     os.environ.pop("NODE_CHANNEL_FD", None)
     os.environ.pop("NODE_CHANNEL_SERIALIZATION_MODE", None)
     try:
         if not workers.isdecimal() or int(workers) < 1:
-            raise SettingsError(f"{WORKERS} is {workers!r}, not a number of workers")
+            raise SettingsError(f"{Env.UVICORN_WORKERS} is {workers!r}, not a number of workers")
         settings = read_settings(os.environ)
         apply_environment(settings, os.environ)
         make_run_folder(settings.run_folder)
@@ -50,7 +49,7 @@ def main() -> NoReturn:
 
     static = None
     if "STATIC_DIR" not in os.environ:
-        # Outside of the package, which may belong to somebody else.
+        # Outside the package, which may belong to another user.
         static = settings.run_folder / "static-serve"
         shutil.rmtree(static, ignore_errors=True)
         os.environ["STATIC_DIR"] = str(static / "parent")
@@ -60,7 +59,7 @@ def main() -> NoReturn:
     from open_webui import app
 
     if workers == "1" and HAS_SIGNALS:
-        # The one worker is this process; uvicorn would import it now.
+        # The only worker is this process, and uvicorn would import the app next.
         start_without_network(import_module("open_webui.main"))
     app(["serve", "--host", settings.host, "--port", str(settings.port)], prog_name="open-webui")
     sys.exit(0)

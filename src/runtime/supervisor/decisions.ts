@@ -1,15 +1,15 @@
 /**
- * The decisions of a cluster worker, as a pure function: one PM2 instance keeps one Python worker serving.
+ * The decisions of a supervisor, as a pure function: it keeps one Python worker serving.
  *
- * A worker that is to be replaced (new generation, memory limit) leaves only after its successor serves, except
- * where the successor is another version of Open WebUI: two versions never serve one database. For a worker that
- * ends by itself another is forked at once; one that ends soon after it began to serve, or does not start, ends its
- * supervisor too, so that the back-off is PM2's. A supervisor
- * that can have no worker of its own (a reload without a preload process, or into a broken configuration) takes over
- * that of the former one instead, so that PM2 finds it ready and the worker goes on.
+ * - A worker that is to be replaced (new generation, memory limit) leaves only after its successor serves. The exception is
+ *   another version of Open WebUI: two versions never serve one database.
+ * - When a worker ends by itself, another is forked at once. When it ends soon after it began to serve, or does not start, its
+ *   supervisor ends too, so that PM2 decides how long to wait.
+ * - A supervisor that cannot get a worker of its own (a reload without a preload process, or into a broken configuration)
+ *   takes over the worker of the former supervisor. PM2 then finds it ready, and the worker keeps serving.
  */
 
-import { goodbye, onBeat, onTick } from './health.ts';
+import { goodbye, onBeat, onLinkBeat, onStood, onTick } from './health.ts';
 import {
   type Action,
   type Because,
@@ -25,16 +25,16 @@ import {
   type Worker,
 } from './state.ts';
 
-/** Seconds between two attempts to replace a worker, where the first successor did not start. */
+/** Seconds until the next attempt to replace a worker, after its successor did not start. */
 const RETRY_SECONDS = 15;
 
 /**
- * Seconds that a worker has to have served for another to be forked at once. A new supervisor takes 0.2 s more, and PM2
- * makes it wait longer with each kill.
+ * Seconds that a worker must have served for its supervisor to fork another at once. To start a new supervisor takes 0.2 s
+ * more, and PM2 waits longer each time.
  */
 const LEAST_SERVED = 2;
 
-/** What is said where a process manager stops an instance: whether it will start it again is not known to us. */
+/** The cause while a process manager stops an instance: whether it will start it again is not known. */
 const STOPPED: Because = { cause: 'restart', detail: 'stopped by the process manager' };
 
 /** Seconds before a request that the preload process dropped is made again. */
@@ -51,9 +51,9 @@ export function step(state: State, event: Event): [State, Action[]] {
 function react(state: State, event: Event): [State, Action[]] {
   switch (event.type) {
     case 'linked':
-      return [{ ...state, link: event.generation, resting: false }, []];
+      return [{ ...state, link: event.generation, linkSilent: 0, resting: false }, []];
     case 'unlinked':
-      // What was asked of that process will not come; what it has forked lives on.
+      // Workers that it was asked for will not come; workers that it has forked live on.
       return [
         { ...state, link: undefined, workers: state.workers.filter((w) => w.phase !== 'requested') },
         [],
@@ -70,6 +70,10 @@ function react(state: State, event: Event): [State, Action[]] {
       return [{ ...state, resting: false }, []];
     case 'beat':
       return onBeat(state, event.token);
+    case 'linkBeat':
+      return onLinkBeat(state);
+    case 'stood':
+      return onStood(state, event.token, event.seconds);
     case 'tick':
       return onTick(state, event.seconds);
     case 'stranded':
@@ -90,7 +94,7 @@ function onReady(state: State, token: string): [State, Action[]] {
   if (!worker || (worker.phase !== 'booting' && worker.phase !== 'requested')) return [state, []];
   const former = serving(state);
   const workers = state.workers.map((w): Worker => {
-    if (w.token === token) return { ...w, phase: 'serving' };
+    if (w.token === token) return { ...w, phase: 'serving', silent: 0 };
     return w === former ? { ...w, phase: 'draining' } : w;
   });
   const because = worker.because ?? state.vacancy;
@@ -114,7 +118,7 @@ function onExited(state: State, token: string, ending: Ending): [State, Action[]
     case 'leaving':
       return [rest, []];
     case 'requested':
-      // The preload process dropped the request, most likely because it ended: 'unlinked' follows then.
+      // The preload process dropped the request. If it did so because it ended, 'unlinked' follows.
       return [{ ...rest, resting: true }, [{ type: 'rest', seconds: REQUEST_RETRY_SECONDS }]];
     case 'serving':
       return onServingLost(rest, worker, ending);
@@ -136,9 +140,14 @@ function onServingLost(state: State, worker: Worker, ending: Ending): [State, Ac
     { type: 'complain', message: next ? message : `${message}; another is forked` },
     { type: 'vacant', because },
   ];
-  // A pause before the next attempt was meant for a worker that served meanwhile.
+  // A pause before the next attempt made sense only while this worker served.
   if (!next) return [{ ...vacant, resting: false }, actions];
-  // It is quicker than one that would be asked for now.
+  if (next.phase === 'requested') {
+    // It waits for its turn among all that replace a worker (roster.py). There is nothing left to replace: ask anew.
+    const workers = vacant.workers.filter((w) => w !== next);
+    return [{ ...vacant, workers, resting: false }, [...actions, { type: 'cancel', token: next.token }]];
+  }
+  // One is on its way already, and will be there sooner than another.
   const workers = state.workers.map((w) => (w === next ? { ...w, because } : w));
   return [{ ...vacant, workers }, actions];
 }
@@ -168,7 +177,7 @@ function onBootFailed(state: State, ending: Ending): [State, Action[]] {
 
 type Adopted = Extract<Event, { type: 'adopted' }>;
 
-/** Take over the former supervisor's worker, unless this instance has served by itself. */
+/** Asks for the former supervisor's worker, unless this supervisor has had a worker that served. */
 function adopt(state: State, reason: string, orExit: boolean): [State, Action[]] {
   if (state.announced || state.retired || state.stopping || state.adopting || serving(state))
     return [state, []];
@@ -186,7 +195,7 @@ function onAdopted(state: State, { token, generation, reason }: Adopted): [State
   };
   const taken = { ...state, adopting: undefined, failed: undefined };
   if (serving(state) || state.stopping) {
-    // Its own worker was quicker, or nobody wants one any more.
+    // Its own worker serves by now, or it is to stop.
     const workers: Worker[] = [...state.workers, { ...worker, phase: 'draining' }];
     return [{ ...taken, workers }, [{ type: 'drain', token }]];
   }
@@ -202,7 +211,7 @@ function onAdopted(state: State, { token, generation, reason }: Adopted): [State
   ];
 }
 
-/** The worker that is on its way will replace the adopted one, unless it is of another version: then it is given up. */
+/** A worker that is on its way will replace the adopted one; one of another version of Open WebUI is given up. */
 function makeWayFor(adopted: Worker, state: State): [Worker[], Action[]] {
   const next = coming(state);
   if (!next) return [[...state.workers], []];
@@ -220,7 +229,7 @@ function onAlone(state: State): [State, Action[]] {
 
 function onHandedOver(state: State, token: string): [State, Action[]] {
   const left = { ...state, workers: state.workers.filter((w) => w.token !== token) };
-  // Its successor was quicker than this news: it serves until PM2 says otherwise.
+  // Its successor served before this news came: it goes on until PM2 stops us.
   if (serving(left)) return [left, []];
   const [workers, actions] = dismiss(left.workers, left);
   return [{ ...left, workers, retired: true }, actions];
@@ -233,7 +242,7 @@ function onStop(state: State): [State, Action[]] {
   return [{ ...state, workers, stopping: true, vacancy }, actions];
 }
 
-/** These workers are to leave: those that are left, and what they are told. */
+/** Makes these workers leave. Returns those that are still there, and what to tell them. */
 function dismiss(those: readonly Worker[], state: State): [Worker[], Action[]] {
   const actions: Action[] = [];
   const workers: Worker[] = [];
@@ -257,11 +266,11 @@ function dismiss(those: readonly Worker[], state: State): [Worker[], Action[]] {
   return [workers, actions];
 }
 
-/** What the state by itself asks for: a first worker, a successor, or the end. */
+/** What a state calls for without any event: a first worker, a successor, or the end. */
 function settle(state: State): [State, Action[]] {
   if (state.stopping) return state.workers.length ? [state, []] : end(state, 0);
   if (!state.link || state.resting || state.retired || coming(state)) return [state, []];
-  // Its first worker did not start: that of the former supervisor is on its way, or the end.
+  // Its first worker did not start: it waits for the former supervisor's worker, or ends.
   if (state.adopting?.orExit) return [state, []];
   const worker = serving(state);
   if (!worker) return settleWithout(state, state.link);
@@ -289,7 +298,7 @@ function settleWithout(state: State, link: Generation): [State, Action[]] {
   return hasOtherVersion(state, link) ? [state, []] : ask(state, link, undefined);
 }
 
-/** A worker of another version may still finish its answers: none is forked beside it. */
+/** While a worker of another version finishes its answers, none is forked beside it. */
 function hasOtherVersion({ workers }: State, { version }: Generation): boolean {
   return workers.some(({ generation }) => generation.version !== version);
 }
@@ -329,7 +338,7 @@ function reasonToReplace(worker: Worker, link: Generation, state: State): Becaus
     return { cause: 'generation', detail: `the preload process is new (generation ${link.name})` };
   }
   if (!hangs(worker, state)) return worker.unfit;
-  return { cause: 'hang', detail: `it hangs: its event loop has not turned for ${state.hangSeconds} s` };
+  return { cause: 'hang', detail: `it hangs: its event loop has been blocked for ${state.hangSeconds} s` };
 }
 
 function inWords({ code, signal }: Ending): string {

@@ -1,17 +1,15 @@
-/** Frames of the control socket: one JSON object a line. The Python side is preload/webui_preload/protocol.py. */
+/** Encodes and decodes frames: one JSON object a line. The Python side is preload/webui_preload/protocol.py. */
 
 import { StringDecoder } from 'node:string_decoder';
+import { LONGEST_FRAME } from '../frame-names.ts';
 
 export type Frame = Record<string, unknown>;
-
-/** Characters of the longest line taken from a peer; the longest honest one is under 1 KiB. */
-const MAX_LINE = 16 * 1024;
 
 export function encode(frame: Frame): string {
   return `${JSON.stringify(frame)}\n`;
 }
 
-/** Cuts a byte stream into frames; throws on what is none. */
+/** Cuts a byte stream into frames; throws where a line is not a JSON object, or too long. */
 export class Decoder {
   #rest = '';
   readonly #utf8 = new StringDecoder('utf8');
@@ -19,7 +17,7 @@ export class Decoder {
   feed(data: Buffer): Frame[] {
     const lines = (this.#rest + this.#utf8.write(data)).split('\n');
     this.#rest = lines.pop() ?? '';
-    if (this.#rest.length > MAX_LINE) throw new Error('a line of the control socket is too long');
+    if (this.#rest.length > LONGEST_FRAME) throw new Error('a line of the control socket is too long');
     return lines.map((line) => {
       const frame: unknown = JSON.parse(line);
       if (typeof frame !== 'object' || frame === null || Array.isArray(frame)) {

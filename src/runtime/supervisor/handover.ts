@@ -1,23 +1,25 @@
 /**
- * A supervisor that can have no worker of its own takes over that of the former supervisor of its instance, which
- * PM2 keeps beside it during a reload.
+ * Takes a worker over. During a reload PM2 keeps the former supervisor of an instance beside the new one. If the new one
+ * cannot get a worker of its own, it takes the worker of the former one.
  *
- * Each listens on a socket of its own in the installation's private folder. The new one asks the former one there;
- * that sends its worker, which connects to the new one with all its channels. Whoever watches asks there too.
+ * Each supervisor listens on a socket of its own in the run folder. The new one asks the former one there. The former one
+ * sends its worker, which connects all its channels to the new one. `webui-tune top` and the metrics ask there too.
  */
 
 import { readdirSync, unlinkSync } from 'node:fs';
 import { connect, createServer, type Socket } from 'node:net';
 import { dirname, join } from 'node:path';
+import { isRunning } from '../../base/machine/process-table.ts';
+import { FRAMES, ROLES } from '../frame-names.ts';
 import { Decoder, encode, type Frame, text } from './frames.ts';
 import type { Channels } from './links.ts';
 import { socketName } from './report.ts';
 import type { Generation } from './state.ts';
 
-/** Milliseconds that the whole of it may take; a worker whose event loop turns needs a few. */
+/** Milliseconds that a handover may take. A worker whose event loop turns needs a few. */
 const TIMEOUT = 5_000;
 
-/** Bytes of the line with which a connection introduces itself. */
+/** Bytes of the longest first line of a connection. */
 const MAX_INTRODUCTION = 1024;
 
 export interface Adopted {
@@ -27,10 +29,10 @@ export interface Adopted {
 }
 
 interface HandoverEvents {
-  /** Another supervisor asks for our worker, to be sent to the socket; false: there is none that could go. */
+  /** Another supervisor asks for our worker, which is to go to the socket at `path`. Returns false where no worker can go. */
   onAsked(reason: string, path: string): boolean;
   onFailed(reason: string): void;
-  /** Somebody watches: what is to be answered. */
+  /** Somebody watches; returns the answer. */
   onWatched(): object;
 }
 
@@ -50,21 +52,21 @@ export class Handover {
     this.#events = events;
   }
 
-  /** To be called once the folder is there: the preload process makes it. */
+  /** Call it once the preload process has made the folder. */
   listen(): void {
     if (this.#listens) return;
     this.#listens = true;
-    // Those who were killed could not take theirs away; in a container our own pid may have been one of theirs.
+    // Supervisors that were killed could not remove their sockets. In a container, one of them may have had our pid.
     for (const path of [this.#path, ...this.#others()]) if (!isAlive(path)) remove(path);
     const server = createServer((socket) => this.#onConnection(socket));
-    // Without it, a reload in trouble waits for PM2's patience to end, as one without a former supervisor does.
+    // Without the socket, a reload that fails waits until PM2's time is over.
     server.on('error', (error) => this.#events.onFailed(error.message));
     server.listen(this.#path);
     server.unref();
     process.on('exit', () => remove(this.#path));
   }
 
-  /** The worker of the former supervisor; undefined where there is none, or it cannot come. */
+  /** Takes the worker of the former supervisor; undefined where there is none, or it does not come. */
   async adopt(reason: string): Promise<Adopted | undefined> {
     this.listen();
     for (const path of this.#others()) {
@@ -100,13 +102,13 @@ export class Handover {
       this.#arrived = () => {
         const adopted = adoptedFrom(arriving);
         if (!adopted) return;
-        // Only now does it leave the former supervisor.
-        adopted.channels.control.write(encode({ type: 'taken' }));
+        // The worker leaves its former supervisor only now.
+        adopted.channels.control.write(encode({ type: FRAMES.taken }));
         finish(adopted);
       };
       asking.on('error', () => {}); // 'close' follows
       asking.on('close', () => finish(undefined));
-      asking.write(encode({ role: 'adopt', path: this.#path, reason }));
+      asking.write(encode({ role: ROLES.adopt, path: this.#path, reason }));
     });
   }
 
@@ -123,7 +125,7 @@ export class Handover {
       try {
         const [frame] = decoder.feed(line.subarray(0, end));
         if (!frame) throw new Error('no introduction');
-        // What follows is the worker's output, or its first frames.
+        // The rest is the worker's output, or its first frames.
         if (end < line.length) socket.unshift(line.subarray(end));
         this.#introduce(socket, frame);
       } catch {
@@ -134,12 +136,12 @@ export class Handover {
   }
 
   #introduce(socket: Socket, frame: Frame): void {
-    if (frame.role === 'adopt') {
+    if (frame.role === ROLES.adopt) {
       socket.resume();
       if (!this.#events.onAsked(text(frame, 'reason'), text(frame, 'path'))) socket.destroy();
-    } else if (frame.role === 'watch') {
+    } else if (frame.role === ROLES.watch) {
       socket.end(encode({ ...this.#events.onWatched() }));
-    } else if (frame.role === 'channel' && this.#arriving) {
+    } else if (frame.role === ROLES.channel && this.#arriving) {
       this.#arriving.set(text(frame, 'stream'), { socket, about: frame });
       this.#arrived?.();
     } else {
@@ -158,16 +160,10 @@ function adoptedFrom(arriving: Map<string, { socket: Socket; about: Frame }>): A
   return { pid: Number(control.about.pid), generation, channels };
 }
 
-/** Whether the process that the socket's name tells is another one, and lives. */
+/** Whether the name of the socket has the pid of another process, and that process lives. */
 function isAlive(path: string): boolean {
   const pid = Number(path.slice(path.lastIndexOf('-') + 1));
-  if (pid === process.pid) return false;
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
-  }
+  return pid !== process.pid && isRunning(pid);
 }
 
 function remove(path: string): void {

@@ -1,11 +1,12 @@
-/** What an instance keeps over the end of its supervisor: why its workers were replaced, and how much they did. */
+/** Records that outlive a supervisor: why the workers of its instance were replaced, and how many requests they served. */
 
 import { readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { type InstanceRecord, recordName } from './report.ts';
+import { parseDurations, sumDurations } from './durations.ts';
+import { type InstanceRecord, recordName, type WorkerStats } from './report.ts';
 import type { Because } from './state.ts';
 
-/** How many of the last restarts are kept. */
+/** How many restarts are kept; the oldest go first. */
 const KEPT = 20;
 
 const WITHOUT_A_WORD: Because = {
@@ -14,15 +15,15 @@ const WITHOUT_A_WORD: Because = {
 };
 
 /**
- * Only one supervisor of an instance writes at a time: during a reload the former one does so at its end, long after the
- * new one has noted that its worker serves, and what it says then is about itself alone.
+ * The record of one instance. Its supervisors do not write at the same time: during a reload the former one writes at its
+ * end, long after the new one has noted that its worker serves, and then only about itself.
  */
 export class History {
   readonly #path: string;
   readonly #self: string;
   readonly #onFailed: (reason: string) => void;
 
-  /** `self` names this process for good, by `processName`. */
+  /** `self` is the `processName` of this process. */
   constructor(
     folder: string,
     instance: string,
@@ -34,7 +35,7 @@ export class History {
     this.#self = self ?? String(process.pid);
   }
 
-  /** A new worker serves. `because`: why in another's place; undefined: this supervisor does not know of another. */
+  /** A new worker serves. `because`: why it replaced another; undefined where this supervisor had no other. */
   serves(worker: number, because: Because | undefined, now = Date.now()): void {
     const before = this.#read();
     const { left, ...record } = before ?? this.#begin(now);
@@ -57,22 +58,24 @@ export class History {
     });
   }
 
-  /** The worker of the former supervisor is ours now. */
+  /** This supervisor has taken over the worker of the former one. */
   adopted(worker: number): void {
     const record = this.#read() ?? this.#begin(Date.now());
     this.#write({ ...record, serving: { worker, supervisor: this.#self } });
   }
 
-  /** A worker has ended after so many requests. */
-  ended(requests: number): void {
+  /** A worker has ended, after it served this. */
+  ended({ requests, durations }: Pick<WorkerStats, 'requests' | 'durations'>): void {
+    if (requests === 0) return;
     const record = this.#read() ?? this.#begin(Date.now());
-    if (requests > 0) this.#write({ ...record, requests: record.requests + requests });
+    const all = sumDurations([parseDurations(record.durations), durations]);
+    this.#write({ ...record, requests: record.requests + requests, ...(all && { durations: all }) });
   }
 
-  /** The worker is lost, or this supervisor ends: why nobody serves then, and how a worker did not start. */
+  /** The worker is lost, or this supervisor ends. `because`: why no worker serves; `failed`: how one failed to start. */
   leaves({ because, failed }: { because?: Because; failed?: string }, now = Date.now()): void {
     const record = this.#read() ?? this.#begin(now);
-    // Another one has taken its place.
+    // False: another supervisor serves this instance by now.
     const isOurs = record.serving?.supervisor === this.#self;
     if (!failed && !(because && isOurs)) return;
     this.#write({
@@ -82,7 +85,7 @@ export class History {
     });
   }
 
-  /** Why there is a new supervisor, by what the former one has left. */
+  /** Why there is a new supervisor, from what the former one wrote. */
   #reasonOf({ left, serving }: InstanceRecord): Because | undefined {
     if (left) return left;
     if (!serving) return undefined;
@@ -94,7 +97,7 @@ export class History {
     return { since, requests: 0, restarts: {}, failedStarts: 0, recent: [] };
   }
 
-  /** Undefined: there is none yet, or it is of no use. */
+  /** Undefined where there is no record yet, or it cannot be read. */
   #read(): InstanceRecord | undefined {
     try {
       return { ...this.#begin(Date.now()), ...JSON.parse(readFileSync(this.#path, 'utf8')) };
@@ -114,7 +117,7 @@ export class History {
   }
 }
 
-/** `PID START`, which no later process has too; undefined where there is no such process. proc_pid_stat(5), field 22. */
+/** `PID START-TIME`, which no later process shares (proc_pid_stat(5), field 22); undefined where no process has the pid. */
 export function processName(pid: number): string | undefined {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');

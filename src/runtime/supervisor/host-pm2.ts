@@ -1,4 +1,4 @@
-import { APPS } from '../contract.ts';
+import { APPS, MONITOR } from '../contract.ts';
 import type { Host } from './host.ts';
 
 /** PM2, by the messages of its agent: lib/God/ClusterMode.js and lib/Worker.js read them. */
@@ -9,23 +9,37 @@ export function pm2Host(): Host {
     // `pm2 list` then shows the Python worker's CPU and memory (RSS, shared pages included).
     showPid: (pid) => configure({ pid }),
     // `pm2 describe` and `pm2 monit` show these.
-    show: ({ pid, privateMemory, sharedMemory, level, generation, stats, identity, lostLog }) =>
+    show: ({
+      pid,
+      privateMemory,
+      sharedMemory,
+      level,
+      generation,
+      stats,
+      identity,
+      silentPreload,
+      lostLog,
+    }) =>
       process.send?.({
         type: 'axm:monitor',
         data: {
-          'Worker pid': { value: String(pid) },
-          'Private memory': { value: privateMemory.toFixed(0), unit: 'MiB' },
-          'Shared memory': { value: sharedMemory.toFixed(0), unit: 'MiB' },
-          'Preload level': { value: level },
-          Generation: { value: generation },
+          [MONITOR.pid]: { value: String(pid) },
+          [MONITOR.privateMemory]: { value: privateMemory.toFixed(0), unit: 'MiB' },
+          [MONITOR.sharedMemory]: { value: sharedMemory.toFixed(0), unit: 'MiB' },
+          [MONITOR.level]: { value: level },
+          [MONITOR.generation]: { value: generation },
           ...(stats && {
-            Requests: { value: String(stats.requests) },
-            WebSockets: { value: String(stats.sockets) },
-            'Answers being generated': { value: String(stats.generating) },
+            [MONITOR.requests]: { value: String(stats.requests) },
+            [MONITOR.sockets]: { value: String(stats.sockets) },
+            [MONITOR.generating]: { value: String(stats.generating) },
           }),
-          // PM2 keeps what was shown once: the return is to be said too.
-          Log: { value: lostLog ?? 'written' },
-          ...(identity && { Identity: { value: identity } }),
+          [MONITOR.preload]: {
+            value:
+              silentPreload === undefined ? 'answers' : `has not answered for ${silentPreload.toFixed(0)} s`,
+          },
+          // PM2 keeps what it was told: it must hear that the log is written again.
+          [MONITOR.log]: { value: lostLog ?? 'written' },
+          ...(identity && { [MONITOR.identity]: { value: identity } }),
         },
       }),
     // As for `pm2 reloadLogs`: the handler is PM2's own (lib/ProcessContainer.js), in this process.
@@ -33,10 +47,10 @@ export function pm2Host(): Host {
     alive: () => {},
     stopping(kept) {
       if (kept === undefined) return;
-      // `pm2 reload` prints the name of the instance that it has stopped: the only words of ours that it prints.
+      // `pm2 reload` prints nothing of ours but the name of the instance that it has stopped.
       configure({ name: `${APPS.cluster}: NOT reloaded, the former worker is kept: ${kept}; see pm2 logs` });
     },
-    // Where shutdown_with_message is set, PM2 stops an instance with this. It reloads by starting another instance.
+    // PM2 stops an instance with this message where shutdown_with_message is set. For a reload it starts another instance.
     listen: ({ stop }) => {
       process.on('message', (message) => {
         if (message === 'shutdown') stop();

@@ -1,10 +1,10 @@
 import { execFile } from 'node:child_process';
 import type { Host } from './host.ts';
 
-/** Messages go to systemd by its own program: Node has no UNIX datagram sockets. */
+/** systemd's own program sends the messages: Node has no UNIX datagram sockets. */
 const NOTIFY = 'systemd-notify';
 
-/** Of the watchdog's time, how much passes until the next sign of life (sd_watchdog_enabled(3) recommends half). */
+/** Share of the watchdog's time between two signs of life: half, as sd_watchdog_enabled(3) recommends. */
 const WATCHDOG_SHARE = 0.5;
 
 /** systemd, by sd_notify(3): the unit has Type=notify and NotifyAccess=all. */
@@ -13,7 +13,7 @@ export function systemdHost(env: NodeJS.ProcessEnv): Host {
   let lastSign = performance.now();
   let queue = Promise.resolve();
 
-  /** One after the other, so that what is said last is what is shown. What fails is systemd's to notice. */
+  /** One message after the other, so that the last one is what systemd shows. A failure is left for systemd to notice. */
   function tell(...variables: string[]): void {
     queue = queue.then(
       () => new Promise((resolve) => execFile(NOTIFY, ['--', ...variables], () => resolve())),
@@ -28,7 +28,7 @@ export function systemdHost(env: NodeJS.ProcessEnv): Host {
         `STATUS=worker ${pid}: ${privateMemory.toFixed(0)} MiB private, ${sharedMemory.toFixed(0)} MiB shared, ` +
           `preload ${level}, generation ${generation}`,
       ),
-    // Its journal takes them, from a pipe.
+    // The journal reads them from a pipe: there is no file.
     reopenLogs: () => {},
     alive() {
       if (!(watchdogMs > 0) || performance.now() - lastSign < watchdogMs) return;
@@ -37,7 +37,7 @@ export function systemdHost(env: NodeJS.ProcessEnv): Host {
     },
     stopping: (kept) =>
       tell('STOPPING=1', `STATUS=${kept === undefined ? 'draining' : `handed over: ${kept}`}`),
-    // systemd would stop the worker and start another; by this signal a new one is ready first.
+    // A restart by systemd would stop the worker first. With this signal, a new one is ready before the old one leaves.
     listen: ({ reload }) => process.on('SIGHUP', reload),
   };
 }

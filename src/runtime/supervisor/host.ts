@@ -1,6 +1,6 @@
 import type { WorkerStats } from './report.ts';
 
-/** Figures on the worker that serves, for people. */
+/** What people are shown of the worker that serves. */
 export interface Shown {
   pid: number;
   /** MiB. */
@@ -9,24 +9,26 @@ export interface Shown {
   level: string;
   generation: string;
   stats: WorkerStats | undefined;
-  /** What tells one process from all others with its pid; empty where it did not say. */
+  /** Digests of the ids that no other worker may have; empty where the worker did not say. */
   identity: string;
-  /** Why its log is not written, and what is lost of it; undefined where it is written. */
+  /** Seconds for which the preload process has not answered; undefined while it does, or does not run. */
+  silentPreload: number | undefined;
+  /** Why the log is not written, and how much of it is lost; undefined while it is written. */
   lostLog: string | undefined;
 }
 
 export interface Host {
-  /** A worker of ours serves: the start is over. */
+  /** The start is over: a worker of ours serves. */
   ready(): void;
   /** Which process is the worker. */
   showPid(pid: number | undefined): void;
   show(figures: Shown): void;
-  /** Open the log files anew: a stream that could not write, for want of space, is given up by Node. */
+  /** Open the log files anew: Node gives a stream up that could not write, for instance because the disk was full. */
   reopenLogs(): void;
   /** The event loop turns: called every second. */
   alive(): void;
-  /** We are about to leave. `kept` is why the former worker stays, in the hands of the next supervisor. */
+  /** We are about to leave. `kept`: why the next supervisor has kept our worker. */
   stopping(kept: string | undefined): void;
-  /** Beside SIGINT and SIGTERM, which mean a stop everywhere. */
+  /** Listen for the manager's own ways to ask; SIGINT and SIGTERM always mean a stop. */
   listen(asked: { stop(): void; reload(): void }): void;
 }

@@ -2,6 +2,8 @@
 
 import { connect, type Socket } from 'node:net';
 import { StringDecoder } from 'node:string_decoder';
+import { FRAMES, ROLES, type STREAMS } from '../frame-names.ts';
+import { parseDurations } from './durations.ts';
 import { Decoder, encode, type Frame, text } from './frames.ts';
 import type { WorkerStats } from './report.ts';
 import type { Ending } from './state.ts';
@@ -9,25 +11,27 @@ import type { Ending } from './state.ts';
 /** Milliseconds between two attempts to reach the preload process. A failed attempt costs next to nothing. */
 const RECONNECT_INTERVAL = 100;
 
-/** Attempts after which waiting is worth a line in the log: after a restart of PM2 both sides start at once. */
+/** Attempts before the log says that we wait: after a restart of PM2, both sides start at once. */
 const QUIET_ATTEMPTS = 50;
 
-/** Milliseconds that the preload process has to say how a worker ended, once its control channel has. */
+/** Milliseconds that the preload process has to say how a worker ended, once its control channel is closed. */
 const ENDING_GRACE = 1000;
 
 export interface Welcome {
+  pid: number;
   name: string;
   version: string;
   level: string;
 }
 
 interface PreloadEvents {
-  /** Whether a worker of this instance accepts connections: it can hand over the listening socket. */
+  /** Whether a worker of this instance serves, and so can hand over the listening socket. */
   isServing(): boolean;
   onWelcome(welcome: Welcome): void;
   onGone(): void;
-  /** Said once, when the preload process has not been there for a while. */
+  /** Called once, when the preload process has been away for a while. */
   onWaiting(reason: string): void;
+  onBeat(): void;
   onOffer(): void;
   onForked(token: string, pid: number): void;
   onExited(token: string, ending: Ending): void;
@@ -38,19 +42,15 @@ export interface WorkerEvents {
   onError(text: string): void;
   onReady(): void;
   onBeat(): void;
-  /** It has gone over to another supervisor. */
+  /** It belongs to another supervisor now. */
   onMoved(): void;
   onExited(ending: Ending): void;
 }
 
 /** What connects a supervisor and its worker. */
-export interface Channels {
-  control: Socket;
-  stdout: Socket;
-  stderr: Socket;
-}
+export type Channels = Record<(typeof STREAMS)[number], Socket>;
 
-/** The conversation with the preload process; reconnects for ever. */
+/** The connection to the preload process; reconnects for ever. */
 export class PreloadLink {
   readonly #path: string;
   readonly #instance: string;
@@ -69,7 +69,7 @@ export class PreloadLink {
     return this.#welcomed;
   }
 
-  /** What the preload process calls the worker: tokens are counted by each supervisor for itself. */
+  /** Name of the worker in frames. Each supervisor counts its own tokens, so that its pid is a part of it. */
   name(token: string): string {
     return `${process.pid}-${token}`;
   }
@@ -80,7 +80,7 @@ export class PreloadLink {
     socket.on('connect', () => {
       this.#socket = socket;
       const serving = this.#events.isServing();
-      this.send({ role: 'supervisor', instance: this.#instance, pid: process.pid, serving });
+      this.send({ role: ROLES.supervisor, instance: this.#instance, serving });
     });
     socket.on('data', (data) => {
       try {
@@ -112,31 +112,34 @@ export class PreloadLink {
     };
     const link = new WorkerLink(channels, options, () => this.isUp);
     const { replaces, drainSeconds } = options;
-    this.send({ type: 'fork', worker: name, replaces, drainSeconds });
+    this.send({ type: FRAMES.fork, worker: name, replaces, drainSeconds });
     return link;
   }
 
-  #open(worker: string, stream: string): Socket {
+  #open(worker: string, stream: keyof Channels): Socket {
     const socket = connect(this.#path);
-    socket.write(encode({ role: 'channel', worker, stream }));
+    socket.write(encode({ role: ROLES.channel, worker, stream }));
     return socket;
   }
 
   #handle(frame: Frame): void {
     switch (frame.type) {
-      case 'welcome':
+      case FRAMES.welcome:
         this.#welcomed = true;
         this.#attempts = 0;
         return this.#events.onWelcome({
+          pid: Number(frame.pid),
           name: text(frame, 'generation'),
           version: text(frame, 'version'),
           level: text(frame, 'level'),
         });
-      case 'offer':
+      case FRAMES.beat:
+        return this.#events.onBeat();
+      case FRAMES.offer:
         return this.#events.onOffer();
-      case 'forked':
+      case FRAMES.forked:
         return this.#events.onForked(this.#token(frame), Number(frame.pid));
-      case 'exited':
+      case FRAMES.exited:
         return this.#events.onExited(this.#token(frame), {
           ...(typeof frame.code === 'number' ? { code: frame.code } : {}),
           ...(typeof frame.signal === 'string' ? { signal: frame.signal } : {}),
@@ -168,7 +171,7 @@ export class WorkerLink {
   identity = '';
   /** MiB of private memory when it had just become ready. */
   firstMemory: number | undefined;
-  /** What it last said that it does. */
+  /** The counts that it last sent. */
   stats: (WorkerStats & { heardAt: number }) | undefined;
   readonly #channels: Channels;
   readonly #events: WorkerEvents;
@@ -186,34 +189,35 @@ export class WorkerLink {
       for (const frame of decoder.feed(data)) this.#handle(frame);
     });
     channels.control.on('close', () => {
-      // The preload process knows how it ended, and says so in a moment; without it nobody does.
+      // The preload process says in a moment how it ended. Without that process, nobody knows.
       if (preloadIsUp()) setTimeout(() => this.exited({}), ENDING_GRACE);
       else this.exited({});
     });
     this.#pipe(channels.stdout, events.onOutput);
     this.#pipe(channels.stderr, events.onError);
-    // Those of a worker that was taken over have been paused until somebody listens.
+    // Channels of a worker that was taken over were paused until now.
     for (const socket of Object.values(channels)) socket.resume();
   }
 
   #handle(frame: Frame): void {
     switch (frame.type) {
-      case 'ready':
+      case FRAMES.ready:
         this.pid = Number(frame.pid);
         this.identity = String(frame.identity ?? '');
         return this.#events.onReady();
-      case 'beat':
+      case FRAMES.beat:
         this.#note(frame);
         return this.#events.onBeat();
-      case 'draining':
+      case FRAMES.draining:
         return this.#note(frame);
-      case 'moved':
+      case FRAMES.moved:
         this.close();
         return this.#events.onMoved();
     }
   }
 
-  #note({ requests, active, sockets, generating }: Frame): void {
+  #note({ requests, active, sockets, generating, lag, tokens, durations }: Frame): void {
+    const told = parseDurations(durations);
     const count = (value: unknown) => (typeof value === 'number' ? value : 0);
     this.stats = {
       heardAt: Date.now(),
@@ -221,6 +225,9 @@ export class WorkerLink {
       active: count(active),
       sockets: count(sockets),
       generating: count(generating),
+      ...(lag !== undefined && { lag: count(lag) }),
+      ...(tokens !== undefined && { tokens: count(tokens) }),
+      ...(told && { durations: told }),
     };
   }
 
@@ -234,7 +241,7 @@ export class WorkerLink {
     try {
       process.kill(this.pid, signal);
     } catch {
-      // It ended in this moment: the end of its control channel says so.
+      // It has just ended: the end of its control channel tells us.
     }
   }
 
@@ -242,11 +249,11 @@ export class WorkerLink {
     this.pid = pid;
   }
 
-  /** How it ended, as the preload process says; told on once its last words are here. */
+  /** How it ended, from the preload process. Reported once all of its output has arrived. */
   exited(ending: Ending): void {
     if (!this.#ending) {
       this.#ending = ending;
-      // A program that the worker started may hold its output open for as long as it likes.
+      // A program that the worker started may hold its output open for ever.
       setTimeout(() => {
         this.#openOutputs = 0;
         this.exited(ending);
@@ -263,7 +270,7 @@ export class WorkerLink {
   }
 
   #pipe(socket: Socket, write: (text: string) => void): void {
-    // PM2 turns each chunk into a string by itself: a character cut in two by a chunk's end would be lost.
+    // PM2 decodes each chunk by itself: a character that two chunks share would be lost.
     const utf8 = new StringDecoder('utf8');
     socket.on('data', (data) => write(utf8.write(data)));
     socket.on('close', () => {

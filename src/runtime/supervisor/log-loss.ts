@@ -1,4 +1,4 @@
-/** Counts what could not be written to the log. */
+/** Counts log entries that could not be written. */
 
 export class LogLoss {
   readonly #now: () => number;
@@ -11,7 +11,7 @@ export class LogLoss {
     this.#now = now;
   }
 
-  /** One entry more is lost. The first reason counts: the later ones are only that the stream was given up. */
+  /** One more entry is lost. The first reason is kept: later ones only say that Node has given the stream up. */
   failed(error: Error): void {
     if (this.#since === undefined) {
       this.#since = this.#now();
@@ -26,7 +26,7 @@ export class LogLoss {
     this.#entries = 0;
   }
 
-  /** What is lost; undefined where nothing is. */
+  /** What is lost, in words; undefined where nothing is. */
   inWords(): string | undefined {
     if (this.#since === undefined) return undefined;
     const seconds = Math.round((this.#now() - this.#since) / 1000);

@@ -7,7 +7,7 @@ export const instance = process.env.NODE_APP_INSTANCE ?? '0';
 /** What could not be written, since when, and why. */
 export const loss = new LogLoss();
 
-// PM2 writes its log files in the background; to exit at once would lose the reason of the exit.
+// PM2 writes its log files in the background: an exit at once would lose the reason for it.
 let unwritten = 0;
 let onWritten = () => {};
 
@@ -21,18 +21,18 @@ export function write(stream: NodeJS.WriteStream, text: string): void {
 }
 
 /**
- * Writes again what was lost of the log, in one line; to be called now and then while `loss` has something. `reopen` is
- * the host's way to open its log files anew: Node gives a stream up that could not write.
+ * Tries to write a line on how many entries are lost; call it now and then. `reopen` opens the host's log files anew, because
+ * Node gives a stream up that could not write.
  */
 export function retryLog(reopen: () => void): void {
   const words = loss.inWords();
   if (words === undefined) return;
   reopen();
-  // The files are opened in the background; a stream that is given up says so at once.
+  // The files are opened in the background; a stream that has been given up fails at once.
   setTimeout(() => {
     process.stderr.write(`[supervisor ${instance}] ${words}\n`, (error) => {
       if (error) return;
-      // A file of its own, which may be the one that cannot be written.
+      // stdout has a file of its own, which may be the one that cannot be written.
       process.stdout.write(`[supervisor ${instance}] the log is written again\n`, (error) => {
         if (!error) loss.over();
       });
@@ -46,7 +46,7 @@ const REOPEN_MS = 500;
 export function exitOnceWritten(code: number): void {
   onWritten = () => process.exit(code);
   if (unwritten === 0) onWritten();
-  // A full disk must not keep a dead instance.
+  // A full disk must not keep this process alive.
   setTimeout(onWritten, 1000);
 }
 
@@ -55,7 +55,7 @@ export function say(message: string): void {
   write(process.stdout, `[supervisor ${instance}] ${message}\n`);
 }
 
-/** What a person has to look at. */
+/** Something that a person has to look at. */
 export function complain(message: string): void {
   write(process.stderr, `[supervisor ${instance}] ${message}\n`);
 }

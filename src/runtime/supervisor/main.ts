@@ -1,13 +1,15 @@
 /**
- * The cluster worker that PM2 starts: supervises one Python worker, and is not in the path of any request.
+ * The supervisor, PM2's cluster worker: it watches one Python worker, and no request passes through it.
  *
- * It carries out what decisions.ts decides. Everything it loads costs memory once an instance, so it stands on
- * Node's own modules alone.
+ * It carries out what decisions.ts decides. Everything that it loads costs memory in each instance, so it uses Node's own
+ * modules alone.
  */
 
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { APPS, ENV, LEAST_GROWTH, READY_SECONDS } from '../contract.ts';
+import { isStopped } from '../../base/machine/process-table.ts';
+import { APPS, ENV, EXIT_CANNOT_BOOT, READY_SECONDS, RUN_FOLDER, WORKER_END_SECONDS } from '../contract.ts';
+import { FRAMES } from '../frame-names.ts';
 import { step } from './decisions.ts';
 import { findHost } from './find-host.ts';
 import { Handover } from './handover.ts';
@@ -15,6 +17,7 @@ import { History } from './history.ts';
 import { PreloadLink, type WorkerEvents, WorkerLink } from './links.ts';
 import { complain, exitOnceWritten, instance, loss, retryLog, say, write } from './log.ts';
 import { readMemory } from './memory.ts';
+import { MemoryLimit } from './memory-limit.ts';
 import { Observer } from './observer.ts';
 import type { SupervisorReport } from './report.ts';
 import {
@@ -23,24 +26,22 @@ import {
   type Event,
   hangs,
   initialState,
+  isPreloadSilent,
   serving as servingWorker,
   type Worker,
 } from './state.ts';
 
-/** Seconds between two looks at the worker's memory. To read it takes the kernel some 5 ms. */
+/** Seconds between two looks at the worker's memory. Each costs the kernel some 5 ms. */
 const MEMORY_INTERVAL = 10;
-
-/** Seconds beyond its drain time before a worker that does not leave is killed. */
-const KILL_MARGIN = 8;
 
 const host = findHost(process.env);
 const drainSeconds = Number(required(ENV.drainSeconds));
 const memoryLimit = Number(process.env[ENV.memoryLimit] ?? Number.POSITIVE_INFINITY);
 
-/** Seconds between two looks at whether the worker was heard of. */
+/** Seconds between two looks at whether the worker has sent a beat. */
 const TICK = 1;
 
-/** Seconds after which an instance takes over the former worker if it has none: PM2 stops that one soon after. */
+/** Seconds after which an instance without a worker takes over the former one, a minute before PM2 would stop that. */
 const STRANDED_AFTER = READY_SECONDS - 60;
 
 let state = {
@@ -49,9 +50,12 @@ let state = {
 };
 /** Why the next supervisor took our worker over. */
 let handoverReason = '';
-let limitDoubted = false;
-/** What the preload process shares with its workers, in its own words. */
+const limit = new MemoryLimit(memoryLimit);
+/** Pid of the worker whose memory could not be read at the last look; 0: the log says so already. */
+let unreadable: number | undefined;
+/** The level that the preload process named, and its pid while it is connected. */
 let level = '';
+let preloadPid: number | undefined;
 const workers = new Map<string, WorkerLink>();
 const runFolder = dirname(required(ENV.controlSocket));
 let historyDoubted = false;
@@ -71,15 +75,20 @@ const preload = new PreloadLink(required(ENV.controlSocket), instance, {
   onWelcome: (welcome) => {
     say(`connected to generation ${welcome.name} (Open WebUI ${welcome.version}, preload ${welcome.level})`);
     level = welcome.level;
+    preloadPid = welcome.pid;
     handover.listen();
     dispatch({ type: 'linked', generation: { name: welcome.name, version: welcome.version } });
   },
-  onGone: () => dispatch({ type: 'unlinked' }),
+  onGone: () => {
+    preloadPid = undefined;
+    dispatch({ type: 'unlinked' });
+  },
+  onBeat: () => dispatch({ type: 'linkBeat' }),
   onWaiting: (reason) => {
     say(`waiting for ${APPS.preload} (${reason}); its log says what it is doing`);
     dispatch({ type: 'stranded', reason: trouble() ?? `there is no ${APPS.preload} (${reason})` });
   },
-  onOffer: () => serving()?.link.send({ type: 'offer' }),
+  onOffer: () => serving()?.link.send({ type: FRAMES.offer }),
   onForked: (token, pid) => {
     workers.get(token)?.forked(pid);
     dispatch({ type: 'forked', token });
@@ -92,7 +101,7 @@ const handover = new Handover(required(ENV.controlSocket), instance, {
     const current = serving();
     if (!current || hangs(current.worker, state)) return false;
     handoverReason = reason;
-    current.link.send({ type: 'move', path });
+    current.link.send({ type: FRAMES.move, path });
     return true;
   },
   onFailed: (reason) => complain(`a later reload could not take our worker over: ${reason}`),
@@ -129,7 +138,7 @@ function perform(action: Action): void {
     case 'fork':
       return fork(action.token, action.replaces);
     case 'cancel':
-      preload.send({ type: 'cancel', worker: preload.name(action.token) });
+      preload.send({ type: FRAMES.cancel, worker: preload.name(action.token) });
       return workers.get(action.token)?.close();
     case 'drain':
       return drain(action.token);
@@ -139,6 +148,8 @@ function perform(action: Action): void {
       return workers.get(action.token)?.kill('SIGQUIT');
     case 'kill':
       return workers.get(action.token)?.kill('SIGKILL');
+    case 'killPreload':
+      return killPreload();
     case 'adopt':
       adopt(action.reason);
       return;
@@ -148,9 +159,9 @@ function perform(action: Action): void {
       return host.ready();
     case 'tellReady':
       history.serves(workers.get(action.token)?.pid ?? 0, action.because);
-      return preload.send({ type: 'ready', worker: preload.name(action.token) });
+      return preload.send({ type: FRAMES.ready, worker: preload.name(action.token) });
     case 'tellReplaced':
-      return preload.send({ type: 'replaced', worker: preload.name(action.token) });
+      return preload.send({ type: FRAMES.replaced, worker: preload.name(action.token) });
     case 'rest':
       setTimeout(() => dispatch({ type: 'retry' }), action.seconds * 1000);
       return;
@@ -188,17 +199,26 @@ function eventsOf(token: string): WorkerEvents {
       dispatch({ type: 'handedOver', token });
     },
     onExited: (ending) => {
-      history.ended(workers.get(token)?.stats?.requests ?? 0);
+      history.ended(workers.get(token)?.stats ?? { requests: 0 });
       workers.delete(token);
       dispatch({ type: 'exited', token, ending });
     },
   };
 }
 
-/** Why the preload process could not start, in its own words (main.py, TROUBLE). */
+function killPreload(): void {
+  if (preloadPid === undefined) return;
+  try {
+    process.kill(preloadPid, 'SIGKILL');
+  } catch {
+    // Another supervisor was first.
+  }
+}
+
+/** Why the preload process could not start, as it wrote down itself (preload/webui_preload/main.py, _leave_word). */
 function trouble(): string | undefined {
   try {
-    const words = readFileSync(join(runFolder, 'trouble'), 'utf8');
+    const words = readFileSync(join(runFolder, RUN_FOLDER.trouble), 'utf8');
     return `${APPS.preload} cannot start: ${words}`;
   } catch {
     return undefined;
@@ -211,7 +231,7 @@ async function adopt(reason: string): Promise<void> {
   const token = 'adopted';
   const link = new WorkerLink(adopted.channels, eventsOf(token), () => preload.isUp);
   link.pid = adopted.pid;
-  // It may have grown already: at its limit it is replaced all the same.
+  // Its first memory is not known, and it may have grown: its limit is enforced in any case.
   link.firstMemory = 0;
   workers.set(token, link);
   history.adopted(adopted.pid);
@@ -222,15 +242,13 @@ async function adopt(reason: string): Promise<void> {
 
 function drain(token: string): void {
   const link = workers.get(token);
-  link?.send({ type: 'drain', seconds: drainSeconds });
-  setTimeout(
-    () => {
-      if (workers.get(token) !== link || !link) return;
-      complain(`worker ${link.pid} did not leave within ${drainSeconds + KILL_MARGIN} s: killing it`);
-      link.kill('SIGKILL');
-    },
-    (drainSeconds + KILL_MARGIN) * 1000,
-  ).unref();
+  link?.send({ type: FRAMES.drain });
+  const seconds = drainSeconds + WORKER_END_SECONDS;
+  setTimeout(() => {
+    if (workers.get(token) !== link || !link) return;
+    complain(`worker ${link.pid} did not leave within ${seconds} s: killing it`);
+    link.kill('SIGKILL');
+  }, seconds * 1000).unref();
 }
 
 /** The worker that accepts connections: what is decided about it, and its connections. */
@@ -245,6 +263,7 @@ function serving(): { worker: Worker; link: WorkerLink } | undefined {
 function publish(): void {
   const current = serving();
   const memory = current?.link.pid === undefined ? undefined : readMemory(current.link.pid);
+  if (current && !memory) doubtMemory(current.link.pid);
   if (!current || !memory) return;
   host.show({
     pid: current.link.pid ?? 0,
@@ -254,6 +273,7 @@ function publish(): void {
     generation: current.worker.generation.name,
     stats: current.link.stats,
     identity: current.link.identity,
+    silentPreload: isPreloadSilent(state) ? state.linkSilent : undefined,
     lostLog: loss.inWords(),
   });
   enforceMemoryLimit(current.worker, current.link, memory.private);
@@ -267,23 +287,24 @@ function publish(): void {
   });
 }
 
-/** PM2's max_memory_restart would look at RSS, which counts the shared pages in every worker. */
-function enforceMemoryLimit({ token }: Worker, link: WorkerLink, privateMemory: number): void {
-  link.firstMemory ??= privateMemory;
-  if (privateMemory <= memoryLimit) return;
-  // A successor of the same size would be replaced at once, and so for ever.
-  if (link.firstMemory * (1 + LEAST_GROWTH) > memoryLimit) {
-    if (!limitDoubted) {
-      complain(
-        `the limit of ${memoryLimit} MiB is too low: a worker starts with ${link.firstMemory.toFixed(0)} MiB of ` +
-          'private memory. It is not enforced; plan anew with webui-tune, or name a higher one in the preset',
-      );
-    }
-    limitDoubted = true;
-    return;
+/** Complains at the second look in a row: at the first, the worker may just be ending. */
+function doubtMemory(pid: number | undefined): void {
+  if (pid !== undefined && unreadable === pid) {
+    complain(
+      `the memory of worker ${pid} cannot be read (/proc/${pid}/smaps_rollup): its limit is not enforced`,
+    );
+    unreadable = 0; // said once
+  } else if (unreadable !== 0) {
+    unreadable = pid;
   }
-  const detail = `its private memory is ${privateMemory.toFixed(0)} MiB, its limit ${memoryLimit} MiB`;
-  dispatch({ type: 'unfit', token, because: { cause: 'memory', detail } });
+}
+
+/** In the place of PM2's max_memory_restart, which looks at RSS and so counts the shared pages in every worker. */
+function enforceMemoryLimit({ token, served }: Worker, link: WorkerLink, memory: number): void {
+  link.firstMemory ??= memory;
+  const { detail, complaint } = limit.judge({ token, memory, firstMemory: link.firstMemory, served });
+  if (complaint) complain(complaint);
+  if (detail) dispatch({ type: 'unfit', token, because: { cause: 'memory', detail } });
 }
 
 setInterval(() => {
@@ -294,8 +315,14 @@ setInterval(() => {
 let ticked = performance.now();
 setInterval(() => {
   const now = performance.now();
-  // Where this process did not run either (a machine that sleeps, or is far too busy), no beat was to be heard.
-  dispatch({ type: 'tick', seconds: Math.min((now - ticked) / 1000, 2 * TICK) });
+  // Where this process did not run either (the machine slept, or is far too busy), it could not have heard a beat.
+  const seconds = Math.min((now - ticked) / 1000, 2 * TICK);
+  for (const { token, phase } of state.workers) {
+    const pid = workers.get(token)?.pid;
+    if ((phase !== 'booting' && phase !== 'leaving') || pid === undefined) continue;
+    dispatch({ type: 'stood', token, seconds: isStopped(pid) ? seconds : 0 });
+  }
+  dispatch({ type: 'tick', seconds });
   ticked = now;
   host.alive();
 }, TICK * 1000).unref();
@@ -306,8 +333,8 @@ setTimeout(() => {
 
 // --- the process --------------------------------------------------------------------------------
 
-// PM2 stops an instance with SIGINT, systemd with SIGTERM. When the PM2 daemon dies, Node ends this process, and the
-// Python worker sees the end of its control channel.
+// PM2 stops an instance with SIGINT, systemd with SIGTERM. When the PM2 daemon dies, Node ends this process; the Python
+// worker then sees the end of its control channel.
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, stop);
 host.listen({ stop, reload });
 
@@ -322,7 +349,7 @@ function reload(): void {
   if (current) dispatch({ type: 'unfit', token: current.worker.token, because });
 }
 
-// The folder is made by the preload process; where it is there, whoever watches sees this instance wait.
+// Where the preload process has made the folder already, `webui-tune top` can see this instance wait.
 if (existsSync(runFolder)) handover.listen();
 preload.connect();
 
@@ -330,5 +357,5 @@ function required(name: string): string {
   const value = process.env[name];
   if (value) return value;
   complain(`${name} is not set: this is started by PM2, from the file that webui-tune writes`);
-  process.exit(78);
+  process.exit(EXIT_CANNOT_BOOT);
 }

@@ -1,18 +1,19 @@
 /**
- * Keeps what an instance really takes, in a file that the next plan is made with (contract.ts, OBSERVED): the largest
- * private memory that its workers have had in real use, and what the whole tree shares beside them. All in bytes.
+ * Writes down the memory that an instance really takes, in bytes, for the next plan (contract.ts, OBSERVED): the largest
+ * private memory that its workers had in real use, and what the rest of the tree takes.
  */
 
 import { readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { LEAST_GROWTH, OBSERVED } from '../contract.ts';
+import { MIB } from '../../base/units.ts';
+import { leavesRoom, OBSERVED, RUN_FOLDER } from '../contract.ts';
 import { processName } from './history.ts';
 import { readMemory } from './memory.ts';
 import { type InstanceRecord, instanceOfRecord } from './report.ts';
 
 /** What the file of an instance holds. */
 export interface ObservedInstance {
-  /** The start of the preload process that its workers come from. */
+  /** The generation that its workers come from. */
   generation: string;
   /** When it was written: ISO 8601, UTC. */
   at: string;
@@ -20,7 +21,7 @@ export interface ObservedInstance {
   base: number;
   /** Private memory of the largest worker before it had served much. */
   idle: number;
-  /** The same of the largest that had served; undefined: none has. */
+  /** Private memory of the largest worker that had served much; undefined where none had. */
   worker?: number;
   /** Private memory of this supervisor. */
   supervisor: number;
@@ -31,26 +32,24 @@ export interface Look {
   pid: number;
   generation: string;
   memory: number;
-  /** When it had just become ready; 0: nobody knows, because it was taken over. */
+  /** Memory when it had just become ready; 0 where that is not known, because the worker was taken over. */
   firstMemory: number;
-  /** At which it is replaced. */
+  /** Memory at which it is replaced. */
   limit: number;
   /** HTTP requests that it has served. */
   requests: number;
 }
 
-const MIB = 2 ** 20;
-
-/** Requests after which a worker's memory says what workers take: less than one page with its files and one chat are. */
+/** Requests after which a worker's memory counts as real use: fewer than one page with its files and one chat make. */
 const EVIDENCE = 100;
 
 /**
- * Share of the room between its first memory and its limit beyond which a worker leaks, as it seems: how much it takes
- * says nothing of the next one.
+ * A worker that has used more than this share of the room between its first memory and its limit seems to leak. Its memory
+ * says nothing about the next worker.
  */
 const LEAKING = 0.8;
 
-/** MiB by which a worker must have grown for the file to be written again. */
+/** MiB by which a worker must grow before the file is written again. */
 const STEP = 1;
 
 export class Observer {
@@ -58,7 +57,7 @@ export class Observer {
   readonly #instance: string;
   readonly #onFailed: (reason: string) => void;
   #generation = '';
-  /** MiB: of the workers before the present one, and of that one, in both of the file's ways to count. */
+  /** MiB: largest worker before real use; largest earlier worker in real use; present worker in real use. */
   #idle = 0;
   #former = 0;
   #pid = 0;
@@ -88,7 +87,7 @@ export class Observer {
     this.#write(worker);
   }
 
-  /** What an earlier supervisor of the instance has seen of this generation counts on. */
+  /** Continues from what an earlier supervisor of the instance saw of this generation. */
   #begin(generation: string): void {
     this.#generation = generation;
     this.#idle = this.#former = this.#present = this.#pid = 0;
@@ -99,7 +98,7 @@ export class Observer {
       if (Number.isFinite(kept.idle)) this.#idle = Number(kept.idle) / MIB;
       if (Number.isFinite(kept.worker)) this.#former = Number(kept.worker) / MIB;
     } catch {
-      // There is none yet, or it is of no use.
+      // There is no file yet, or it cannot be read.
     }
   }
 
@@ -131,42 +130,42 @@ export class Observer {
 }
 
 function leaks({ memory, firstMemory, limit }: Look): boolean {
-  const isEnforced = Number.isFinite(limit) && firstMemory * (1 + LEAST_GROWTH) <= limit;
+  const isEnforced = Number.isFinite(limit) && leavesRoom(limit, firstMemory);
   return isEnforced && memory > firstMemory + LEAKING * (limit - firstMemory);
 }
 
 /**
- * MiB of the tree without what is private to workers and supervisors. By the shares of pages (`Pss`) that is what all
- * hold together; where others map Python's libraries too, what the preload process would hold alone is more, and true.
- * Node's program is counted by its share, because the process manager has it in memory anyway. Undefined where there is no
- * preload process.
+ * MiB of the tree without the private memory of its workers and supervisors; undefined where there is no preload process.
+ * The sum of the proportional memory (PSS) is too low where foreign processes map Python's libraries too; then the resident
+ * memory of the preload process is larger, and the true figure. Of Node's program only the share counts, because the process
+ * manager has it in memory anyway.
  */
 function baseOf(folder: string): number | undefined {
-  const preload = readMemory(pidIn(folder, 'preload.lock'));
+  const preload = readMemory(pidIn(folder, RUN_FOLDER.lock));
   if (!preload) return undefined;
   const { workers, supervisors } = processesOf(folder);
   const node = sharesOf(supervisors);
   return node + Math.max(preload.proportional + sharesOf(workers), preload.resident);
 }
 
-/** Their shares of what others have too. */
+/** MiB of their shares of shared pages. */
 function sharesOf(pids: readonly number[]): number {
   const memories = pids.flatMap((pid) => readMemory(pid) ?? []);
   return memories.reduce((sum, { proportional, private: own }) => sum + proportional - own, 0);
 }
 
-/** Workers that serve and their supervisors, by the records of all instances. */
+/** Workers that serve and their supervisors, from the records of all instances. */
 function processesOf(folder: string): { workers: number[]; supervisors: number[] } {
   const pairs = readdirSync(folder).flatMap((name) => {
     if (instanceOfRecord(name) === undefined) return [];
     try {
       const { serving } = JSON.parse(readFileSync(join(folder, name), 'utf8')) as InstanceRecord;
       const supervisor = Number.parseInt(serving?.supervisor ?? '', 10);
-      // What is left of one that has ended may name a process of somebody else's by now.
+      // The supervisor may have ended, and another process may have its pid.
       if (!serving || processName(supervisor) !== serving.supervisor) return [];
       return [{ worker: serving.worker, supervisor }];
     } catch {
-      return []; // it is being written, or of another version of ours
+      return []; // it is being written, or another version of ours wrote it
     }
   });
   return {

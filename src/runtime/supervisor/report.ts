@@ -1,21 +1,28 @@
 /**
- * What a supervisor tells whoever watches (`webui-tune top`, the metrics): its workers as they are now, asked on its own
- * socket, and what has become of earlier ones, in a file of its instance that outlives it. Both lie in the folder of the
- * control socket, which only the installation's own user can enter. Times are milliseconds since 1970.
+ * What `webui-tune top` and the metrics learn from a supervisor. Its socket answers how its workers are now; a file of its
+ * instance, which outlives it, says what became of earlier workers. Both are in the run folder, which only the user of the
+ * installation can enter. Times are milliseconds since 1970.
  */
 
+import type { Durations } from './durations.ts';
 import type { Because, Cause, Worker } from './state.ts';
 
-/** Counts of a worker, which come with each beat of its event loop: once a second. */
+/** Counts of a worker. They come with each beat of its event loop, once a second. */
 export interface WorkerStats {
-  /** HTTP requests since its start, those of socket.io's long polls among them. */
+  /** HTTP requests since its start, including socket.io's long polls. */
   requests: number;
-  /** Of these, those under way; without long polls. */
+  /** HTTP requests under way, without long polls. */
   active: number;
   /** Open WebSockets. */
   sockets: number;
   /** Chat answers being generated. */
   generating: number;
+  /** Milliseconds: the longest that its event loop has stood still in the last 15 s. */
+  lag?: number;
+  /** Tokens of chats that it has streamed since its start; undefined where it does not count them. */
+  tokens?: number;
+  /** Since its start; undefined for a worker of an earlier version of ours. */
+  durations?: Durations;
 }
 
 export interface ReportedWorker extends Partial<WorkerStats> {
@@ -31,9 +38,9 @@ export interface ReportedWorker extends Partial<WorkerStats> {
 }
 
 export interface SupervisorReport {
-  /** Its own. */
+  /** Of the supervisor. */
   pid: number;
-  /** What the workers share with the preload process, in that one's words; empty before it was reached. */
+  /** Level that the preload process named; empty before it was reached. */
   level: string;
   /** MiB of private memory at which a worker is replaced; undefined: none. */
   memoryLimit?: number;
@@ -46,7 +53,7 @@ export interface Restart extends Because {
   /** Process ids; `from` is undefined where it is not known. */
   from?: number;
   to: number;
-  /** Milliseconds in which no worker of the instance served; undefined: one served all the time, or nobody knows. */
+  /** Milliseconds in which no worker of the instance served; undefined where one always did, or it is not known. */
   gap?: number;
 }
 
@@ -54,18 +61,20 @@ export interface Restart extends Because {
 export interface InstanceRecord {
   /** When the counting began. */
   since: number;
-  /** The worker that serves, and the process that supervises it: pid and start time. */
+  /** The worker that serves, and its supervisor's pid and start time (history.ts, processName). */
   serving?: { worker: number; supervisor: string };
   /** Why no worker serves. */
   left?: Because & { at: number };
-  /** HTTP requests of workers that have ended. */
+  /** HTTP requests that workers served which have ended. */
   requests: number;
-  /** Workers that served in another's place. */
+  /** Durations that such workers counted; absent: none did. */
+  durations?: Durations;
+  /** Workers that replaced another, by the reason. */
   restarts: Partial<Record<Cause, number>>;
-  /** Workers that ended before they served, and how the last of them did. */
+  /** Workers that ended before they served, and how the last of them ended. */
   failedStarts: number;
   lastFailure?: { at: number; detail: string };
-  /** The last ones, the newest last. */
+  /** The newest is last. */
   recent: Restart[];
 }
 
@@ -76,12 +85,12 @@ export function recordName(instance: string): string {
   return `${PREFIX}${instance}.json`;
 }
 
-/** The instance that a file of that name is of; undefined: it is none. */
+/** The instance whose record has that name; undefined where it is no record. */
 export function instanceOfRecord(name: string): string | undefined {
   return name.startsWith(PREFIX) && name.endsWith('.json') ? name.slice(PREFIX.length, -5) : undefined;
 }
 
-/** Name of the socket of a supervisor there, and what it says. */
+/** Name of the socket of a supervisor, in the same folder. */
 export function socketName(instance: string, pid: number): string {
   return `i${instance}-${pid}`;
 }

@@ -7,7 +7,7 @@ export interface Generation {
   version: string;
 }
 
-/** Why the place of a worker had to be filled anew. Names of what people and metrics are shown: none ever changes. */
+/** Why a worker had to be replaced. People and metrics see these names: they never change. */
 export const CAUSES = [
   /** It ended by itself. */
   'crash',
@@ -15,15 +15,15 @@ export const CAUSES = [
   'hang',
   /** Its private memory reached the limit. */
   'memory',
-  /** The preload process was started anew: its settings are others. */
+  /** The preload process was started anew, with other settings. */
   'generation',
   /** Open WebUI is another version. */
   'version',
   /** The process manager replaced it: `pm2 reload`, `systemctl reload`. */
   'reload',
-  /** The process manager had stopped it, and started it again. */
+  /** The process manager stopped it, and started it again. */
   'restart',
-  /** Its supervisor ended without a word. */
+  /** Its supervisor ended without saying why. */
   'supervisor',
 ] as const;
 export type Cause = (typeof CAUSES)[number];
@@ -44,11 +44,11 @@ export interface Worker {
   phase: 'requested' | 'booting' | 'serving' | 'draining' | 'leaving';
   /** The worker whose place it took or will take. */
   replaces?: string;
-  /** Why that one has to go, or went. */
+  /** Why that worker has to go, or went. */
   because?: Because;
-  /** Why it is to be replaced though its generation is the current one. */
+  /** Why it is to be replaced although its generation is the current one. */
   unfit?: Because;
-  /** Seconds since its event loop was last heard of; counted while it serves. */
+  /** Seconds since the last beat of its event loop; counted while it serves. Before that, those for which it was stopped. */
   silent: number;
   /** Seconds that it has served. */
   served: number;
@@ -57,25 +57,27 @@ export interface Worker {
 export interface State {
   /** The generation that the preload process said it is; undefined while there is no connection to one. */
   link: Generation | undefined;
+  /** Seconds since the preload process last gave a sign of life. */
+  linkSilent: number;
   workers: readonly Worker[];
   /** PM2 has been told that this instance is ready. */
   announced: boolean;
   stopping: boolean;
-  /** An attempt failed: none before the `retry` event or a new generation. */
+  /** An attempt failed: the next one waits for the `retry` event or a new generation. */
   resting: boolean;
   /** The exit of this process has been decided. */
   ended: boolean;
   /** How many workers have been asked for: makes their tokens. */
   asked: number;
-  /** Seconds of silence after which a serving worker hangs; 0: never. */
+  /** Seconds of silence after which a serving worker hangs, or the preload process; 0: never. */
   hangSeconds: number;
-  /** It has asked the former supervisor of this instance for its worker; `orExit`: and ends without one. */
+  /** It has asked the former supervisor of this instance for its worker. `orExit`: it ends if it does not get one. */
   adopting: { orExit: boolean } | undefined;
-  /** Its worker was handed over to the next supervisor of this instance: this one asks for no other. */
+  /** The next supervisor of this instance has its worker: this one asks for no other. */
   retired: boolean;
   /** Why no worker serves; undefined while one does, and before the first. */
   vacancy: Because | undefined;
-  /** How a worker ended that did not even start, where that ends this supervisor. */
+  /** How a worker ended that never served, where that ends this supervisor too. */
   failed: string | undefined;
 }
 
@@ -95,11 +97,15 @@ export type Event =
   | { type: 'retry' }
   /** The event loop of a worker turns. */
   | { type: 'beat'; token: string }
-  /** Time has passed in which a beat would have been heard. */
+  /** The preload process can fork. */
+  | { type: 'linkBeat' }
+  /** The worker, which does not serve yet, was stopped (SIGSTOP) for so many seconds, or was not. */
+  | { type: 'stood'; token: string; seconds: number }
+  /** So many seconds have passed; a beat in them would have been heard. */
   | { type: 'tick'; seconds: number }
-  /** No worker of its own can be had, for now: no preload process, or not in time. */
+  /** It cannot get a worker of its own for now: there is no preload process, or it took too long. */
   | { type: 'stranded'; reason: string }
-  /** The former supervisor of this instance gave us its worker, or there is none that could. */
+  /** The former supervisor of this instance gave us its worker (`adopted`), or could not (`alone`). */
   | { type: 'adopted'; token: string; generation: Generation; reason: string }
   | { type: 'alone' }
   /** The next supervisor of this instance has our worker. */
@@ -118,25 +124,28 @@ export type Action =
   | { type: 'trace'; token: string }
   /** End a worker that hangs. */
   | { type: 'kill'; token: string }
+  /** End the preload process, which hangs: the process manager starts another. */
+  | { type: 'killPreload' }
   /** Ask the former supervisor of this instance for its worker: an `adopted` or `alone` follows. */
   | { type: 'adopt'; reason: string }
   /** Note that nobody serves from now on, and why. */
   | { type: 'vacant'; because: Because }
   /** Tell PM2 that this instance serves. */
   | { type: 'announce' }
-  /** Tell the preload process that the worker serves; `because`: why in another's place, where this supervisor knows. */
+  /** Tell the preload process that the worker serves. `because`: why it replaced another, if this supervisor had another. */
   | { type: 'tellReady'; token: string; because?: Because }
-  /** Tell the preload process that the worker whose place this one took is gone. */
+  /** Tell the preload process that the worker which this one replaced has ended. */
   | { type: 'tellReplaced'; token: string }
   /** Send `retry` after so many seconds. */
   | { type: 'rest'; seconds: number }
   | { type: 'log'; message: string }
   | { type: 'complain'; message: string }
-  /** `because`: why no worker serves then. `failed`: how one did not even start. */
+  /** `because`: why no worker serves then. `failed`: how a worker failed to start. */
   | { type: 'exit'; code: number; because?: Because; failed?: string };
 
 export const initialState: State = {
   link: undefined,
+  linkSilent: 0,
   workers: [],
   announced: false,
   stopping: false,
@@ -176,7 +185,12 @@ export function update(
   };
 }
 
-/** Whether the worker's event loop has stood still for too long. */
+/** Whether the event loop of the worker has stood still for too long. */
 export function hangs({ silent }: Worker, { hangSeconds }: State): boolean {
   return hangSeconds > 0 && silent >= hangSeconds;
+}
+
+/** Whether the preload process should have been heard. */
+export function isPreloadSilent({ link, linkSilent, hangSeconds }: State): boolean {
+  return link !== undefined && hangSeconds > 0 && linkSilent >= hangSeconds;
 }

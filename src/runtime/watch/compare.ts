@@ -4,13 +4,13 @@ import type { ProcessUsage } from '../../base/machine/usage.ts';
 import type { InstanceSample, Sample, WorkerSample } from './sample.ts';
 import type { TopReport, TopWorker } from './schema.ts';
 
-/** Milliseconds between two counts of a worker, below which a rate would say more about when it was heard: it beats once a second. */
+/** Least milliseconds between two counts for a rate. A worker counts once a second: less would measure the beat. */
 const LEAST_SPAN = 900;
 
-/** Milliseconds by which the start of one process may seem to differ: the clock of /proc ticks a hundred times a second. */
+/** Milliseconds by which two readings of one process's start may differ: /proc counts in hundredths of a second. */
 const CLOCK_ERROR = 1_000;
 
-/** `earlier` are the samples before, the oldest first; without any there are no rates. */
+/** `earlier` are the samples before, the oldest first. Without any, the report has no rates. */
 export function compare(earlier: readonly Sample[], sample: Sample): TopReport {
   const before = earlier.at(-1);
   const seconds = before ? (sample.at - before.at) / 1000 : 0;
@@ -19,7 +19,8 @@ export function compare(earlier: readonly Sample[], sample: Sample): TopReport {
   const workers = sample.workers.map((worker): TopWorker => {
     const { instance, state, usage, generation, stats } = worker;
     const limit = limits.get(instance);
-    const rate = rateOf(worker, earlier);
+    const rate = rateOf(worker, earlier, 'requests');
+    const tokenRate = rateOf(worker, earlier, 'tokens');
     return {
       instance,
       state,
@@ -31,9 +32,12 @@ export function compare(earlier: readonly Sample[], sample: Sample): TopReport {
         activeRequests: stats.active,
         webSockets: stats.sockets,
         generatingAnswers: stats.generating,
+        ...(stats.lag !== undefined && { eventLoopLagMs: stats.lag }),
+        ...(stats.tokens !== undefined && { tokens: stats.tokens }),
         heardAt: inWords(stats.heardAt),
       }),
       ...(rate !== undefined && { requestsPerSecond: rate }),
+      ...(tokenRate !== undefined && { tokensPerSecond: tokenRate }),
     };
   });
   return {
@@ -45,6 +49,12 @@ export function compare(earlier: readonly Sample[], sample: Sample): TopReport {
     ...(sample.level !== undefined && { preload: sample.level }),
     generations: [...sample.generations],
     ...(sample.parent && { parent: processOf(sample.parent) }),
+    ...(sample.documents && {
+      documents: {
+        processes: sample.documents.processes.map(processOf),
+        waiting: sample.documents.waiting,
+      },
+    }),
     workers,
     instances: sample.instances.map(toInstance),
     restarts: restartsOf(sample.instances),
@@ -53,8 +63,13 @@ export function compare(earlier: readonly Sample[], sample: Sample): TopReport {
 }
 
 /** All processes of the cluster, each once. */
-export function processesOf({ parent, supervisors, workers }: Sample): ProcessUsage[] {
-  return [...(parent ? [parent] : []), ...supervisors, ...workers.flatMap(({ usage }) => usage ?? [])];
+export function processesOf({ parent, supervisors, documents, workers }: Sample): ProcessUsage[] {
+  return [
+    ...(parent ? [parent] : []),
+    ...supervisors,
+    ...(documents?.processes ?? []),
+    ...workers.flatMap(({ usage }) => usage ?? []),
+  ];
 }
 
 function toProcess(
@@ -80,7 +95,7 @@ function toProcess(
   };
 }
 
-/** Percent of one core. A process that has come since then counts from its start. */
+/** Percent of one core. A process that is new since then counts from its start. */
 function cpuOf(usage: ProcessUsage, before: Sample, seconds: number): number | undefined {
   if (seconds <= 0) return undefined;
   const then = processesOf(before).find((other) => isSame(other, usage));
@@ -91,15 +106,21 @@ export function isSame(a: ProcessUsage, b: ProcessUsage): boolean {
   return a.pid === b.pid && Math.abs(a.startedAt - b.startedAt) < CLOCK_ERROR;
 }
 
-/** Requests a second between two beats. A worker that is silent has no rate. */
-function rateOf({ usage, stats }: WorkerSample, earlier: readonly Sample[]): number | undefined {
-  if (!usage || !stats) return undefined;
+/** So many a second between two beats. A worker that is silent, or does not count them, has no rate. */
+function rateOf(
+  { usage, stats }: WorkerSample,
+  earlier: readonly Sample[],
+  what: 'requests' | 'tokens',
+): number | undefined {
+  const now = stats?.[what];
+  if (!usage || !stats || now === undefined) return undefined;
   const counts = earlier.flatMap(({ workers }) =>
     workers.flatMap((other) => (other.usage && isSame(other.usage, usage) && other.stats) || []),
   );
   const then = counts.findLast(({ heardAt }) => stats.heardAt - heardAt >= LEAST_SPAN);
-  if (!then) return undefined;
-  return Math.max(0, ((stats.requests - then.requests) / (stats.heardAt - then.heardAt)) * 1000);
+  const before = then?.[what];
+  if (!then || before === undefined) return undefined;
+  return Math.max(0, ((now - before) / (stats.heardAt - then.heardAt)) * 1000);
 }
 
 function toInstance({ instance, requests, record, down }: InstanceSample): TopReport['instances'][number] {
@@ -141,6 +162,7 @@ function totalOf(
   const processes = processesOf(sample);
   const cpu = sum(processes.map((usage) => before && cpuOf(usage, before, seconds)));
   const rate = sum(workers.map(({ requestsPerSecond }) => requestsPerSecond));
+  const tokenRate = sum(workers.map(({ tokensPerSecond }) => tokensPerSecond));
   const common = {
     workers: workers.filter(({ state }) => state === 'serving' || state === 'running').length,
     proportionalBytes: sum(processes.map(({ memory }) => memory?.pss)) ?? 0,
@@ -152,6 +174,7 @@ function totalOf(
     ...common,
     requests: sum(sample.instances.map(({ requests }) => requests)) ?? 0,
     ...(rate !== undefined && { requestsPerSecond: rate }),
+    ...(tokenRate !== undefined && { tokensPerSecond: tokenRate }),
     activeRequests: sum(workers.map(({ activeRequests }) => activeRequests)) ?? 0,
     webSockets: sum(workers.map(({ webSockets }) => webSockets)) ?? 0,
     generatingAnswers: sum(workers.map(({ generatingAnswers }) => generatingAnswers)) ?? 0,

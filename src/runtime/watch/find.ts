@@ -4,10 +4,10 @@ import { EXIT, TuneError } from '../../base/errors.ts';
 import { processesWith } from '../../base/machine/processes.ts';
 import { ENV } from '../contract.ts';
 
-/** Programs that run with the control socket in their environment, and are Open WebUI's. */
+/** Of the programs with the control socket in their environment, those that run Open WebUI. */
 const PYTHON = /\/(?:preload|serve)\.py$/;
 
-/** Control sockets of the clusters that run on this machine, as far as we may look. */
+/** Control sockets of the clusters that run on this machine and that we may see. */
 export function runningClusters(): string[] {
   const entry = `${ENV.controlSocket}=`;
   const sockets = processesWith('/', entry).flatMap(({ pid, command }) => {
@@ -19,13 +19,13 @@ export function runningClusters(): string[] {
       return []; // gone meanwhile
     }
   });
-  // That of a container has a name of its own here, if any.
+  // The path of a cluster in a container means nothing here.
   return [...new Set(sockets)].filter((path) => existsSync(dirname(path))).sort();
 }
 
 /**
- * The control socket of the cluster to watch: the one that runs; of several, that of `ofFile`, an ecosystem file, which is
- * asked only then. Throws TuneError where there is none, or no telling which.
+ * The control socket of the cluster to watch. Where several run, `ofFile` is asked for the one that an ecosystem file names.
+ * Throws TuneError where none runs, or it cannot tell which is meant.
  */
 export async function chooseCluster(ofFile: () => Promise<string | undefined>): Promise<string> {
   if (process.platform !== 'linux') {

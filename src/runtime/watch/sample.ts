@@ -1,14 +1,18 @@
 /**
- * A cluster at one moment. What workers do is known to their supervisors, which are asked; what processes use, to the
- * kernel. No worker is asked anything: one that hangs keeps nobody waiting, and one that is busy is not disturbed.
+ * A cluster at one moment. Supervisors say what their workers do, and the kernel says what processes use. No worker is asked:
+ * so a worker that hangs keeps nobody waiting, and a busy one is not disturbed.
  */
 
 import { readFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
+import { namesIn } from '../../base/io/read.ts';
 import { readKernelFile } from '../../base/machine/files.ts';
-import { processesWith } from '../../base/machine/processes.ts';
+import { type MemoryRoom, readMemoryRoom } from '../../base/machine/memory-room.ts';
+import { childrenOf, processesWith } from '../../base/machine/processes.ts';
 import { type ProcessUsage, readTimes, readUsage } from '../../base/machine/usage.ts';
 import { MIB } from '../../base/units.ts';
+import { DOCUMENT_PROCESS, RUN_FOLDER } from '../contract.ts';
+import { type Durations, sumDurations } from '../supervisor/durations.ts';
 import type { InstanceRecord, ReportedWorker, WorkerStats } from '../supervisor/report.ts';
 import type { Because } from '../supervisor/state.ts';
 import { askSupervisors, readRecords, type Supervisor } from './supervisors.ts';
@@ -19,36 +23,46 @@ export const WORKER_STATES = [
   /** Its event loop stands still; a successor is on its way. */
   'hanging',
   'starting',
-  /** It finishes its answers, and leaves. */
+  /** It finishes its answers, then leaves. */
   'draining',
   /** Its supervisor has no worker, and waits for the preload process. */
   'waiting',
   /** Neither worker nor supervisor lives; the process manager starts them again, or has given up. */
   'down',
-  /** It runs, and nobody says what it does: its supervisor does not answer, or it is one of uvicorn's. */
+  /** It runs, but what it does is not known: its supervisor does not answer, or it is one of uvicorn's workers. */
   'running',
 ] as const;
 export type WorkerState = (typeof WORKER_STATES)[number];
 
 export interface WorkerSample {
-  /** Of PM2 or systemd; of uvicorn's workers, the number of their static folder. */
+  /** Its number in PM2 or systemd; for one of uvicorn's workers, the number of its static folder. */
   instance: string;
   state: WorkerState;
   usage?: ProcessUsage;
   generation?: string;
-  /** When the counts are from is `heardAt`. */
+  /** `heardAt`: when the counts were sent. */
   stats?: WorkerStats & { heardAt: number };
 }
 
 export interface InstanceSample {
   instance: string;
-  /** HTTP requests, those of workers that have ended included. */
+  /** HTTP requests, including those of workers that have ended. */
   requests: number;
+  /** The same of durations; undefined where no worker has told any. */
+  durations?: Durations;
   record?: InstanceRecord;
   /** Bytes of private memory at which its worker is replaced. */
   memoryLimit?: number;
-  /** Why nobody serves. */
+  /** Why no worker serves. */
   down?: Because & { at?: number };
+}
+
+/** Documents that are processed beside the workers, those of workers that have ended included. */
+export interface DocumentsSample {
+  /** The processes that work on one each. */
+  processes: readonly ProcessUsage[];
+  /** How many wait for their turn. */
+  waiting: number;
 }
 
 export interface Sample {
@@ -58,18 +72,23 @@ export interface Sample {
   runtime: 'preload' | 'uvicorn';
   /** What the workers share with the preload process. */
   level?: string;
-  /** Of the workers that serve; of Open WebUI. */
+  /** Generations of the workers that serve. */
   generations: readonly string[];
+  /** Version of Open WebUI. */
   version?: string;
   /** The preload process, or the parent of uvicorn's workers. */
   parent?: ProcessUsage;
   supervisors: readonly ProcessUsage[];
+  /** Around the parent; nothing of it is known without one. */
+  room: MemoryRoom;
+  /** Undefined where no process beside the workers processes documents. */
+  documents?: DocumentsSample;
   workers: readonly WorkerSample[];
   instances: readonly InstanceSample[];
 }
 
 export async function takeSample(controlSocket: string): Promise<Sample> {
-  // Before the supervisors are asked: a worker that ends in between is missing for a moment rather than counted twice.
+  // Read before the supervisors are asked: a worker that ends in between is missing for a moment, and not counted twice.
   const records = readRecords(controlSocket);
   const supervisors = await askSupervisors(controlSocket);
   const parent = readPreload(controlSocket);
@@ -86,7 +105,7 @@ export async function takeSample(controlSocket: string): Promise<Sample> {
   );
   const missing = [...records].flatMap(([instance, { record, at }]) => {
     const isThere = supervisors.some((supervisor) => supervisor.instance === instance);
-    // What stopped, or ended before all that runs now began, is not missed.
+    // An instance that was stopped, or ended before all that runs now began, is not missing.
     return isThere || record.left?.cause === 'restart' || at < beginning ? [] : [instance];
   });
   const known = [...new Set([...supervisors.map(({ instance }) => instance), ...missing])];
@@ -101,8 +120,9 @@ export async function takeSample(controlSocket: string): Promise<Sample> {
     ...(level !== undefined && { level }),
     ...(version !== undefined && { version }),
     generations: [...new Set(serving.map(({ generation }) => generation))],
-    ...(parent && { parent }),
+    ...(parent && { parent, documents: readDocuments(controlSocket, parent.pid) }),
     supervisors: used,
+    room: parent ? readMemoryRoom('/', parent.pid) : {},
     workers: [...workers, ...missing.map((instance): WorkerSample => ({ instance, state: 'down' }))].sort(
       byInstance,
     ),
@@ -120,10 +140,18 @@ function workersOf({ instance, report }: Supervisor, record: InstanceRecord | un
   if (report.workers.length === 0) return [{ instance, state: 'waiting' }];
   return report.workers.map((worker) => {
     const usage = worker.pid === undefined ? undefined : readUsage('/', worker.pid);
-    const { heardAt, requests, active, sockets, generating } = worker;
+    const { heardAt, requests, active = 0, sockets = 0, generating = 0, lag, tokens } = worker;
     const stats =
       heardAt !== undefined && requests !== undefined
-        ? { heardAt, requests, active: active ?? 0, sockets: sockets ?? 0, generating: generating ?? 0 }
+        ? {
+            heardAt,
+            requests,
+            active,
+            sockets,
+            generating,
+            ...(lag !== undefined && { lag }),
+            ...(tokens !== undefined && { tokens }),
+          }
         : undefined;
     return {
       instance,
@@ -148,13 +176,15 @@ function instanceSample(
   const reports = supervisors.flatMap((supervisor) =>
     supervisor.instance === instance && supervisor.report ? [supervisor.report] : [],
   );
-  const living = reports.flatMap(({ workers }) => workers).map(({ requests = 0 }) => requests);
+  const living = reports.flatMap(({ workers }) => workers);
+  const durations = sumDurations([record?.durations, ...living.map((worker) => worker.durations)]);
   const limit = reports.find(({ memoryLimit }) => memoryLimit !== undefined)?.memoryLimit;
   const serves = reports.some(({ workers }) => workers.some(({ phase }) => phase === 'serving'));
   const down = serves ? undefined : downOf(record, reports.length > 0);
   return {
     instance,
-    requests: living.reduce((sum, count) => sum + count, record?.requests ?? 0),
+    requests: living.reduce((sum, { requests = 0 }) => sum + requests, record?.requests ?? 0),
+    ...(durations && { durations }),
     ...(record && { record }),
     ...(limit !== undefined && { memoryLimit: limit * MIB }),
     ...(down && { down }),
@@ -167,15 +197,27 @@ function downOf(record: InstanceRecord | undefined, hasSupervisor: boolean): Ins
   return { cause: 'supervisor', detail: 'its supervisor ended without a word' };
 }
 
-/** Its pid is in the lock that it holds (preload/webui_preload/generation.py, lock_installation). */
+/** The preload process; its pid is in its lock (preload/webui_preload/generation.py, lock_installation). */
 function readPreload(controlSocket: string): ProcessUsage | undefined {
   try {
-    const pid = Number.parseInt(readFileSync(join(dirname(controlSocket), 'preload.lock'), 'utf8'), 10);
+    const pid = Number.parseInt(readFileSync(join(dirname(controlSocket), RUN_FOLDER.lock), 'utf8'), 10);
     const isOurs = (readKernelFile('/', `proc/${pid}/cmdline`) ?? '').includes('preload.py');
     return isOurs ? readUsage('/', pid) : undefined;
   } catch {
     return undefined;
   }
+}
+
+/** Their processes are children of the preload process; each document has a file until its end (documents/jobs.py). */
+export function readDocuments(controlSocket: string, preload: number): DocumentsSample {
+  const jobs = namesIn(join(dirname(controlSocket), RUN_FOLDER.documents)).filter((name) =>
+    name.endsWith('.job'),
+  );
+  const processes = childrenOf('/', preload).flatMap((pid) => {
+    const isHelper = readKernelFile('/', `proc/${pid}/comm`)?.trim() === DOCUMENT_PROCESS;
+    return (isHelper && readUsage('/', pid)) || [];
+  });
+  return { processes, waiting: Math.max(0, jobs.length - processes.length) };
 }
 
 // --- uvicorn's own workers ----------------------------------------------------------------------
@@ -206,12 +248,13 @@ function sampleUvicorn(controlSocket: string, server: number): Sample {
     generations: [],
     ...(parent && { parent }),
     supervisors: [],
+    room: readMemoryRoom('/', server),
     workers: workers.sort(byInstance),
     instances: [],
   };
 }
 
-/** The number of its folder goes on to its successor (preload/webui_preload/uvicorn_workers.py). */
+/** The number of its static folder, which its successor takes over (preload/webui_preload/uvicorn_workers.py). */
 function staticFolderOf(pid: number): string | undefined {
   try {
     const entry = readFileSync(`/proc/${pid}/environ`, 'utf8')
@@ -224,7 +267,7 @@ function staticFolderOf(pid: number): string | undefined {
   }
 }
 
-/** The one that has been there for longest first. */
+/** By instance; of two workers of one instance, the older one first. */
 function byInstance(
   a: { instance: string; usage?: ProcessUsage },
   b: { instance: string; usage?: ProcessUsage },

@@ -55,6 +55,13 @@ export const TopSchema = z.object({
   preload: z.string().optional().describe('what the workers share: full, lean, libraries or none'),
   generations: z.array(z.string()).describe('of the workers that serve; two while one replaces the other'),
   parent: Process.optional().describe('the preload process, or the parent of uvicorn’s workers'),
+  documents: z
+    .object({
+      processes: z.array(Process).describe('one for each document that is being processed'),
+      waiting: count.describe('documents that wait for their turn'),
+    })
+    .optional()
+    .describe('missing: the preload process does not run, or there is none'),
   workers: z.array(
     z.object({
       instance: z
@@ -69,6 +76,13 @@ export const TopSchema = z.object({
       activeRequests: count.optional(),
       webSockets: count.optional(),
       generatingAnswers: count.optional(),
+      eventLoopLagMs: z
+        .number()
+        .nonnegative()
+        .optional()
+        .describe('the longest that its event loop has stood still in the last 15 s'),
+      tokens: count.optional().describe('of chats, streamed since its start; missing with --no-shortcuts'),
+      tokensPerSecond: z.number().nonnegative().optional(),
       heardAt: time.optional().describe('when its event loop last turned, and the counts are from'),
     }),
   ),
@@ -96,6 +110,7 @@ export const TopSchema = z.object({
     cpuPercent: percent.optional(),
     requests: count.optional(),
     requestsPerSecond: z.number().nonnegative().optional(),
+    tokensPerSecond: z.number().nonnegative().optional(),
     activeRequests: count.optional(),
     webSockets: count.optional(),
     generatingAnswers: count.optional(),

@@ -4,6 +4,9 @@ import { dirname, join } from 'node:path';
 import * as z from 'zod';
 import { systemCode } from '../../base/errors.ts';
 import { namesIn } from '../../base/io/read.ts';
+import { isRunning } from '../../base/machine/process-table.ts';
+import { ROLES } from '../frame-names.ts';
+import { type Durations, parseDurations } from '../supervisor/durations.ts';
 import { Decoder, encode } from '../supervisor/frames.ts';
 import {
   type InstanceRecord,
@@ -14,8 +17,10 @@ import {
 } from '../supervisor/report.ts';
 import { CAUSES } from '../supervisor/state.ts';
 
-/** Milliseconds that a supervisor may take; it is idle, and needs one. A scrape by Prometheus may take 10 s. */
+/** Milliseconds that a supervisor has to answer. It idles, and needs one. Prometheus gives us 10 s. */
 const TIMEOUT = 500;
+
+const durations = z.unknown().transform((told): Durations => parseDurations(told) ?? {});
 
 const Report = z.object({
   pid: z.number(),
@@ -33,6 +38,9 @@ const Report = z.object({
       active: z.number().exactOptional(),
       sockets: z.number().exactOptional(),
       generating: z.number().exactOptional(),
+      lag: z.number().exactOptional(),
+      tokens: z.number().exactOptional(),
+      durations: durations.exactOptional(),
     }),
   ),
 }) satisfies z.ZodType<SupervisorReport>;
@@ -44,6 +52,7 @@ const RecordFile = z.object({
   serving: z.object({ worker: z.number(), supervisor: z.string() }).exactOptional(),
   left: z.object({ at: z.number(), ...because }).exactOptional(),
   requests: z.number(),
+  durations: durations.exactOptional(),
   restarts: z.partialRecord(z.enum(CAUSES), z.number()),
   failedStarts: z.number(),
   lastFailure: z.object({ at: z.number(), detail: z.string() }).exactOptional(),
@@ -58,11 +67,11 @@ const RecordFile = z.object({
   ),
 }) satisfies z.ZodType<InstanceRecord>;
 
-/** A supervisor that lives. */
+/** A living supervisor. */
 export interface Supervisor {
   instance: string;
   pid: number;
-  /** Undefined: it does not answer, because it hangs or is of an earlier version of ours. */
+  /** Undefined where it does not answer: it hangs, or is of an earlier version of ours. */
   report: SupervisorReport | undefined;
 }
 
@@ -71,7 +80,7 @@ export async function askSupervisors(controlSocket: string): Promise<Supervisor[
   const folder = dirname(controlSocket);
   const living = namesIn(folder).flatMap((name) => {
     const parsed = parseSocketName(name);
-    return parsed && isAlive(parsed.pid) ? [{ ...parsed, path: join(folder, name) }] : [];
+    return parsed && isRunning(parsed.pid) ? [{ ...parsed, path: join(folder, name) }] : [];
   });
   const answers = await Promise.all(
     living.map(async ({ path, ...supervisor }) => ({ ...supervisor, report: await ask(path) })),
@@ -81,7 +90,7 @@ export async function askSupervisors(controlSocket: string): Promise<Supervisor[
   );
 }
 
-/** What instances have kept, also those that have no supervisor now, and when: milliseconds since 1970. */
+/** Records of all instances, including those without a supervisor now. `at`: when it was written, milliseconds since 1970. */
 export function readRecords(controlSocket: string): Map<string, { record: InstanceRecord; at: number }> {
   const folder = dirname(controlSocket);
   return new Map(
@@ -93,13 +102,13 @@ export function readRecords(controlSocket: string): Map<string, { record: Instan
         const record = RecordFile.parse(JSON.parse(readFileSync(path, 'utf8')));
         return [[instance, { record, at: statSync(path).mtimeMs }]];
       } catch {
-        return []; // of another version of ours; the supervisor begins anew
+        return []; // another version of ours wrote it; the supervisor begins anew
       }
     }),
   );
 }
 
-/** `nobody`: the socket is of one that was killed, and its pid is another's now. */
+/** `nobody`: the supervisor of the socket was killed, and another process has its pid. */
 function ask(path: string): Promise<SupervisorReport | 'nobody' | undefined> {
   return new Promise((resolve) => {
     const socket = connect(path);
@@ -123,16 +132,6 @@ function ask(path: string): Promise<SupervisorReport | 'nobody' | undefined> {
         finish(undefined);
       }
     });
-    socket.write(encode({ role: 'watch' }));
+    socket.write(encode({ role: ROLES.watch }));
   });
-}
-
-/** Whether there is such a process; it may have the pid of a supervisor that was killed, and then does not listen. */
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return systemCode(error) === 'EPERM';
-  }
 }

@@ -1,38 +1,120 @@
 import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { create, extract } from 'tar';
+import { opendir } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import { extract } from 'tar';
 import { z } from 'zod';
 import { EXIT, TuneError } from '../../base/errors.ts';
+import { textOrUndefined } from '../../base/io/read.ts';
+import { statOrUndefined } from '../../base/io/stat.ts';
+import { KEY_ENDING, type StoredObject } from './objects.ts';
+import { isWhole, TarFile } from './tar-file.ts';
 
 /** Names in the archive. */
 export const ENTRIES = {
   about: 'backup.json',
   database: 'database.dump',
   key: 'secret-key',
+  /** All that our private file of secrets holds. */
+  secrets: 'secrets.env',
   uploads: 'uploads',
+  /** Uploads that are in an object store: their contents and keys, by number. */
+  objects: 'objects',
 } as const;
 
+/** Folder within that of the uploads where a restore works: the one place that is on their file system for sure. */
+export const WORK_NAME = '.webui-tune-restore';
+
+/** Bytes at once: by default the package takes 16 MiB, several times. */
+const READING = { strict: true, maxReadSize: 1024 * 1024 } as const;
+
 const About = z.object({
-  format: z.literal(1),
+  /** 1: of an earlier version, which dumped all of the database, counted nothing and had no checksum. */
+  format: z.union([z.literal(1), z.literal(2)]),
   /** ISO 8601. */
   made: z.string(),
   openWebui: z.string(),
-  uploads: z.int(),
+  tables: z.array(z.object({ schema: z.string(), name: z.string(), rows: z.int() })).optional(),
 });
 
 export type About = z.infer<typeof About>;
 
-/** Writes entries of `folder` into one file, for nobody else to read; links are followed. */
-export async function pack(file: string, folder: string, names: readonly string[]): Promise<void> {
-  await create({ file, cwd: folder, mode: 0o600, portable: true, follow: true }, [...names]);
+export interface Contents {
+  about: About;
+  dump: string;
+  key: string | undefined;
+  secretsFile: string;
+  uploads: string;
+  /** Those of the object store, where there is one. */
+  objects?: AsyncIterable<StoredObject>;
 }
 
-/** Unpacks into an empty folder. Throws TuneError for what is no backup of ours. */
+/**
+ * Writes a new file (0600), reads it back, and returns the number of uploads in it. Uploads that are deleted meanwhile are
+ * left out. Throws TuneError or Node's system errors; what is written by then stays.
+ */
+export async function pack(
+  file: string,
+  { about, dump, key, secretsFile, uploads, objects }: Contents,
+): Promise<number> {
+  const tar = await TarFile.create(file);
+  let count = 0;
+  try {
+    // What it is comes first, so that it is found without reading all of it.
+    await tar.addText(ENTRIES.about, `${JSON.stringify(about, undefined, 2)}\n`);
+    if (key !== undefined) await tar.addText(ENTRIES.key, key);
+    const secrets = textOrUndefined(secretsFile);
+    if (secrets !== undefined) await tar.addText(ENTRIES.secrets, secrets);
+    await tar.addFile(ENTRIES.database, dump);
+    const inStore = objects === undefined ? new Set<string>() : await packObjects(tar, objects);
+    count += inStore.size;
+    for await (const name of filesBelow(uploads)) {
+      // Open WebUI keeps copies of what it has put into the store.
+      if (inStore.has(name)) continue;
+      if (await tar.addFile(`${ENTRIES.uploads}/${name}`, join(uploads, name))) count++;
+    }
+    await tar.finish();
+  } finally {
+    await tar.close();
+  }
+  if (await isWhole(file)) return count;
+  throw new TuneError(`${file} does not hold what was written to it`, EXIT.output, ['look at that disk']);
+}
+
+/** Returns their names without the prefix, which are those of the copies that Open WebUI has of them. */
+async function packObjects(tar: TarFile, objects: AsyncIterable<StoredObject>): Promise<Set<string>> {
+  const names = new Set<string>();
+  let count = 0;
+  for await (const { key, size, content } of objects) {
+    const entry = `${ENTRIES.objects}/${count++}`;
+    if (!(await tar.addStream(entry, size, content))) {
+      throw new TuneError(`the object ${key} ended too early`, EXIT.service, ['try again']);
+    }
+    await tar.addText(`${entry}${KEY_ENDING}`, JSON.stringify({ key }));
+    names.add(basename(key));
+  }
+  return names;
+}
+
+/** Paths of the files below a folder, relative to it, as they are found; links are followed. None where it is missing. */
+export async function* filesBelow(folder: string, below = ''): AsyncGenerator<string> {
+  if (!statOrUndefined(join(folder, below))?.isDirectory()) return;
+  for await (const entry of await opendir(join(folder, below))) {
+    const path = join(below, entry.name);
+    if (path === WORK_NAME) continue;
+    const found = statOrUndefined(join(folder, path));
+    if (found?.isFile()) yield path;
+    else if (found?.isDirectory() && !entry.isSymbolicLink()) yield* filesBelow(folder, path);
+  }
+}
+
+/** Unpacks into an empty folder. Throws TuneError for what is no backup of ours, or is no longer whole. */
 export async function unpack(file: string, folder: string): Promise<About> {
   try {
     // Nothing can be written outside of the folder: absolute paths and ".." are refused by the package.
-    await extract({ file, cwd: folder, strict: true, filter: (_, entry) => isPlain(entry) });
-    return About.parse(JSON.parse(readFileSync(join(folder, ENTRIES.about), 'utf8')));
+    await extract({ ...READING, file, cwd: folder, filter: (_, entry) => isPlain(entry) });
+    const about = readAbout(folder);
+    if (about.format > 1 && !(await isWhole(file))) throw new Error('its checksum is another one');
+    return about;
   } catch (error) {
     const reason =
       error instanceof z.ZodError ? 'of a format that this version does not know' : String(error);
@@ -40,6 +122,16 @@ export async function unpack(file: string, folder: string): Promise<About> {
       'nothing was changed',
     ]);
   }
+}
+
+function readAbout(folder: string): About {
+  return About.parse(JSON.parse(readFileSync(join(folder, ENTRIES.about), 'utf8')));
+}
+
+/** Unpacks the database alone, of a backup that was proven. Returns the dump's path, and what is in it. */
+export async function unpackDatabase(file: string, folder: string): Promise<{ dump: string; about: About }> {
+  await extract({ ...READING, file, cwd: folder }, [ENTRIES.about, ENTRIES.database]);
+  return { dump: join(folder, ENTRIES.database), about: readAbout(folder) };
 }
 
 /** Links could lead out of the folder. */

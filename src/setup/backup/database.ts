@@ -1,151 +1,249 @@
-import { writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { EXIT, TuneError } from '../../base/errors.ts';
-import type { Environment } from '../../base/io/environment.ts';
-import { findOnPath, isExecutable } from '../../base/io/path.ts';
-import { namesIn } from '../../base/io/read.ts';
-import { runProgram, tailOf } from '../../base/io/run.ts';
-import { packagesFolder, programsIn } from '../../facts/embedded/packages.ts';
-import { type DatabaseUrl, databaseUrl, readDatabaseUrl, whereOf } from '../../facts/services/urls.ts';
-import type { Setup } from '../up/setup.ts';
+import { points } from '../journal/points.ts';
+import { Psql } from './psql.ts';
+import { listOf, objectsOf, replay } from './replay.ts';
+import { quote } from './rewrite.ts';
+import { type Database, runTool } from './tools.ts';
 
-/** PostgreSQL's own tools, and the database that they work on. */
-export interface Database {
-  /** Folder of pg_dump, pg_restore and psql; empty: those on PATH. */
-  tools: string;
-  /** With the connection in libpq's variables: a command line is for everybody to read. */
-  env: Environment;
-  where: string;
+/** A table, and how many rows it has. */
+export interface TableRows {
+  schema: string;
+  name: string;
+  rows: number;
 }
 
-/** Throws TuneError where there is no PostgreSQL, or no tools for it. */
-export async function databaseOf(setup: Setup): Promise<Database> {
-  const { plan, settings } = await setup.tuned();
-  const { database } = plan.services;
-  if (database.kind !== 'postgresql') {
-    throw new TuneError(`the database is ${database.kind}, and a backup is of PostgreSQL`, EXIT.settings, [
-      `SQLite: while everything is stopped, copy the folder ${plan.places.dataDir}`,
-    ]);
-  }
-  const found = postgresDatabase(readDatabaseUrl('DATABASE_URL', databaseUrl(settings) ?? ''), setup);
-  if (found) return found;
-  const version = database.answer.up ? database.answer.version.split('.')[0] : undefined;
-  throw new TuneError('there is no pg_dump', EXIT.service, [
-    `install PostgreSQL’s client programs, of version ${version || 'your server'} or newer`,
-  ]);
-}
+type Table = Omit<TableRows, 'rows'>;
 
-/** A database of PostgreSQL, and tools for it; undefined: there are none here. */
-export function postgresDatabase(
-  url: DatabaseUrl,
-  { env, services }: Pick<Setup, 'env' | 'services'>,
-): Database | undefined {
-  const tools = toolsFor(url, env, services);
-  if (tools === undefined) return undefined;
-  return { tools, env: { ...env, ...libpqVariables(url) }, where: whereOf(url) };
-}
+/** Milliseconds that we wait for a table which somebody else is using. */
+const LOCK_TIMEOUT = 60_000;
 
-/** Where Debian has PostgreSQL's programs, by version; on PATH is a wrapper that takes the newest for a PGHOST. */
-const DEBIAN = '/usr/lib/postgresql';
-
-/**
- * Those of the embedded PostgreSQL, which know every older server; but its build cannot do TLS. Empty: those on PATH. An
- * older pg_dump refuses a newer server: checkTools.
- */
-function toolsFor(url: DatabaseUrl, env: Environment, services: string): string | undefined {
-  const needsTls = !['', 'disable', 'allow', 'prefer'].includes(url.query.get('sslmode') ?? '');
-  const { postgres } = programsIn(packagesFolder(services));
-  const has = (folder: string) => isExecutable(join(folder, 'pg_dump'));
-  if (!needsTls && has(postgres)) return postgres;
-  if (findOnPath('pg_dump', env.PATH) !== undefined) return '';
-  return namesIn(DEBIAN)
-    .sort((a, b) => Number(b) - Number(a))
-    .map((version) => join(DEBIAN, version, 'bin'))
-    .find(has);
-}
-
-/** Parameters of a URL and libpq's variables for them (its documentation, "Environment Variables"). */
-const VARIABLES: Readonly<Record<string, string>> = {
-  sslmode: 'PGSSLMODE',
-  sslrootcert: 'PGSSLROOTCERT',
-  sslcert: 'PGSSLCERT',
-  sslkey: 'PGSSLKEY',
-  options: 'PGOPTIONS',
-  connect_timeout: 'PGCONNECT_TIMEOUT',
-};
-
-function libpqVariables({ host, port, user, password, database, query }: DatabaseUrl): Environment {
-  const parameters = Object.entries(VARIABLES).flatMap(([name, variable]) => {
-    const value = query.get(name);
-    return value ? [[variable, value] as const] : [];
-  });
-  return {
-    PGHOST: host ?? query.get('host') ?? 'localhost',
-    PGPORT: String(port ?? query.get('port') ?? 5432),
-    ...(user !== undefined && { PGUSER: user }),
-    ...(password !== undefined && { PGPASSWORD: password }),
-    ...(database !== undefined && { PGDATABASE: database }),
-    ...Object.fromEntries(parameters),
-  };
-}
-
-async function runTool({ tools, env }: Database, name: string, args: string[]): Promise<string> {
-  const { code, output } = await runProgram(tools === '' ? name : join(tools, name), args, { env });
-  if (code !== 0) throw new TuneError(`${name} failed:\n${tailOf(output)}`, EXIT.service);
-  return output;
-}
+/** Of one advisory lock: two restores at once wait for each other. Any number would do. */
+const ADVISORY_LOCK = 8_677_110_921;
 
 /** Throws TuneError where the tools do not get at the database, or are older than its server. */
 export async function checkTools(database: Database): Promise<void> {
-  await runTool(database, 'pg_dump', ['--schema-only', '--file=/dev/null']);
+  const tables = await Psql.with(database, (psql) => ownTables(psql, database));
+  await runTool(database, 'pg_dump', ['--schema-only', '--file=/dev/null', ...patternsOf(tables)]);
 }
 
-/** All of the database as it is at one moment, in pg_dump's own format. */
-export async function dumpDatabase(database: Database, file: string): Promise<void> {
-  await runTool(database, 'pg_dump', ['--format=custom', '--no-owner', '--no-privileges', `--file=${file}`]);
+/** How many people have an account; undefined: Open WebUI has not made its tables yet. */
+export function countUsers(database: Database): Promise<number | undefined> {
+  return Psql.with(database, async (psql) => {
+    const tables = await ownTables(psql, database);
+    if (tables.length === 0) return undefined;
+    const users = tables.filter(({ name }) => name === 'user');
+    return (await countRows(psql, users))[0]?.rows ?? 0;
+  });
 }
 
-/** How many people have an account: 0 also where Open WebUI has not made its tables yet. */
-export async function countUsers(database: Database): Promise<number> {
-  const exists = await query(database, "SELECT to_regclass('public.user') IS NOT NULL");
-  return exists === 't' ? Number(await query(database, 'SELECT count(*) FROM public."user"')) : 0;
+/** Bytes of Open WebUI's tables on the server's disk, without their indexes. Throws TuneError. */
+export function tablesSize(database: Database): Promise<number> {
+  return Psql.with(database, async (psql) => {
+    const names = (await ownTables(psql, database)).map((table) => literal(qualified(table)));
+    if (names.length === 0) return 0;
+    return Number(
+      await psql.askOne(
+        `SELECT sum(pg_table_size(name::regclass)) FROM unnest(ARRAY[${names.join(', ')}]) name`,
+      ),
+    );
+  });
 }
-
-async function query(database: Database, sql: string): Promise<string> {
-  const output = await runTool(database, 'psql', ['-X', '-A', '-t', '-v', 'ON_ERROR_STOP=1', '-c', sql]);
-  return output.trim();
-}
-
-/** Drops what is there: tables of a newer version that the dump does not know would stop its migrations. */
-const EMPTY = `
-DO $$ DECLARE name text; BEGIN
-  FOR name IN SELECT format('%I.%I', schemaname, tablename) FROM pg_tables
-    WHERE schemaname = current_schema() AND tableowner = current_user
-  LOOP EXECUTE 'DROP TABLE IF EXISTS ' || name || ' CASCADE'; END LOOP;
-  FOR name IN SELECT t.oid::regtype::text FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace
-    WHERE n.nspname = current_schema() AND t.typtype = 'e' AND pg_get_userbyid(t.typowner) = current_user
-  LOOP EXECUTE 'DROP TYPE IF EXISTS ' || name || ' CASCADE'; END LOOP;
-END $$;
-`;
 
 /**
- * Puts a dump in the place of what is there, in one transaction: all of it or nothing. The extension stays as it is: its
- * owner is a superuser. `folder` is for temporary files.
+ * Open WebUI's tables as they are at one moment, in pg_dump's own format, with the rows that each had then. Throws
+ * TuneError; where there are no tables too. `vectors`: whether with the rows of the vector store.
  */
-export async function restoreDatabase(database: Database, dump: string, folder: string): Promise<void> {
-  const list = await runTool(database, 'pg_restore', ['--list', dump]);
-  const entries = list.split('\n').filter((line) => !/^\d+; .* EXTENSION /.test(line));
-  const paths = {
-    list: join(folder, 'list'),
-    empty: join(folder, 'empty.sql'),
-    fill: join(folder, 'fill.sql'),
-  };
-  writeFileSync(paths.list, entries.join('\n'), { mode: 0o600 });
-  writeFileSync(paths.empty, EMPTY, { mode: 0o600 });
-  await runTool(database, 'pg_restore', [
-    ...['--no-owner', '--no-privileges', `--use-list=${paths.list}`, `--file=${paths.fill}`, dump],
-  ]);
-  await runTool(database, 'psql', [
-    ...['-X', '-q', '--single-transaction', '-v', 'ON_ERROR_STOP=1', '-f', paths.empty, '-f', paths.fill],
-  ]);
+export function dumpDatabase(
+  database: Database,
+  file: string,
+  { vectors = true }: { vectors?: boolean } = {},
+): Promise<TableRows[]> {
+  return Psql.with(database, async (psql) => {
+    await psql.ask('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
+    const snapshot = await psql.askOne('SELECT pg_export_snapshot()');
+    const tables = await ownTables(psql, database);
+    if (tables.length === 0) {
+      throw new TuneError(`Open WebUI has no tables in ${database.where} yet`, EXIT.service, [
+        'start it once: it makes them',
+      ]);
+    }
+    const empty = tables.filter(({ name }) => !vectors && isVector(name));
+    await runTool(database, 'pg_dump', [
+      ...['--format=custom', '--no-owner', '--no-privileges', `--snapshot=${snapshot}`, `--file=${file}`],
+      ...patternsOf(tables),
+      ...empty.map((table) => `--exclude-table-data=${qualified(table)}`),
+    ]);
+    return countRows(
+      psql,
+      tables.filter((table) => !empty.includes(table)),
+    );
+  });
+}
+
+/**
+ * Restores a dump into temporary tables, which nobody else sees and which are gone with the session, and counts their
+ * rows. Throws TuneError where the dump is not what it ought to be.
+ */
+export function proveDump(database: Database, dump: string, expected: readonly TableRows[]): Promise<void> {
+  return Psql.with(database, async (psql) => {
+    await psql.ask('BEGIN');
+    // One core is enough for the indexes of a copy.
+    await psql.ask('SET LOCAL max_parallel_maintenance_workers = 0');
+    // For many vectors, their index alone takes minutes to build.
+    const list = (await listOf(database, dump)).filter(
+      (entry) => !/ INDEX .* idx_document_chunk_vector /.test(entry),
+    );
+    await replay(psql, database, { dump, list, schemaFor: () => 'pg_temp' });
+    await expectRows(
+      psql,
+      expected.map((table) => ({ ...table, schema: 'pg_temp' })),
+    );
+  });
+}
+
+/**
+ * Puts a dump in the place of Open WebUI's tables, in one transaction: all of it or nothing. `beforeCommit` gets the
+ * number by which `wasCommitted` knows the transaction. Throws TuneError.
+ */
+export function restoreDatabase(
+  database: Database,
+  dump: string,
+  expected: readonly TableRows[] | undefined,
+  beforeCommit: (transaction: string) => void = () => {},
+): Promise<void> {
+  return Psql.with(database, async (psql) => {
+    await psql.ask('BEGIN');
+    await psql.ask(`SELECT pg_advisory_xact_lock(${ADVISORY_LOCK})`);
+    await psql.ask(`SET LOCAL lock_timeout = ${LOCK_TIMEOUT}`);
+    const schemas = await schemasOf(psql, database);
+    const schemaFor = (name: string) => (isVector(name) ? schemas.vectors : schemas.tables);
+    const list = await listOf(database, dump);
+    const unknown = objectsOf(list).filter(
+      ({ type, name }) => type === 'TABLE' && !database.tables.includes(name),
+    );
+    if (unknown.length > 0) {
+      const names = unknown.map(({ schema, name }) => `${schema}.${name}`).join(', ');
+      throw new TuneError(`in the backup are tables that are not Open WebUI’s: ${names}`, EXIT.usage, [
+        'nothing was changed; pg_restore puts back what you choose of the file database.dump in it',
+      ]);
+    }
+    await dropTables(psql, database);
+    points.reach('tables dropped');
+    for (const schema of new Set(Object.values(schemas))) await makeSchema(psql, schema);
+    await replay(psql, database, { dump, list, schemaFor });
+    await expectRows(
+      psql,
+      (expected ?? []).map((table) => ({ ...table, schema: schemaFor(table.name) })),
+    );
+    points.reach('rows restored');
+    beforeCommit(await psql.askOne('SELECT txid_current()'));
+    await psql.ask('COMMIT');
+  });
+}
+
+/** Whether a transaction of restoreDatabase's was committed; waits for one that is still on its way. */
+export function wasCommitted(database: Database, transaction: string): Promise<boolean> {
+  return Psql.with(database, async (psql) => {
+    // It holds the lock until it has ended.
+    await psql.ask('BEGIN');
+    await psql.ask(`SELECT pg_advisory_xact_lock(${ADVISORY_LOCK})`);
+    return (await psql.askOne(`SELECT txid_status(${transaction})`)) === 'committed';
+  });
+}
+
+/** Rows that are asked for at once. */
+const PAGE = 1_000;
+
+/** Where Open WebUI says that its uploads are, for those that an object store has: `s3://BUCKET/KEY`. Throws TuneError. */
+export async function* storedPaths(database: Database): AsyncGenerator<string> {
+  for (let after = ''; ; ) {
+    const rows = await Psql.with(database, async (psql) => {
+      const [table] = (await ownTables(psql, database)).filter(({ name }) => name === 'file');
+      if (!table) return [];
+      // As JSON: a name may hold a tab.
+      return psql.ask(
+        `SELECT to_json(id::text), to_json(path) FROM ${qualified(table)}
+         WHERE path LIKE 's3://%' AND id::text > ${literal(after)} ORDER BY id::text LIMIT ${PAGE}`,
+      );
+    });
+    for (const [, path = '""'] of rows) yield JSON.parse(path) as string;
+    if (rows.length < PAGE) return;
+    after = JSON.parse(rows.at(-1)?.[0] ?? '""') as string;
+  }
+}
+
+/** Drops Open WebUI's tables. Throws TuneError. */
+export function emptyDatabase(database: Database): Promise<void> {
+  return Psql.with(database, (psql) => dropTables(psql, database));
+}
+
+/** Without CASCADE: what somebody else has built on a table is not ours to drop. */
+async function dropTables(psql: Psql, database: Database): Promise<void> {
+  const tables = await ownTables(psql, database);
+  if (tables.length > 0) await psql.ask(`DROP TABLE ${tables.map(qualified).join(', ')}`);
+}
+
+interface Schemas {
+  tables: string;
+  /** Of the vector store, which does not know DATABASE_SCHEMA. */
+  vectors: string;
+}
+
+/** The vector store's table and its indexes. */
+function isVector(name: string): boolean {
+  return /^(?:idx_)?document_chunk/.test(name);
+}
+
+async function schemasOf(psql: Psql, { schema }: Database): Promise<Schemas> {
+  const first = await psql.askOne('SELECT current_schema()');
+  return { tables: schema ?? first, vectors: first };
+}
+
+async function makeSchema(psql: Psql, schema: string): Promise<void> {
+  const exists = await psql.askOne(`SELECT count(*) FROM pg_namespace WHERE nspname = ${literal(schema)}`);
+  if (exists === '0') await psql.ask(`CREATE SCHEMA ${quote(schema)}`);
+}
+
+/** The tables of Open WebUI that are there. */
+async function ownTables(psql: Psql, database: Database): Promise<Table[]> {
+  const { tables, vectors } = await schemasOf(psql, database);
+  const names = database.tables.map(
+    (name) => `(${literal(isVector(name) ? vectors : tables)}, ${literal(name)})`,
+  );
+  const rows = await psql.ask(
+    `SELECT schemaname, tablename FROM pg_catalog.pg_tables
+     WHERE (schemaname, tablename) IN (${names.join(', ')}) ORDER BY 1, 2`,
+  );
+  return rows.map(([schema = '', name = '']) => ({ schema, name }));
+}
+
+async function countRows(psql: Psql, tables: readonly Table[]): Promise<TableRows[]> {
+  const counted: TableRows[] = [];
+  for (const table of tables) {
+    counted.push({ ...table, rows: Number(await psql.askOne(`SELECT count(*) FROM ${qualified(table)}`)) });
+  }
+  return counted;
+}
+
+async function expectRows(psql: Psql, expected: readonly TableRows[]): Promise<void> {
+  const found = await countRows(psql, expected);
+  for (const [index, { name, rows }] of expected.entries()) {
+    const restored = found[index]?.rows;
+    if (restored !== rows) {
+      throw new TuneError(`${name} has ${rows} rows, and the dump restores ${restored}`, EXIT.service);
+    }
+  }
+}
+
+/** For pg_dump: names in double quotes are no patterns. */
+function patternsOf(tables: readonly Table[]): string[] {
+  return tables.map((table) => `--table=${qualified(table)}`);
+}
+
+function qualified({ schema, name }: Table): string {
+  return `${quote(schema)}.${quote(name)}`;
+}
+
+function literal(text: string): string {
+  return `'${text.replaceAll("'", "''")}'`;
 }

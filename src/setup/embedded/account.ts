@@ -4,7 +4,7 @@ import type { Environment } from '../../base/io/environment.ts';
 import { findOnPath } from '../../base/io/path.ts';
 import { runProgram, tailOf } from '../../base/io/run.ts';
 
-/* PostgreSQL refuses to run as root: then an ordinary account runs the services, and owns their data. */
+/* PostgreSQL refuses to run as root. For root, an ordinary account runs the services and owns their data. */
 
 /** Made by `up` where no other is named. */
 export const OWN_ACCOUNT = 'webui-tune';
@@ -29,7 +29,7 @@ export function findAccount(name: string, root = '/'): Account | undefined {
     throw new TuneError(`the group ${gid} of the account ${name} is not in /etc/group`, EXIT.machine);
   }
   if (Number(uid) === 0) {
-    throw new TuneError(`${name} is root: PostgreSQL runs as an ordinary user only`, EXIT.usage);
+    throw new TuneError(`${name} is root: PostgreSQL runs only as an ordinary user`, EXIT.usage);
   }
   return { user, group, uid: Number(uid), gid: Number(gid) };
 }

@@ -1,8 +1,6 @@
 /* Configuration files of the two servers. Pure. */
 import { LOOPBACK } from '../../base/io/address.ts';
-
-/** Connections of one worker that are enough (plan/pools.ts: two engines of up to 20 would be more than it ever used). */
-const CONNECTIONS_A_WORKER = 35;
+import { CONNECTIONS_A_WORKER } from '../../plan/pools.ts';
 
 /** Beside those of the workers: backups, psql, the tuner itself. */
 const OTHER_CONNECTIONS = 20;
@@ -11,7 +9,7 @@ const OTHER_CONNECTIONS = 20;
 const LEAST_CONNECTIONS = 100;
 const MOST_CONNECTIONS = 500;
 
-/** For a worker on each core and one more while one replaces another. */
+/** For one worker per core, and one more during a replacement. */
 export function maxConnections(cores: number): number {
   const wanted = CONNECTIONS_A_WORKER * (cores + 1) + OTHER_CONNECTIONS;
   return Math.min(Math.max(wanted, LEAST_CONNECTIONS), MOST_CONNECTIONS);
@@ -27,13 +25,19 @@ export function postgresConfig(port: number, cores: number, platform: string): s
     '# As Open WebUI writes little, the system’s own cache does the rest.',
     'shared_buffers = 64MB',
     `max_connections = ${maxConnections(cores)}`,
+    '# With the default of 64 MB Open WebUI cannot start once it has 5,000 pieces of documents: it then makes an index',
+    '# of their vectors, which takes 65 MB for 1,536 numbers each.',
+    'maintenance_work_mem = 256MB',
+    'autovacuum_work_mem = 64MB',
     '# After a crash: one call of the kernel instead of a walk through 1,900 files (0.7 s instead of up to 6).',
     ...(platform === 'linux' ? ['recovery_init_sync_method = syncfs'] : []),
     '',
   ].join('\n');
 }
 
-/** A TCP port, because a second server on it ends at once; on a socket alone it would take over the first one’s files. */
+/**
+ * A TCP port, because a second server on it ends at once; on a socket alone it would take over the first one’s files.
+ */
 export function valkeyConfig(port: number, password: string, data: string): string {
   return [
     '# Written by webui-tune: changes here are overwritten.',

@@ -5,7 +5,7 @@ import { statOrUndefined } from '../../base/io/stat.ts';
 import { SYSTEM_HOME } from '../../facts/embedded/folder.ts';
 
 /**
- * Makes it: for its user alone, or, as root, so that another account may enter it and see what it is named to. Throws
+ * Makes it for its user alone, or, as root, so that another account may enter it without listing it. Throws
  * TuneError where a folder above keeps that account out.
  */
 export function makeServicesFolder(services: string, isRoot = process.getuid?.() === 0): void {
@@ -16,7 +16,7 @@ export function makeServicesFolder(services: string, isRoot = process.getuid?.()
   requireEntrance(services, `unset XDG_DATA_HOME: then ${SYSTEM_HOME} is used`);
 }
 
-/** Throws TuneError where an ordinary account cannot get into the folder, with what else than opening it would help. */
+/** Throws TuneError where an ordinary account cannot enter the folder. Its mends do not include opening the folder. */
 export function requireEntrance(path: string, instead: string): void {
   const closed = parentsOf(path).find(
     (folder) => ((statOrUndefined(folder)?.mode ?? 0) & OTHERS_MAY_ENTER) === 0,

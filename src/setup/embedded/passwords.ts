@@ -30,7 +30,7 @@ export function readPasswords(path: string): Passwords | undefined {
   } catch (error) {
     if (systemCode(error) === 'ENOENT') return undefined;
     throw new TuneError(`${path} does not hold the passwords of the embedded services`, EXIT.settings, [
-      'put it back from a backup: without it nobody gets at the data beside it',
+      'restore it from a backup: without it the data beside it cannot be read',
     ]);
   }
 }

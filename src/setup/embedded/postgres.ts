@@ -12,7 +12,7 @@ import { EXIT, TuneError } from '../../base/errors.ts';
 import { LOOPBACK } from '../../base/io/address.ts';
 import type { Environment } from '../../base/io/environment.ts';
 import { runProgram, tailOf } from '../../base/io/run.ts';
-import { placesIn } from '../../facts/embedded/folder.ts';
+import { servicePaths } from '../../facts/embedded/folder.ts';
 import { DATABASE, type Installed } from '../../facts/embedded/installed.ts';
 import { POSTGRES_MAJOR, type Programs } from '../../facts/embedded/packages.ts';
 import { type Account, giveTo } from './account.ts';
@@ -22,14 +22,14 @@ export const SUPERUSER = 'postgres';
 
 /** Whether there is a database cluster. Throws TuneError for one of another version, which is left as it is. */
 export function hasPostgresData(services: string): boolean {
-  const { postgresData } = placesIn(services);
+  const { postgresData } = servicePaths(services);
   const path = join(postgresData, 'PG_VERSION');
   if (!existsSync(postgresData)) return false;
   const version = existsSync(path) ? readFileSync(path, 'utf8').trim() : undefined;
   if (version === String(POSTGRES_MAJOR)) return true;
   if (version === undefined) {
     throw new TuneError(`${postgresData} is no data folder of PostgreSQL`, EXIT.service, [
-      'look what it is, move it away, and run webui-tune up again',
+      'see what it is, move it away, and run webui-tune up again',
     ]);
   }
   throw new TuneError(
@@ -43,8 +43,8 @@ export function hasPostgresData(services: string): boolean {
 }
 
 /**
- * Makes the database cluster, under another name until it is complete: what is in place was never half made. `account`
- * runs initdb, and owns it.
+ * Makes the database cluster, under another name until it is complete, so that the real name never has half of one.
+ * `account` runs initdb, and owns it.
  */
 export async function initPostgres(
   services: string,
@@ -52,7 +52,7 @@ export async function initPostgres(
   { superuser }: Passwords,
   { account, env }: { account: Account | undefined; env: Environment },
 ): Promise<void> {
-  const { postgresData, postgresConfig } = placesIn(services);
+  const { postgresData, postgresConfig } = servicePaths(services);
   const unfinished = `${postgresData}.unfinished`;
   const passwordFile = `${postgresData}.password`;
   rmSync(unfinished, { recursive: true, force: true });
@@ -90,7 +90,7 @@ export async function initPostgres(
   }
 }
 
-/** Another account runs it: that one gets none of our settings and secrets. */
+/** Another account runs it, which must get none of our settings and secrets. */
 export function initdbEnvironment({ PATH, TZ }: Environment): Environment {
   return { ...(PATH !== undefined && { PATH }), ...(TZ !== undefined && { TZ }), LC_ALL: 'C' };
 }
@@ -111,8 +111,8 @@ export async function isDatabaseReady(installed: Installed, { openwebui }: Passw
 }
 
 /**
- * Role, database and extension, as the superuser: pgvector's control file is not "trusted", so that nobody else can
- * create it. What is there stays, the role's password aside.
+ * Makes the role, the database and the extension as the superuser: pgvector's control file is not "trusted", so that
+ * nobody else can create the extension. What exists stays, except for the role's password.
  */
 export async function prepareDatabase(
   installed: Installed,

@@ -8,8 +8,8 @@ import { type Installed, readInstalled, writeInstalled } from '../../facts/embed
 import { findAccount } from './account.ts';
 
 /**
- * Takes away the account that `up` has made, once its services are stopped. Where another installation beside this one
- * uses it, that one takes it over. Returns what became of it; undefined: it is none of ours. Throws TuneError.
+ * Removes the account that `up` made, once its services are stopped. If another installation beside this one
+ * uses it, that one takes it over. Returns what happened to it; undefined: it is not ours. Throws TuneError.
  */
 export async function releaseAccount(
   services: string,
@@ -26,7 +26,7 @@ export async function releaseAccount(
   const userdel = findOnPath('userdel', `${env.PATH}:/usr/sbin:/sbin`);
   const mend = [`userdel ${account.user}; then run webui-tune down --purge again`];
   if (userdel === undefined) {
-    throw new TuneError(`there is no userdel to take away the account ${account.user}`, EXIT.machine, mend);
+    throw new TuneError(`there is no userdel to remove the account ${account.user}`, EXIT.machine, mend);
   }
   const { code, output } = await runProgram(userdel, [account.user], { env });
   if (code !== 0)

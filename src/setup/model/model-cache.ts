@@ -12,34 +12,17 @@ import {
 import { dirname, join, relative } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { EXIT } from '../../base/errors.ts';
-import { textOf } from '../../base/io/read.ts';
 import { statOrUndefined } from '../../base/io/stat.ts';
 import { writeAtomically } from '../../base/io/write.ts';
 import { DEFAULT_MODEL } from '../../runtime/contract.ts';
 import { WrongPackage } from '../python/explain-pip.ts';
 import { MODEL_FILES, type ModelFile, REVISION } from './default-model.ts';
 
-/* The default model in the cache of huggingface_hub, laid out as that lays it out. */
+/* The default model in huggingface_hub's cache, in that library's own layout. */
 
-/** Where the model's revision `main` is; undefined: the cache names none. */
-export function snapshotIn(cache: string): string | undefined {
-  const folder = modelFolder(cache);
-  const revision = textOf(join(folder, 'refs', 'main')).trim();
-  return revision === '' ? undefined : join(folder, 'snapshots', revision);
-}
-
-/** Whether all of the model is there: of the revision that we know, every file in its size. */
-export function isModelWhole(cache: string): boolean {
-  const snapshot = snapshotIn(cache);
-  if (snapshot === undefined) return false;
-  const isKnown = snapshot.endsWith(REVISION);
-  return MODEL_FILES.every(({ path, bytes }) => {
-    const size = statOrUndefined(join(snapshot, path))?.size ?? 0;
-    return isKnown ? size === bytes : size > 0;
-  });
-}
-
-/** The first file of a folder that is missing or is not what was published; undefined: there is none. */
+/**
+ * The first of the model's files that the folder lacks, or that is not what was published; undefined: all are right.
+ */
 export async function findWrongFile(folder: string): Promise<ModelFile | undefined> {
   for (const file of MODEL_FILES) if ((await hashOf(join(folder, file.path))) !== file.sha256) return file;
   return undefined;
@@ -47,7 +30,7 @@ export async function findWrongFile(folder: string): Promise<ModelFile | undefin
 
 /**
  * Moves the model's files from `folder`, which is on the same disk, into the cache. The cache names the revision last:
- * before, nobody takes it for whole. Throws WrongPackage for a file that is not what was published; then nothing is moved.
+ * until then the model counts as missing. Throws WrongPackage, and moves nothing, if a file is not what was published.
  */
 export async function placeModel(cache: string, folder: string, from: string): Promise<void> {
   const wrong = await findWrongFile(folder);

@@ -37,7 +37,7 @@ export function findBootScript(pm2Home: string, userHome: string, root = '/'): B
   return undefined;
 }
 
-/** `systemctl enable` makes a link; the other systems' scripts are run for being there. */
+/** `systemctl enable` makes a link. On other systems a script runs because it exists. */
 function isEnabled(path: string): boolean {
   const folder = dirname(path);
   return !folder.endsWith(UNITS) || existsSync(join(folder, 'multi-user.target.wants', basename(path)));

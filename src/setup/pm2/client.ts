@@ -17,13 +17,14 @@ const Process = z.object({
   pid: z.number().optional(),
   pm_id: z.number(),
   monit: z.object({ memory: z.number() }).optional(),
-  // Everything that the app was started with is in it, its environment too.
+  // It has everything that the app was started with, including its environment.
   pm2_env: z.looseObject({
     status: z.string(),
     restart_time: z.number().default(0),
     pm_uptime: z.number().optional(),
     pm_out_log_path: z.string().optional(),
     pm_err_log_path: z.string().optional(),
+    pm_exec_path: z.string().optional(),
     axm_monitor: z.record(z.string(), z.object({ value: z.unknown() })).default({}),
   }),
 });
@@ -50,7 +51,7 @@ export class Pm2 {
     return this.runUntil(undefined, ...args);
   }
 
-  /** The same, ended by `signal`: the command only, not what PM2 has begun. */
+  /** The same, but `signal` ends the command. What PM2 has begun continues. */
   async runUntil(signal: AbortSignal | undefined, ...args: string[]): Promise<string> {
     const { code, output } = await this.#spawn(args, signal);
     if (code === 0) return output;
@@ -66,7 +67,7 @@ export class Pm2 {
   async list(): Promise<Pm2Process[]> {
     if (!this.isRunning()) return [];
     const output = await this.run('jlist');
-    // PM2 may have something else to say first.
+    // PM2 may print something else first.
     const json = output.split('\n').find((line) => line.startsWith('[{') || line === '[]');
     const parsed = z.array(Process).safeParse(json === undefined ? undefined : JSON.parse(json));
     if (!parsed.success) throw new TuneError(`pm2 jlist does not answer with a list`, EXIT.service);
@@ -78,7 +79,7 @@ export class Pm2 {
     return this.#daemon() !== undefined;
   }
 
-  /** Ends its daemon, and waits for that: PM2's own command returns while it is still on its way out. */
+  /** Ends PM2's daemon and waits for its end: PM2's own command returns earlier. */
   async kill(): Promise<void> {
     const pid = this.#daemon();
     if (pid === undefined) return;
@@ -94,7 +95,7 @@ export class Pm2 {
   #spawn(args: string[], signal?: AbortSignal): Promise<RunResult> {
     return runProgram(process.execPath, [this.#program, ...args], {
       env: this.#env,
-      // Its daemon stays there, and so does every app: not in a folder that happened to be the current one.
+      // Its daemon and every app keep this folder, which must not be whatever folder is current now.
       cwd: this.#cwd,
       signal,
     });

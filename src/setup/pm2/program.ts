@@ -1,9 +1,9 @@
 import { cpSync, existsSync, readFileSync, realpathSync, renameSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { delimiter, dirname, join, sep } from 'node:path';
+import { basename, delimiter, dirname, join, sep } from 'node:path';
 import type { Environment } from '../../base/io/environment.ts';
 import { dataHome } from '../../base/io/folders.ts';
-import { packageRoot } from '../../base/io/package.ts';
+import { packageRoot, packageVersion } from '../../base/io/package.ts';
 import { findOnPath } from '../../base/io/path.ts';
 import { makePrivateFolder } from '../../base/io/write.ts';
 import { isThrowAway } from '../../runtime/folder.ts';
@@ -21,7 +21,7 @@ export interface Pm2Program {
 
 /**
  * The PM2 that the user has installed, as long as it is new enough; else the one that this package brings. npx empties
- * its cache when it likes, and PM2's daemon reads its own files for as long as it runs: `copy` puts it into the data folder,
+ * its cache at any time, and PM2's daemon reads its own files while it runs: `copy` puts PM2 into the data folder,
  * and returns where it is then.
  */
 export function findPm2(env: Environment, home: string): Pm2Program & { copy?: () => string } {
@@ -46,7 +46,7 @@ export function findPm2(env: Environment, home: string): Pm2Program & { copy?: (
   return { path: program, version, where, copy };
 }
 
-/** A folder of packages on PATH (npx, npm run) is not an installation of the user's. */
+/** A folder of packages on PATH (npx, npm run) is not an installation of the user. */
 function installedPm2({ PATH = '' }: Environment): Pm2Program | undefined {
   const folders = PATH.split(delimiter).filter((folder) => !folder.endsWith(join('node_modules', '.bin')));
   const command = findOnPath('pm2', folders.join(delimiter));
@@ -63,6 +63,19 @@ function installedPm2({ PATH = '' }: Environment): Pm2Program | undefined {
 
 function majorOf(version: string): number {
   return Number.parseInt(version, 10) || 0;
+}
+
+/**
+ * This package's own program, where it stays: what PM2 starts at some time has to be there then. In a cache that may be
+ * emptied, the folder of packages is copied, as PM2's is.
+ */
+export function lastingProgram(env: Environment, home: string): string {
+  const root = packageRoot();
+  const program = join('dist', 'cli.js');
+  if (!isThrowAway(root) || basename(dirname(root)) !== 'node_modules') return join(root, program);
+  const kept = join(dataHome(env, home), 'program', packageVersion(), 'node_modules');
+  if (!existsSync(kept)) copyPackages(dirname(root), kept);
+  return join(kept, basename(root), program);
 }
 
 /** Appears at once, whole. */

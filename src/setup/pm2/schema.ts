@@ -1,8 +1,8 @@
 import Config from 'pm2/lib/tools/Config.js';
 
 /**
- * What PM2 itself would say about apps before it starts them, and what it would not: it ignores keys that it does not
- * know. Empty: nothing.
+ * What PM2 itself would say about apps before it starts them, and the keys that it would silently ignore because it
+ * does not know them. Empty: nothing.
  */
 export function faultsOf(apps: readonly object[]): string[] {
   return apps.flatMap((app) => {

@@ -4,26 +4,27 @@ import { controlSocket, defaultDataDir, staticCache } from '../../base/io/folder
 import { namesIn, textOf } from '../../base/io/read.ts';
 import { statOrUndefined } from '../../base/io/stat.ts';
 import { type Installed, readInstalled } from '../../facts/embedded/installed.ts';
+import { backupStatePath, readBackupState } from '../../runtime/backups/state.ts';
 import { viewpointOf } from '../../tune/installation.ts';
 import type { Setup } from '../up/setup.ts';
 
 /** What `down --purge` takes away, and what it leaves. */
 export interface PurgeList {
-  /** Folders and files, services of root's and the state file aside. */
+  /** Folders and files, without root's services and the state file. */
   folders: string[];
   controlSocket: string;
-  /** Folders above those, which go where nothing else is in them; the inner ones first. */
+  /** Folders above those, inner ones first. They are removed if they are empty. */
   parents: string[];
   /** Undefined: no services were set up. */
   installed?: Installed;
-  /** What the user has made, in or outside of our folders: it stays. */
+  /** What the user made, inside or outside of our folders. It stays. */
   left: string[];
   /** The user's own data folder, with our file of secrets in it. */
   ownDataDir?: string;
 }
 
 /**
- * Looks at what there is; a broken installation is no obstacle. Changes nothing. Throws TuneError where the user's data
+ * Looks at what there is, also at a broken installation. Changes nothing. Throws TuneError where the user's data
  * cannot be told from ours.
  */
 export function listPurge(setup: Setup): PurgeList {
@@ -31,11 +32,15 @@ export function listPurge(setup: Setup): PurgeList {
   const standard = defaultDataDir(env, home);
   const { dataDir, envFile } = placesOf(setup);
   const ownDataDir = dataDir === undefined || dataDir === standard ? undefined : dataDir;
-  const left = [ownDataDir, envFile].filter((path) => path !== undefined && isThere(path)) as string[];
+  const left = [ownDataDir, envFile, ownBackups(folder)].filter(
+    (path) => path !== undefined && isThere(path),
+  ) as string[];
   if (ownDataDir === folder) {
-    throw new TuneError(`DATA_DIR is ${folder}, where all else is too: nothing was deleted`, EXIT.settings, [
-      'stop it (webui-tune down), move your data to a folder of its own, and set DATA_DIR to that',
-    ]);
+    throw new TuneError(
+      `DATA_DIR is ${folder}, which has everything else in it too: nothing was deleted`,
+      EXIT.settings,
+      ['stop it (webui-tune down), move your data to a folder of its own, and set DATA_DIR to that'],
+    );
   }
   const installed = installedOrUndefined(services);
   const socket = controlSocket(dataDir ?? standard, env, home);
@@ -66,10 +71,21 @@ export function listPurge(setup: Setup): PurgeList {
   };
 }
 
-/** Of our folder the last that goes: it knows what else was made. */
+/** The folder of the scheduled backups, where that is the user's. */
+function ownBackups(folder: string): string | undefined {
+  try {
+    const backups = readBackupState(backupStatePath(folder))?.folder;
+    return backups?.startsWith(folder + sep) ? undefined : backups;
+  } catch (error) {
+    if (error instanceof TuneError) return undefined; // damaged: nothing of it is deleted
+    throw error;
+  }
+}
+
+/** The file of our folder that goes last: it records what else was made. */
 export const STATE_NAME = 'up.json';
 
-/** By the words of the settings alone: the Python that would read them may be gone already. */
+/** From the text of the settings alone: the Python that would read them may be gone already. */
 function placesOf(setup: Setup): { dataDir?: string; envFile?: string } {
   const from = { ...setup.surroundings, out: setup.ecosystemFile };
   const { envFile: named } = setup.remembered.options;
@@ -88,7 +104,7 @@ function placesOf(setup: Setup): { dataDir?: string; envFile?: string } {
   };
 }
 
-/** A damaged file is as good as none: what is beside it goes all the same. */
+/** A damaged file counts as none: everything beside it is still removed. */
 function installedOrUndefined(services: string): Installed | undefined {
   try {
     return readInstalled(services);

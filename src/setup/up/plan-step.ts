@@ -1,15 +1,22 @@
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { packageVersion } from '../../base/io/package.ts';
 import { formatBytes, plural } from '../../base/units.ts';
 import { isOutgrown, plannedMemory } from '../../plan/outgrown.ts';
 import type { Plan } from '../../plan/types.ts';
-import { appsOf } from '../../render/apps.ts';
 import { formatOf, renderAs } from '../../render/formats.ts';
 import { checkOutput, writeOutput } from '../../tune/output.ts';
 import { prepare } from '../../tune/tune.ts';
+import type { Tuned } from '../../tune/tuned.ts';
+import { requireValidApps } from '../pm2/require-valid.ts';
 import type { Setup } from './setup.ts';
 import type { Step } from './step.ts';
+import { requireAnswers } from './wanted.ts';
+
+/** Milliseconds that services have for their answers, on a busy machine too, and between two attempts to ask them. */
+const ANSWERS_TIMEOUT = 30_000;
+const ANSWERS_INTERVAL = 500;
 
 /** The ecosystem file. */
 export function planStep(setup: Setup): Step {
@@ -26,10 +33,10 @@ export function planStep(setup: Setup): Step {
     },
     describe: () => `plan for this machine, and write ${setup.ecosystemFile}`,
     run: async () => {
-      const tuned = await setup.tuned();
+      const tuned = await tunedByAnswers(setup);
       const { plan } = tuned;
       checkOutput(setup.ecosystemFile, false);
-      await checkForPm2(plan);
+      await requireValidApps(plan);
       await prepare(tuned);
       const text = renderAs(formatOf(setup.ecosystemFile) ?? 'js', plan);
       writeOutput(setup.ecosystemFile, text);
@@ -55,10 +62,26 @@ export function planStep(setup: Setup): Step {
   };
 }
 
-async function checkForPm2(plan: Plan): Promise<void> {
-  const { faultsOf } = await import('../pm2/schema.ts');
-  const faults = faultsOf(appsOf(plan));
-  if (faults.length > 0) throw new Error(`PM2 would not take this file:\n${faults.join('\n')}`);
+/**
+ * The plan, once all services have answered. A plan without their answers would be another one: for one worker, with the
+ * documents' vectors in a folder. Throws TuneError where one does not answer within `timeoutMs` milliseconds.
+ */
+export async function tunedByAnswers(
+  setup: Pick<Setup, 'tuned' | 'changed'>,
+  timeoutMs = ANSWERS_TIMEOUT,
+): Promise<Tuned> {
+  const end = performance.now() + timeoutMs;
+  for (;;) {
+    const tuned = await setup.tuned();
+    try {
+      requireAnswers(tuned.plan, { database: false, broker: false });
+      return tuned;
+    } catch (error) {
+      if (performance.now() >= end) throw error;
+      await sleep(ANSWERS_INTERVAL);
+      setup.changed();
+    }
+  }
 }
 
 /** What no app reads to do its work: another figure of it is no reason to start anything again. */

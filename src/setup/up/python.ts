@@ -1,14 +1,15 @@
 import { existsSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { EXIT, TuneError } from '../../base/errors.ts';
+import { requireDiskSpace } from '../../base/io/disk-space.ts';
 import type { Environment } from '../../base/io/environment.ts';
-import { requireRoom } from '../../base/io/room.ts';
 import { runProgram, tailOf } from '../../base/io/run.ts';
 import { makePrivateFolder, writeAtomically } from '../../base/io/write.ts';
 import { GIB } from '../../base/units.ts';
 import { findCandidates, namedPython } from '../../facts/openwebui/candidates.ts';
 import { probe } from '../../facts/openwebui/probe.ts';
 import { findBasePythons, noPython } from '../python/base-python.ts';
+import { compilePackages, LEAVE_UNCOMPILED } from '../python/compile.ts';
 import { NoSuchPackage } from '../python/explain-pip.ts';
 import { bringPython } from '../python/own-python.ts';
 import { type PipOptions, pipInstallPackages, pipTook } from '../python/pip.ts';
@@ -21,7 +22,7 @@ import type { Step } from './step.ts';
 export const OPEN_WEBUI = 'open-webui[postgres]>=0.12.4,<0.13';
 
 /** Bytes: 3.0 GB when installed, and as much again while pip unpacks (measured: 2.9 GB, its largest wheel 0.2). */
-const ROOM = 5 * GIB;
+const SPACE = 5 * GIB;
 
 /** Bytes to download of the build with CUDA, where the index does not say: torch 2.14.1's 29 packages have 3.0 GB. */
 const LARGE = 3 * GIB;
@@ -29,7 +30,7 @@ const LARGE = 3 * GIB;
 /** The first that resumes a broken download. */
 export const PIP = 'pip>=25.1';
 
-/** In our environment; written last, so that one without it is half an install. */
+/** File in our environment. It is written last: an environment without it is incomplete. */
 const MARKER = 'webui-tune.json';
 
 const QUESTION = { envFile: undefined, dataDirs: [], secretsName: '' };
@@ -53,8 +54,8 @@ export function pythonStep(setup: Setup): Step {
   return {
     name: 'Open WebUI',
     check: async () => {
-      // A folder that lacks something is told of before anything is done.
-      setup.wheels?.folder;
+      // An incomplete folder is reported before anything is done.
+      setup.requireWheels();
       const found = await findEnvironment(setup);
       if (found === undefined) return undefined;
       useEnvironment(setup, found);
@@ -63,7 +64,7 @@ export function pythonStep(setup: Setup): Step {
     },
     describe: () =>
       existsSync(own.folder)
-        ? `go on installing ${OPEN_WEBUI} into ${own.folder}`
+        ? `resume installing ${OPEN_WEBUI} into ${own.folder}`
         : `make a Python environment in ${own.folder} and install ${OPEN_WEBUI} (3 GB, from ${setup.given.wheels ?? 'PyPI'})`,
     run: async (progress) => {
       const { torch, took } = await makeEnvironment(setup, progress);
@@ -74,7 +75,7 @@ export function pythonStep(setup: Setup): Step {
   };
 }
 
-/** Later questions must not search again, and find another one. */
+/** Remembers it, so that later questions do not search again and find another one. */
 function useEnvironment(setup: Setup, python: string): void {
   if (setup.remembered.options.python !== python) {
     setup.remembered.options.python = python;
@@ -92,7 +93,7 @@ async function findEnvironment(setup: Setup): Promise<string | undefined> {
     const candidate = namedPython(named, surroundings);
     if (candidate.python === setup.knownPython) return candidate.python;
     const answer = await probe(candidate.python, QUESTION, surroundings);
-    // Without Open WebUI it is the one to make an environment with.
+    // An interpreter without Open WebUI is the one to make an environment with.
     if (answer.package) return candidate.python;
     return own.isComplete() ? own.python : undefined;
   }
@@ -104,7 +105,7 @@ async function findEnvironment(setup: Setup): Promise<string | undefined> {
   return undefined;
 }
 
-/** Resumes what an earlier run has left. Returns the build of torch, and the milliseconds that were pip's own. Throws TuneError. */
+/** Resumes an earlier run. Returns the build of torch, and the milliseconds that pip and compiling took. Throws TuneError. */
 export async function makeEnvironment(
   setup: Setup,
   progress: (text: string) => void,
@@ -112,14 +113,14 @@ export async function makeEnvironment(
   const { folder } = setup;
   const own = ownEnvironment(folder);
   const options = setup.pip('pip', progress);
-  requireRoom(folder, ROOM, 'Open WebUI');
+  requireDiskSpace(folder, SPACE, 'Open WebUI');
   if (!(await isUsable(own.python, setup))) await makeNew(own.folder, setup, progress);
   const pip = await newerPip(own.python, options);
   let { took } = pip;
   progress('which torch there is');
   const torch = await chooseTorch({ python: own.python, ...options }, torchWishes(setup));
-  if (torch.large) requireLargeRoom(folder, torch);
-  // Said with each line: it is what takes the time and the room.
+  if (torch.large) requireSpaceForLarge(folder, torch);
+  // Repeated in each line, because torch takes most of the time and the space.
   const prefix = torch.large ? `${torch.text}: ` : '';
   const newPip = {
     ...options,
@@ -129,11 +130,13 @@ export async function makeEnvironment(
   const [requirement, ...index] = torch.args;
   if (requirement !== undefined) {
     progress(torch.text);
-    took += await pipInstallPackages(own.python, [requirement, ...index], newPip);
+    took += await pipInstallPackages(own.python, [LEAVE_UNCOMPILED, requirement, ...index], newPip);
   }
-  // Named again, so that pip does not take another build in its place.
+  // Named again, so that pip does not replace it with another build.
   const pinned = requirement?.includes('==') ? [requirement] : [];
-  took += await pipInstallPackages(own.python, [...pinned, OPEN_WEBUI], newPip);
+  took += await pipInstallPackages(own.python, [LEAVE_UNCOMPILED, ...pinned, OPEN_WEBUI], newPip);
+  progress('compiling the packages');
+  took += await compilePackages(own.python, options.env);
   const marker: EnvironmentMarker = {
     installed: OPEN_WEBUI,
     torch: await installedTorch(own.python, options.env),
@@ -143,8 +146,8 @@ export async function makeEnvironment(
 }
 
 /**
- * From 25.1 on, pip resumes a download that broke off. An older one does where pip's sources have no newer: then a download is not
- * resumed, and nothing tells how far it is.
+ * From 25.1 on, pip resumes a download that broke off. An older one does where pip's sources have no newer: then a
+ * download is not resumed, and nothing tells how far it is.
  */
 async function newerPip(
   python: string,
@@ -167,10 +170,11 @@ export interface EnvironmentMarker {
 }
 
 /** Throws TuneError where the large build does not fit. */
-export function requireLargeRoom(folder: string, { text, large }: Torch, free?: number): void {
+export function requireSpaceForLarge(folder: string, { text, large }: Torch, free?: number): void {
   const bytes = large?.bytes ?? LARGE;
-  // In pip's cache and its temporary folder, then unpacked. Measured with 3.0 GB: 8.1 GB in the end, the cache included.
-  requireRoom(folder, ROOM + 2 * bytes, text, free);
+  // In pip's cache and its temporary folder, then unpacked. Measured with 3.0 GB: 8.1 GB in the end, the cache
+  // included.
+  requireDiskSpace(folder, SPACE + 2 * bytes, text, free);
 }
 
 export function torchWishes(setup: Setup): TorchWishes {
@@ -189,7 +193,9 @@ function hasGpu(): boolean {
   return existsSync('/proc/driver/nvidia/version') || existsSync('/dev/kfd');
 }
 
-/** A new environment, with the first Python that can make one. Throws TuneError that lists what there is and was tried. */
+/**
+ * A new environment, with the first Python that can make one. Throws TuneError that lists what there is and was tried.
+ */
 export async function makeNew(folder: string, setup: Setup, progress: (text: string) => void): Promise<void> {
   const { env, wheels } = setup;
   const { fit, unfit } = await findBasePythons(setup, wheels);
@@ -222,7 +228,10 @@ async function isUsable(python: string, { env, wheels }: Setup): Promise<boolean
   return wheels === undefined || whyNot(wheels, result.stdout.trim()) === undefined;
 }
 
-/** Makes an environment in place of what is there: nothing in it runs, and pip's downloads are elsewhere. Returns a problem. */
+/**
+ * Makes an environment and replaces what is there: nothing in it runs, and pip keeps its downloads in another folder.
+ * Returns a problem.
+ */
 async function makeVenv(base: string, folder: string, env: Environment): Promise<string | undefined> {
   rmSync(folder, { recursive: true, force: true });
   const { code, output } = await runProgram(base, ['-m', 'venv', folder], { env, umask: 0o022 });

@@ -3,37 +3,12 @@ import { dirname, resolve } from 'node:path';
 import { z } from 'zod';
 import { EXIT, systemCode, TuneError } from '../../base/errors.ts';
 import { makePrivateFolder, writeAtomically } from '../../base/io/write.ts';
-import type { PlannedMemory } from '../../plan/outgrown.ts';
-import { LIMITS } from '../../plan/types.ts';
-import { PRELOAD_CHOICES, RUNTIMES } from '../../runtime/contract.ts';
-import type { TuneOptions } from '../../tune/options.ts';
-
-/** Bytes. */
-const PlannedMemorySchema = z.object({
-  budget: z.number(),
-  predicted: z.number(),
-  workerLimit: z.number(),
-  limitedBy: z.enum(LIMITS),
-}) satisfies z.ZodType<PlannedMemory>;
+import { type OptionsWith, optionsWith, type PlanOptions, ROWS, schemasOf } from '../../plan/options.ts';
+import { PlannedMemorySchema } from '../../plan/outgrown.ts';
 
 const Remembered = z.object({
   /** What was said on the command line: it holds until something else is said. */
-  options: z
-    .object({
-      python: z.string(),
-      envFile: z.string(),
-      host: z.string(),
-      port: z.int(),
-      workers: z.union([z.int(), z.literal('auto')]),
-      memory: z.string(),
-      preset: z.string(),
-      runtime: z.enum(RUNTIMES),
-      preload: z.enum(PRELOAD_CHOICES),
-      staticCache: z.boolean(),
-      shortcuts: z.boolean(),
-      metrics: z.union([z.int(), z.literal('off')]),
-    })
-    .partial(),
+  options: z.object(schemasOf(optionsWith('remembered'))).partial(),
   /** What the ecosystem file was made from, how many workers it has, and what the apps read: the file and the env file. */
   planned: z
     .object({
@@ -62,7 +37,7 @@ const Remembered = z.object({
 });
 
 /** What a plan takes and `up` keeps. */
-type Said = Omit<TuneOptions, 'cpus' | 'root' | 'rotateLogs' | 'out' | 'cwd' | 'env'>;
+type Said = Pick<PlanOptions, OptionsWith<'remembered'>>;
 
 export interface Remembered extends Omit<z.infer<typeof Remembered>, 'options'> {
   options: Said;
@@ -93,38 +68,12 @@ export function writeRemembered(path: string, remembered: Remembered): void {
 }
 
 /** What was said before, with what is said now in its place; paths are made absolute, to mean the same from anywhere. */
-export function mergeOptions(
-  before: Said,
-  {
-    python,
-    envFile,
-    host,
-    port,
-    workers,
-    memory,
-    preset,
-    runtime,
-    preload,
-    staticCache,
-    shortcuts,
-    metrics,
-  }: TuneOptions,
-  cwd: string,
-): Said {
-  const said: { [K in keyof Said]: Said[K] | undefined } = {
-    python: python?.includes('/') ? resolve(cwd, python) : python,
-    envFile: envFile === undefined ? undefined : resolve(cwd, envFile),
-    host,
-    port,
-    workers,
-    memory,
-    preset: preset !== undefined && /[/\\]|\.ya?ml$/.test(preset) ? resolve(cwd, preset) : preset,
-    runtime,
-    preload,
-    staticCache,
-    shortcuts,
-    metrics,
-  };
-  const given = Object.entries(said).filter(([, value]) => value !== undefined);
-  return { ...before, ...Object.fromEntries(given) };
+export function mergeOptions(before: Said, now: PlanOptions, cwd: string): Said {
+  const said = optionsWith('remembered').flatMap((name) => {
+    const value = now[name];
+    if (value === undefined) return [];
+    const isPath = typeof value === 'string' && ROWS[name].isPath?.(value);
+    return [[name, isPath ? resolve(cwd, value) : value]];
+  });
+  return { ...before, ...Object.fromEntries(said) };
 }

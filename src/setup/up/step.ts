@@ -1,13 +1,13 @@
-/** One thing that has to be so before Open WebUI serves. */
+/** One step towards an Open WebUI that serves. */
 export interface Step {
   name: string;
-  /** What there is, where it is right already; undefined: there is something to do. Changes nothing. */
+  /** What there is, if it is right already; undefined: there is something to do. Changes nothing. */
   check(): Promise<string | undefined>;
   /** What run() will do, in words. */
   describe(): string;
   /**
-   * Makes it so, and says what there is now, or what is lacking and does not keep the others from being done. What it
-   * leaves behind when it throws is where it goes on next time.
+   * Does it, and returns what there is now, or what is lacking, if the other steps can do without. If it throws, the
+   * next run resumes where it stopped.
    */
   run(progress: (text: string) => void): Promise<string | Lacking>;
 }
@@ -26,8 +26,8 @@ export interface StepReport {
 }
 
 /**
- * What would be done. A step that cannot tell before an earlier one was run counts as to do; `check` throws TuneError
- * where something stands in the way that no step can mend.
+ * What would be done. A step that depends on an earlier one counts as to do. `check` throws TuneError
+ * for an obstacle that no step can remove.
  */
 export async function previewSteps(steps: readonly Step[]): Promise<StepReport[]> {
   const reports: StepReport[] = [];
@@ -42,7 +42,7 @@ export async function previewSteps(steps: readonly Step[]): Promise<StepReport[]
   return reports;
 }
 
-/** Runs what is not right yet, in order, and tells after each. The first error ends it: nothing is undone. */
+/** Runs the steps that are not right yet, in order, and reports each. The first error ends it; nothing is undone. */
 export async function runSteps(
   steps: readonly Step[],
   tell: (report: StepReport) => void,

@@ -14,22 +14,25 @@ export interface Wanted {
   broker: boolean;
 }
 
-/** Which embedded services this installation uses, or needs because nothing else is set. */
-export function wantedServices({ embedded = [], services, places }: Plan): Wanted {
+/**
+ * Which embedded services this installation uses, or needs because nothing else is set. Data in SQLite keeps them away,
+ * unless it is being migrated to them.
+ */
+export function wantedServices({ embedded = [], services, places }: Plan, isMigrating = false): Wanted {
   const inUse = (name: string) => embedded.some((service) => service.name === name);
-  const sqliteInUse = services.database.kind === 'sqlite' && hasSqliteData(places.dataDir);
+  const sqliteInUse = !isMigrating && services.database.kind === 'sqlite' && hasSqliteData(places.dataDir);
   return {
     database: inUse(SERVICE_APPS.postgres) || (services.database.kind === 'sqlite' && !sqliteInUse),
     broker: inUse(SERVICE_APPS.valkey) || (services.redis.kind === 'none' && !sqliteInUse),
   };
 }
 
-/** Data that a change to PostgreSQL would lose from sight. */
+/** Whether there is data that a change to PostgreSQL would hide. */
 export function hasSqliteData(dataDir: string): boolean {
   return (statOrUndefined(join(dataDir, SQLITE))?.size ?? 0) > 0;
 }
 
-/** Throws TuneError for a service of the user's that does not answer: starting it is the user's business. */
+/** Throws TuneError for a service of the user that does not answer, because only the user can start it. */
 export function requireAnswers({ services: { database, redis } }: Plan, wanted: Wanted): void {
   if (!wanted.database && database.kind === 'postgresql' && !database.answer.up) {
     throw new TuneError(

@@ -1,12 +1,13 @@
+import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { EXIT, TuneError } from '../../base/errors.ts';
 import { isReady } from '../../base/io/address.ts';
-import { processesWith } from '../../base/machine/processes.ts';
 import type { Plan } from '../../plan/types.ts';
 import { APPS } from '../../runtime/contract.ts';
 import type { Pm2, Pm2Process } from '../pm2/client.ts';
-import { failOnStopped } from '../up/cluster.ts';
+import { failOnStopped, remainingProcesses } from '../up/cluster.ts';
 import { hasImported } from './preload-answer.ts';
+import { runningVersion } from './versions.ts';
 
 /** Milliseconds until a start is given up: a migration of a large database takes its time. */
 const START_TIMEOUT = 1_800_000;
@@ -30,7 +31,7 @@ export async function stopCluster(pm2: Pm2, plan: Plan): Promise<void> {
     const names = appsOf(plan).filter((name) => running.some((app) => app.name === name));
     for (const name of names.reverse()) await pm2.run('stop', name);
     // Workers have the path of their socket from the preload process.
-    const left = processesWith('/', plan.places.controlSocket);
+    const left = remainingProcesses(plan);
     if (names.length === 0 && left.length === 0) return;
     if (Date.now() > deadline) {
       const pids = left.map(({ pid }) => pid).join(', ');
@@ -40,6 +41,11 @@ export async function stopCluster(pm2: Pm2, plan: Plan): Promise<void> {
     }
     await sleep(INTERVAL);
   }
+}
+
+/** Whether that version serves already. */
+export async function serves(plan: Plan, version: string): Promise<boolean> {
+  return runningVersion(dirname(plan.places.controlSocket)) === version && (await isReady(plan));
 }
 
 /** States of PM2 in which nothing of an app runs. */

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { EXIT, TuneError } from '../../base/errors.ts';
 import type { Environment } from '../../base/io/environment.ts';
 import { runProgram, tailOf } from '../../base/io/run.ts';
+import { moduleEndingWithUs } from '../python/module.ts';
 
 /** A package that changes; `from` is undefined where there was none of that name. */
 export interface PackageChange {
@@ -58,6 +59,23 @@ export async function fetchPackages(packages: Packages, changes: readonly Packag
   }
 }
 
+/**
+ * A pip that was killed leaves files of a version that nothing lists, and so nothing removes: an old Open WebUI would run
+ * the new one's migrations. Only code is looked at, and never a data folder in the package.
+ */
+const REMOVE_STRAYS = `
+from importlib.metadata import distribution
+from pathlib import Path
+
+installed = distribution("open-webui")
+package = Path(installed.locate_file("open_webui"))
+listed = {Path(installed.locate_file(file)) for file in installed.files or []}
+if package / "__init__.py" in listed:
+    for path in package.rglob("*.py"):
+        if path not in listed and path.relative_to(package).parts[0] != "data":
+            path.unlink()
+`;
+
 /** Installs what was fetched. Throws TuneError. */
 export async function applyPackages(
   packages: Packages,
@@ -68,21 +86,39 @@ export async function applyPackages(
     const version = direction === 'forward' ? to : from;
     return version === undefined ? [] : [`${name}==${version}`];
   });
-  const offline = ['--no-index', '--find-links', wheelsOf(packages)];
-  if (versions.length > 0) {
-    await pip(packages, ['install', '--no-deps', '--force-reinstall', '--quiet', ...offline, ...versions]);
-  }
+  if (versions.length > 0) await pip(packages, [...offline(packages), '--force-reinstall', ...versions]);
   const added = changes.filter(({ from }) => from === undefined).map(({ name }) => name);
   if (direction === 'back' && added.length > 0)
     await pip(packages, ['uninstall', '--yes', '--quiet', ...added]);
+  const { code, output } = await runProgram(packages.python, ['-P', '-c', REMOVE_STRAYS], {
+    env: packages.env,
+  });
+  if (code !== 0)
+    throw new TuneError(`${packages.python} cannot be tidied up:\n${tailOf(output)}`, EXIT.service);
+}
+
+/** Installs what was fetched into a folder: ahead of the environment's own packages, it is the new version. Throws TuneError. */
+export async function layPackages(
+  packages: Packages,
+  changes: readonly PackageChange[],
+  folder: string,
+): Promise<void> {
+  const versions = changes.map(({ name, to }) => `${name}==${to}`);
+  await pip(packages, [...offline(packages), '--target', folder, ...versions]);
+}
+
+function offline(packages: Packages): string[] {
+  return ['install', '--no-deps', '--quiet', '--no-index', '--find-links', wheelsOf(packages)];
 }
 
 const wheelsOf = ({ folder }: Packages) => join(folder, 'wheels');
 
+const PIP = moduleEndingWithUs('pip');
+
 async function pip({ python, env }: Packages, args: readonly string[]): Promise<string> {
   const [command = '', ...rest] = args;
   const takesCommon = command === 'install' || command === 'download';
-  const all = ['-m', 'pip', command, ...(takesCommon ? COMMON : ['--disable-pip-version-check']), ...rest];
+  const all = ['-c', PIP, command, ...(takesCommon ? COMMON : ['--disable-pip-version-check']), ...rest];
   const { code, output } = await runProgram(python, all, { env });
   if (code === 0) return output;
   throw new TuneError(`pip ${command} failed for ${python}:\n${tailOf(output, 6)}`, EXIT.service);

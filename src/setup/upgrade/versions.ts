@@ -1,18 +1,19 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { EXIT, TuneError } from '../../base/errors.ts';
+import { RUN_FOLDER } from '../../runtime/contract.ts';
 
 /** Version that the processes of an installation run, by the folder of its control socket; undefined: none runs. */
 export function runningVersion(runFolder: string): string | undefined {
   let names: string[];
   try {
-    names = readdirSync(runFolder).filter((name) => name.startsWith('generation-'));
+    names = readdirSync(runFolder).filter((name) => name.startsWith(RUN_FOLDER.generation));
   } catch {
     return undefined;
   }
   for (const name of names) {
     try {
-      return readFileSync(join(runFolder, name, 'version'), 'utf8').trim();
+      return readFileSync(join(runFolder, name, RUN_FOLDER.generationVersion), 'utf8').trim();
     } catch {
       // Its last process left in this moment.
     }

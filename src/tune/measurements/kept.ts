@@ -1,4 +1,4 @@
-/** Measurements of this machine, as they are kept from one run to the next. */
+/** Saved measurements of this machine. */
 
 import { existsSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
@@ -14,7 +14,7 @@ import { type Observed, ObservedSchema } from './observed.ts';
 
 const positive = z.number().positive();
 
-/** What `webui-tune measure --json` prints, and what is kept. Keys are added over time, none is taken away. */
+/** What `webui-tune measure --json` prints and saves. Keys are added over time; none is removed. */
 export const MeasurementSchema = z.object({
   conditions: z.object({
     openWebui: z.string().min(1),
@@ -58,19 +58,19 @@ export function measurementsFolder(env: Environment, home: string): string {
   return join(dataHome(env, home), 'measurements');
 }
 
-/** One file for each set of conditions: a new measurement takes the place of the former one. */
+/** One file for each set of conditions: a new measurement replaces the previous one. */
 function fileFor(folder: string, conditions: Conditions): string {
   const { openWebui, python } = conditions;
   const name = `${openWebui}-python${python}`.replace(/[^\w.+-]/g, '_');
   return join(folder, `${name}-${shortHash(JSON.stringify(Object.entries(conditions).sort()))}.json`);
 }
 
-/** Returns the file. Throws TuneError where it cannot be written. */
+/** Returns the file. Throws TuneError if it cannot be written. */
 export function keepMeasurement(folder: string, measurement: KeptMeasurement): string {
   return keep(folder, fileFor(folder, measurement.conditions), MeasurementSchema.parse(measurement));
 }
 
-/** The same for what a running tree has shown, in a file of its own beside it. Throws TuneError. */
+/** The same for the figures of a running tree, in a separate file. Throws TuneError. */
 export function keepObserved(folder: string, observed: Observed): string {
   const path = fileFor(folder, observed.conditions);
   return keep(folder, join(folder, `observed-${basename(path)}`), ObservedSchema.parse(observed));
@@ -84,7 +84,7 @@ function keep(folder: string, path: string, content: KeptMeasurement | Observed)
   } catch (error) {
     const code = systemCode(error);
     if (code === undefined) throw error;
-    throw new TuneError(`the measurement cannot be kept in ${path}: ${code}`, EXIT.output);
+    throw new TuneError(`the measurement cannot be saved in ${path}: ${code}`, EXIT.output);
   }
   return path;
 }
@@ -93,7 +93,7 @@ function readIfThere(path: string): string | undefined {
   return existsSync(path) ? readFileSync(path, 'utf8') : undefined;
 }
 
-/** All that are kept; a file that is none is named in `problems` and left as it is. */
+/** All saved measurements. A file that is not one is named in `problems` and left as it is. */
 export function readMeasurements(folder: string): { kept: Measurement[]; problems: string[] } {
   const kept: Measurement[] = [];
   const problems: string[] = [];
@@ -103,7 +103,7 @@ export function readMeasurements(folder: string): { kept: Measurement[]; problem
       const content: unknown = JSON.parse(readFileSync(path, 'utf8'));
       kept.push(z.union([ObservedSchema, MeasurementSchema]).parse(content));
     } catch (error) {
-      const why = systemCode(error) ?? 'it is not what webui-tune measure writes';
+      const why = systemCode(error) ?? 'webui-tune measure did not write it';
       problems.push(`${path} is not used: ${why}; webui-tune measure makes a new one`);
     }
   }

@@ -1,4 +1,4 @@
-/** What a running tree has kept of what it really takes (runtime/contract.ts, OBSERVED), as a measurement for the next plan. */
+/** The figures that a running tree writes about itself (runtime/contract.ts, OBSERVED), as a measurement for the next plan. */
 import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import * as z from 'zod';
@@ -9,20 +9,20 @@ import type { PreloadLevel } from '../../plan/types.ts';
 import { OBSERVED } from '../../runtime/contract.ts';
 import { bytes } from './bytes.ts';
 
-/** What the tuner writes into the ecosystem file (ENV.planned): conditions that the runtime does not know, and figures. */
+/** What the tuner writes into the ecosystem file (ENV.planned): its figures, and conditions that the runtime does not know. */
 export const PlannedSchema = z.object({
   preset: z.string().min(1),
   settings: z.string(),
   embedsLocally: z.boolean(),
   architecture: z.string().min(1),
   base: z.number().describe('bytes of the preload process'),
-  worker: z.number().describe('bytes of one more worker, its supervisor included'),
+  worker: z.number().describe('bytes of each additional worker, with its supervisor'),
   supervisor: z.number().describe('bytes of those that are the supervisor’s'),
 });
 
 export type Planned = z.infer<typeof PlannedSchema>;
 
-/** The preload process calls `full` and `lean` otherwise (preload/webui_preload/sharing/levels.py). */
+/** The preload process has other names for the levels (preload/webui_preload/sharing/levels.py). */
 const LEVELS = { app: 'full', lean: 'lean', libraries: 'libraries', none: 'none' } as const satisfies Record<
   string,
   PreloadLevel
@@ -47,7 +47,7 @@ const Instance = z.object({
   supervisor: bytes,
 });
 
-/** What is kept of it in the folder of measurements. */
+/** What is saved of it in the folder of measurements. */
 export const ObservedSchema = z.object({
   observed: z.literal(true),
   conditions: z.object({
@@ -62,9 +62,7 @@ export const ObservedSchema = z.object({
   }),
   at: z.iso.datetime().describe('when the preload process started, UTC'),
   base: bytes,
-  worker: bytes
-    .optional()
-    .describe('the mean of what each instance had at the most; missing: none had served'),
+  worker: bytes.optional().describe('mean of the instances’ maxima; missing: no instance had served'),
   idle: bytes,
   supervisor: bytes,
 });
@@ -72,13 +70,13 @@ export const ObservedSchema = z.object({
 export type Observed = z.infer<typeof ObservedSchema>;
 
 export interface Observation {
-  /** Undefined: nothing has run here yet, or nobody of it serves. */
+  /** Undefined: nothing has run here yet, or no worker serves. */
   observed?: Observed;
-  /** Files that are of no use, each in a line. */
+  /** One line for each unusable file. */
   problems: string[];
 }
 
-/** What the tree of this control socket has shown since its preload process started, whether it still runs or not. */
+/** The figures of this control socket's tree since its preload process started, whether it still runs or not. */
 export function readObserved(controlSocket: string): Observation {
   const folder = dirname(controlSocket);
   const problems: string[] = [];
@@ -89,7 +87,7 @@ export function readObserved(controlSocket: string): Observation {
     } catch (error) {
       const code = systemCode(error);
       if (code !== 'ENOENT') {
-        const why = code ?? 'it is not what the runtime keeps there';
+        const why = code ?? 'the runtime did not write it';
         problems.push(`${path} is not used: ${why}; the next start of Open WebUI makes a new one`);
       }
       return undefined;
@@ -129,7 +127,7 @@ export function readObserved(controlSocket: string): Observation {
   };
 }
 
-/** What its workers have not shown yet is taken from the newest that is kept of the same conditions. */
+/** Fills in the memory of a worker that has served, from the newest saved measurement under the same conditions. */
 export function withKept(observed: Observed, kept: readonly Measurement[]): Observed {
   if (observed.worker !== undefined) return observed;
   const [known] = kept

@@ -1,6 +1,6 @@
-/* Settings of the user that a measurement replaces, because they lead to servers or folders of the user's. Pure. */
+/* The user's settings that a measurement replaces, because they lead to the user's servers or folders. Pure. */
 
-/** Would reach servers of the user's, or a folder. */
+/** They would reach the user's servers or folders. */
 export const EMPTIED = [
   'AUDIT_WEBHOOK_URL',
   'CONTENT_EXTRACTION_ENGINE',
@@ -22,7 +22,7 @@ export const EMPTIED = [
   'CHROMA_HTTP_HEADERS',
 ];
 
-/** Lists of servers: empty ones. */
+/** Lists of servers, replaced by empty lists. */
 export const NO_CONNECTIONS = ['TERMINAL_SERVER_CONNECTIONS', 'TOOL_SERVER_CONNECTIONS'];
 
 export const SWITCHED_OFF = [
@@ -34,7 +34,7 @@ export const SWITCHED_OFF = [
   'WEBSOCKET_REDIS_CLUSTER',
 ];
 
-/** Names of settings whose values are replaced here, so that they are no reason to measure again. */
+/** Whether a measurement replaces this setting, so that a change of it is no reason to measure again. */
 export function isReplaced(name: string): boolean {
   return (
     EMPTIED.includes(name) ||

@@ -3,14 +3,14 @@ import { chooseSecretKey } from './secret-key.ts';
 import { isOpenToOthers, type SecretsToKeep } from './secrets-file.ts';
 
 export interface Keeping extends SecretsToKeep {
-  /** What to tell, by name only. */
+  /** For the user; they hold names only. */
   notes: string[];
   warnings: string[];
 }
 
 /**
  * Secrets that must go into the private file, because nothing else would bring them to the workers: those that only the
- * shell has, and a WEBUI_SECRET_KEY where there is none. `folders` may hold a key that Open WebUI has drawn.
+ * shell has, and a WEBUI_SECRET_KEY if none is set. `folders` may hold a key that Open WebUI has generated.
  */
 export function chooseSecretsToKeep(
   settings: Settings,
@@ -27,18 +27,18 @@ export function chooseSecretsToKeep(
     once: new Map(key ? [['WEBUI_SECRET_KEY', key.value]] : []),
     notes: [
       ...(keep.length > 0
-        ? [`secrets from your shell are kept in ${secretsFile}: ${keep.map(([name]) => name).join(', ')}`]
+        ? [`secrets of your shell are saved in ${secretsFile}: ${keep.map(([name]) => name).join(', ')}`]
         : []),
-      ...(key ? [`WEBUI_SECRET_KEY is kept in ${secretsFile}: ${key.reason}`] : []),
+      ...(key ? [`WEBUI_SECRET_KEY is saved in ${secretsFile}: ${key.reason}`] : []),
     ],
     warnings: [
       ...differing.map(
         ([name]) =>
-          `${name} is not the same in your shell and in the env file: the env file’s is used ` +
-          'unless PM2 is started from a shell that has the other',
+          `${name} differs between your shell and the env file: the env file wins, ` +
+          'unless PM2 is started from a shell that has the other value',
       ),
       ...(key?.path !== undefined && isOpenToOthers(key.path)
-        ? [`others can read ${key.path}, with which they can sign in as anybody: chmod 600 ${key.path}`]
+        ? [`other users can read ${key.path}, and with this key sign in as anybody: chmod 600 ${key.path}`]
         : []),
     ],
   };

@@ -4,7 +4,7 @@ import { EXIT, systemCode, TuneError } from '../../base/errors.ts';
 import { withLock } from '../../base/io/lock.ts';
 import { statOrUndefined } from '../../base/io/stat.ts';
 import { makePrivateFolder, writeAtomically } from '../../base/io/write.ts';
-import { dotenvLine } from './dotenv.ts';
+import { dotenvLine, readDotenvLines } from './dotenv.ts';
 
 /** Name of our file in the data folder. */
 export const SECRETS_NAME = '.webui-tune.env';
@@ -18,13 +18,13 @@ const HEADER = `# Secrets that webui-tune keeps for Open WebUI, read at every st
 export interface SecretsToKeep {
   /** Settings that replace what the file has. */
   settings: ReadonlyMap<string, string>;
-  /** Settings that are only written if the file has none of that name: what was drawn once is used for ever. */
+  /** Settings that are written only if the file does not have them: a generated key never changes. */
   once: ReadonlyMap<string, string>;
 }
 
 /**
- * Adds secrets to the private file; other lines stay as they are. Two runs at once agree on what is in it. Returns the
- * names that were written. Throws TuneError where that is not possible.
+ * Adds secrets to the private file; other lines stay as they are. A lock keeps two runs from overwriting each other. Returns
+ * the names that were written. Throws TuneError if the file cannot be written.
  */
 export async function keepSecrets(path: string, { settings, once }: SecretsToKeep): Promise<string[]> {
   if (settings.size === 0 && once.size === 0) return [];
@@ -38,7 +38,7 @@ export async function keepSecrets(path: string, { settings, once }: SecretsToKee
       const written = entries.filter(([name, value]) => !lines.includes(dotenvLine(name, value)));
       if (written.length === 0) return [];
       const names = new Set(written.map(([name]) => name));
-      // Our values never span lines (dotenv.ts), so that a value is replaced by leaving out one line.
+      // Our values never span lines (dotenv.ts): leaving out one line removes one value.
       const kept = lines.filter((line) => !names.has(line.split('=', 1)[0] ?? ''));
       const text = kept.join('');
       const gap = text === '' || text.endsWith('\n') ? '' : '\n';
@@ -48,11 +48,16 @@ export async function keepSecrets(path: string, { settings, once }: SecretsToKee
     });
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
-    throw new TuneError(`the secrets cannot be kept in ${path}: ${reason}`, EXIT.output);
+    throw new TuneError(`the secrets cannot be saved in ${path}: ${reason}`, EXIT.output);
   }
 }
 
-/** Removes the lines of the settings named whose value has the text that goes with the name. */
+/** What the file holds; nothing where it is missing. */
+export function readSecrets(path: string): Map<string, string> {
+  return readDotenvLines(readOrUndefined(path) ?? '');
+}
+
+/** Removes the lines of these settings whose value contains the text given for the setting. */
 export function dropSecrets(path: string, texts: Readonly<Record<string, string>>): void {
   const before = readOrUndefined(path);
   if (before === undefined) return;
@@ -65,14 +70,14 @@ export function dropSecrets(path: string, texts: Readonly<Record<string, string>
   if (after !== before) writeAtomically(path, after, PRIVATE);
 }
 
-/** Takes everybody else's rights to our own file away; true if there were any. */
+/** Removes other users' access to our file; true if they had any. */
 export function makePrivate(path: string): boolean {
   if (!isOpenToOthers(path)) return false;
   chmodSync(path, PRIVATE);
   return true;
 }
 
-/** Whether the file is there and its group or others may read or write it. */
+/** Whether the file exists and its group or others may read or write it. */
 export function isOpenToOthers(path: string): boolean {
   const mode = statOrUndefined(path)?.mode ?? 0;
   return process.platform !== 'win32' && (mode & 0o077) !== 0;

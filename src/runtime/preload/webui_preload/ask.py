@@ -18,7 +18,7 @@ class Answer:
 
 
 async def ask(app: App, path: str, *, method: str = "GET", headers: Iterable[tuple[bytes, bytes]] = ()) -> Answer:
-    """The app's answer to a request of this machine; names of ``headers`` are in lower case."""
+    """The app's answer to a request from this machine. Names of ``headers`` are in lower case."""
     answer = Answer()
 
     async def receive() -> Message:
@@ -33,7 +33,7 @@ async def ask(app: App, path: str, *, method: str = "GET", headers: Iterable[tup
 
     scope = {
         "type": "http",
-        # 2.4: a send that raises tells of a client that has gone, so that nothing waits on receive() for it.
+        # 2.4: a client that has gone makes send() raise, so the app need not wait for it on receive().
         "asgi": {"version": "3.0", "spec_version": "2.4"},
         "http_version": "1.1",
         "method": method,

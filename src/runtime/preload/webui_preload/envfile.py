@@ -8,7 +8,7 @@ from dotenv.parser import parse_stream
 
 
 class EnvFileError(Exception):
-    """A file that cannot be read or a line that cannot be parsed; the text names both, and never holds a value."""
+    """A file that cannot be read, or a line that cannot be parsed. The text names both, and never quotes a value."""
 
     def __init__(self, path: Path, reason: str, line: int | None = None) -> None:
         where = f"{path} cannot be read" if line is None else f"{path}, line {line}"
@@ -18,10 +18,10 @@ class EnvFileError(Exception):
 
 
 def read_env_file(path: Path, *, interpolate: bool) -> dict[str, str]:
-    """Settings of the file at ``path``, in its order.
+    """Settings of the file at ``path``, in their order there.
 
-    ``interpolate`` expands ``${NAME}`` as Open WebUI does for its own ``.env``; off for files that a program
-    wrote, whose values are meant to the letter. A name without ``=`` is left out. Raises EnvFileError.
+    ``interpolate`` expands ``${NAME}``, as Open WebUI does for its own ``.env``. It is off for files that a program
+    wrote, whose values are literal. A name without ``=`` is left out. Raises EnvFileError.
     """
     try:
         text = path.read_text(encoding="utf-8")
@@ -31,7 +31,7 @@ def read_env_file(path: Path, *, interpolate: bool) -> dict[str, str]:
         raise EnvFileError(path, "it is not UTF-8") from error
     for binding in parse_stream(io.StringIO(text)):
         if binding.error:
-            # White space before the faulty line belongs to it for the parser, but not for the reader.
+            # The parser counts blank lines ahead of the faulty line as a part of it; a reader does not.
             faulty = binding.original.string
             blank = faulty[: len(faulty) - len(faulty.lstrip())]
             raise EnvFileError(path, "not of the form NAME=value", binding.original.line + blank.count("\n"))

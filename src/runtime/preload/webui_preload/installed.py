@@ -1,6 +1,6 @@
-"""Which Open WebUI is installed, and how: from pip, or as the source tree of its own container image; which torch.
+"""Which Open WebUI is installed, and how (by pip, or as the source tree of its container image); which torch.
 
-probe.py asks with the same code, without importing what it asks about.
+The tuner's probe.py uses this code too. Nothing here imports Open WebUI or torch.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ def open_webui_version() -> str:
 
 
 def source_tree() -> Path | None:
-    """Root of the source tree that would be imported (the image has it in /app); None: a package of pip.
+    """Root of the source tree that would be imported (/app in the image); None where pip installed a package.
 
     As in open_webui/env.py: the package lies in ROOT/backend/open_webui, ROOT/package.json has its version.
     """
@@ -36,8 +36,8 @@ def source_tree() -> Path | None:
 def torch_build() -> str:
     """Version of torch with its build, such as ``2.13.0+cpu``; ``none`` where it is not installed.
 
-    PyPI's large build has no label of its own: it is ``2.14.1 (CUDA)`` where NVIDIA's libraries, which it asks for,
-    are installed too.
+    PyPI's large build has no label of its own. It is called ``2.14.1 (CUDA)`` where the libraries of NVIDIA that it
+    requires are installed too.
     """
     try:
         version = importlib.metadata.version("torch")

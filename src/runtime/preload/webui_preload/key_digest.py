@@ -1,4 +1,4 @@
-"""Notices that WEBUI_SECRET_KEY is not the one of the last start: with another, everybody is signed out."""
+"""Notices that WEBUI_SECRET_KEY has changed since the last start: a new key signs everybody out."""
 
 import hashlib
 import json
@@ -6,19 +6,18 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-#: Name of the file in DATA_DIR (contract.ts, KEY_DIGEST).
-FILE = ".webui-tune.key"
+from .contract import KEY_DIGEST
 
-#: Bytes of the salt; costs of scrypt, those that Node takes by default.
+#: Bytes of the salt, and the costs of scrypt: Node's defaults, because the doctor computes it too.
 _SALT, _N, _R, _P = 16, 16_384, 8, 1
 
 
 def keep_key_digest(environ: Mapping[str, str]) -> str | None:
-    """Keep a digest of the key for the next start; words for the log where the last start had another key."""
+    """Keep a digest of the key for the next start. Returns a line for the log where the key is another one."""
     key, folder = environ.get("WEBUI_SECRET_KEY"), environ.get("DATA_DIR")
     if not key or not folder:
         return None
-    path = Path(folder) / FILE
+    path = Path(folder) / KEY_DIGEST
     try:
         kept = json.loads(path.read_text())
         if _digest(key, bytes.fromhex(kept["salt"])) == kept["scrypt"]:
@@ -44,7 +43,7 @@ def _write(path: Path, key: str) -> None:
             json.dump({"salt": salt.hex(), "scrypt": _digest(key, salt)}, file)
         temporary.replace(path)
     except OSError:
-        pass  # a folder that cannot be written has louder symptoms
+        pass  # where the folder cannot be written, the app itself complains
 
 
 def _digest(key: str, salt: bytes) -> str:

@@ -1,4 +1,4 @@
-"""What the runtime itself says, one line an event, beside Open WebUI's own log."""
+"""The runtime's own lines in the log, one for each event, beside Open WebUI's."""
 
 import os
 import sys
@@ -7,7 +7,7 @@ _role = "preload"
 
 
 def set_role(role: str) -> None:
-    """Name the process in every further line, for instance ``worker 4711``."""
+    """Name the process in all later lines, for instance ``worker 4711``."""
     global _role
     _role = role
 
@@ -18,13 +18,13 @@ def say(message: str) -> None:
 
 
 def complain(message: str) -> None:
-    """What a person has to look at, on stderr (PM2's error log)."""
+    """Something that a person has to look at, on stderr (PM2's error log)."""
     _write(2, message)
 
 
 def _write(descriptor: int, message: str) -> None:
-    # Straight to the descriptor: a buffer that is full at fork time would be printed by every child. The
-    # log's reader may be gone (its supervisor died, the disk is full), and that must not take us along.
+    # Straight to the descriptor: each child would print what is in a buffer at the fork. Nobody may read the log any
+    # more (its supervisor died, the disk is full); that must not end this process.
     try:
         (sys.stdout if descriptor == 1 else sys.stderr).flush()
         os.write(descriptor, f"[{_role}] {message}\n".encode())

@@ -11,9 +11,10 @@ from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
+from .contract import EXIT_CANNOT_BOOT, Env, RunFolder
 from .forking import control
 from .forking import tcp_port as tcp
-from .forking.server import ForkServer
+from .forking.server import ForkServer, Prepared
 from .generation import (
     AlreadyRunning,
     Generation,
@@ -29,10 +30,10 @@ from .models.local_models import NO_MODELS
 from .models.supply import ModelSupply
 from .observed import keep_preload
 from .run_folder import make_run_folder
+from .services.dead_connections import notice_dead_connections
 from .services.migration_lock import MigrationLock
 from .services.wait import Engines, ask_engines, count_neighbours, wait_for_services
 from .settings import (
-    EXIT_CANNOT_BOOT,
     Settings,
     SettingsError,
     apply_environment,
@@ -45,15 +46,12 @@ from .static.cache import StaticPacking
 #: sysexits.h, EX_TEMPFAIL: PM2 tries again, with back-off.
 EXIT_TRY_AGAIN = 75
 
-#: File of the run folder with the reason why the last start failed; the supervisors pass it on (supervisor/main.ts).
-TROUBLE = "trouble"
-
-#: Set by a preload process for the one that it replaces itself with: "<level> <reason>".
+#: A preload process that starts over at another level passes it on: "<level> <reason>".
 FALLBACK = "WEBUI_TUNE_PRELOAD_FALLBACK"
 
 
 def main() -> NoReturn:
-    """Prepare, import, serve. Exits with 0 when told to stop, with one of the codes above otherwise."""
+    """Prepare, import, serve. Exits with 0 when told to stop, else with EXIT_CANNOT_BOOT or EXIT_TRY_AGAIN."""
     environment = dict(os.environ)
     try:
         host = find_host(os.environ)
@@ -65,9 +63,9 @@ def main() -> NoReturn:
         version = open_webui_version()
         make_run_folder(settings.run_folder)
         lock = lock_installation(settings.run_folder)
-        (settings.run_folder / TROUBLE).unlink(missing_ok=True)
+        (settings.run_folder / RunFolder.TROUBLE).unlink(missing_ok=True)
     except AlreadyRunning as error:
-        complain(str(error))  # no word of it: the one that runs is fine
+        complain(str(error))  # not written to the run folder: the other process is fine
         os._exit(EXIT_CANNOT_BOOT)
     except (SettingsError, PermissionError) as error:
         _give_up(str(error))
@@ -77,6 +75,7 @@ def main() -> NoReturn:
     _leave_at_once_on_signals(settings)
     try:
         listener = _bind(settings)
+        notice_dead_connections()
         wait_for_other_versions(settings.run_folder, version)
         wait_for_services(os.environ)
         _warn_of_neighbours(settings)
@@ -89,7 +88,7 @@ def main() -> NoReturn:
         packing = StaticPacking(settings.static_cache, os.environ, computed)
         generation = Generation(settings.run_folder, os.urandom(4).hex(), version)
         os.environ.setdefault("STATIC_DIR", str(generation.static_folder()))
-        # What cannot be forked with its models is said so by the fallback.
+        # A fallback may mean that the models cannot be forked.
         shares = settings.shortcuts and not fallback
         preload = _import(Start(settings, level, reason, shares), supply, generation, host, environment)
         supply.settle()
@@ -106,7 +105,18 @@ def main() -> NoReturn:
         complain(changed)
     keep_preload(settings.run_folder, os.environ, generation=generation.name, version=version, level=preload.level)
     server = ForkServer(
-        settings, generation, preload, static, control_socket, listener, host, lock, supply, migration.release
+        Prepared(
+            settings=settings,
+            generation=generation,
+            preload=preload,
+            static=static,
+            control=control_socket,
+            listener=listener,
+            host=host,
+            lock=lock,
+            supply=supply,
+            on_serving=migration.release,
+        )
     )
     try:
         server.run()
@@ -116,11 +126,11 @@ def main() -> NoReturn:
         generation.leave()
     if server.starts_anew:
         _start_anew(host, environment)
-    os._exit(0)  # not sys.exit: the exit handlers of what was imported belong to the workers
+    os._exit(0)  # not sys.exit: it would run the app's exit handlers, which are the workers' to run
 
 
 def _bind(settings: Settings) -> socket.socket | None:
-    """The port, taken before the long import so that a conflict is known at once; None: workers have it."""
+    """Bind the port before the long import, so that a conflict is known at once; None where our workers have it."""
     try:
         return tcp.bind(settings.host, settings.port)
     except tcp.PortTaken as taken:
@@ -158,7 +168,7 @@ def _choose_level(settings: Settings, fallback: str, engines: Engines) -> tuple[
 
 @dataclass(frozen=True)
 class Start:
-    """What is to be imported, and why; ``shares``: with the local models."""
+    """What is to be imported, and why. ``shares``: whether to load the local models too."""
 
     settings: Settings
     level: str
@@ -184,7 +194,7 @@ def _import(
         following_environment = supply.supplied(environment)
         supply.leave()
         generation.leave()
-        # An import cannot be undone: the same process starts over, at the next level.
+        # An import cannot be undone: this process starts over at the next level.
         _start_anew(host, following_environment)
     except BaseException as error:
         generation.leave()
@@ -197,13 +207,13 @@ def _import(
 
 
 def _start_anew(host: Host, environment: dict[str, str]) -> NoReturn:
-    """This process becomes one that has imported nothing yet."""
+    """Replace this process by one that has imported nothing yet."""
     host.keep_over_exec(environment)
     os.execve(sys.executable, [sys.executable, *sys.argv], environment)
 
 
 def _is_passing(error: BaseException) -> bool:
-    """Whether ``error`` is that of a service which went away between our question and the import."""
+    """Whether ``error`` says that a service went away after we asked it and before the import."""
     seen: BaseException | None = error
     while seen:
         if isinstance(seen, ConnectionError) or type(seen).__name__ in ("OperationalError", "TimeoutError"):
@@ -218,7 +228,7 @@ def _first_line(error: BaseException) -> str:
 
 
 def _leave_at_once_on_signals(settings: Settings) -> None:
-    """Until the fork server has its own handlers, a stop ends the import where it is."""
+    """Until the fork server has its own handlers, a signal to stop ends the process in the middle of the import."""
 
     def leave(_number: int, _frame: FrameType | None) -> None:
         settings.control_socket.unlink(missing_ok=True)
@@ -230,8 +240,8 @@ def _leave_at_once_on_signals(settings: Settings) -> None:
 
 def _leave_word(reason: str) -> None:
     try:
-        folder = Path(os.environ["WEBUI_TUNE_CONTROL_SOCKET"]).parent
-        descriptor = os.open(folder / TROUBLE, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        folder = Path(os.environ[Env.CONTROL_SOCKET]).parent
+        descriptor = os.open(folder / RunFolder.TROUBLE, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         with open(descriptor, "w") as file:
             file.write(reason)
     except (OSError, KeyError):

@@ -1,4 +1,4 @@
-"""Keeps what the preload process takes, in the run folder: the next plan computes with it (contract.ts, OBSERVED)."""
+"""Writes the memory that the preload process takes into the run folder, for the next plan (contract.py, Observed)."""
 
 import json
 import os
@@ -9,25 +9,20 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from .contract import Env, Observed
 from .installed import torch_build
 from .log import complain
-
-#: File of the run folder (contract.ts, OBSERVED.preload).
-FILE = "observed-preload.json"
-
-#: Set by the tuner: what it planned for, as JSON (contract.ts, ENV.planned). Absent: nobody will ask for the figures.
-PLANNED = "WEBUI_TUNE_PLANNED"
 
 _KIB = 1024
 
 
 def keep_preload(run_folder: Path, environ: Mapping[str, str], *, generation: str, version: str, level: str) -> None:
-    """Write what this process takes now: bytes, with the conditions that they hold for.
+    """Write the memory of this process, in bytes, and the conditions under which it was measured.
 
-    To be called once the heap is frozen and before the first fork, while the process shares nothing with workers.
-    A file that cannot be written is worth a line, never an end.
+    Call it once the heap is frozen and before the first fork, while the process shares nothing with workers. Where
+    the file cannot be written, a line in the log says so.
     """
-    planned = environ.get(PLANNED)
+    planned = environ.get(Env.PLANNED)
     memory = read_memory()
     if planned is None or memory is None:
         return
@@ -42,10 +37,10 @@ def keep_preload(run_folder: Path, environ: Mapping[str, str], *, generation: st
             "planned": json.loads(planned),
             **memory,
         }
-        temporary = run_folder / f".{FILE}.{os.getpid()}"
+        temporary = run_folder / f".{Observed.PRELOAD}.{os.getpid()}"
         temporary.write_text(json.dumps(kept), encoding="utf-8")
         temporary.chmod(0o600)
-        temporary.replace(run_folder / FILE)
+        temporary.replace(run_folder / Observed.PRELOAD)
     except (OSError, ValueError) as error:
         complain(f"what the preload process takes cannot be kept for the next plan: {error}")
 

@@ -1,27 +1,20 @@
 """Frames of the control socket: one JSON object a line, UTF-8.
 
-A connection says first what it is for (``role``):
-
-``supervisor``  the conversation between one cluster worker and this process
-``channel``     becomes a descriptor of a worker: its control channel, stdout or stderr
-``listener``    a live worker hands over the listening socket (SCM_RIGHTS)
-
-Everything else has a ``type``. A frame that is not of this form is the end of its connection and of nothing
-else.
+The first frame of a connection has a ``role``, each later one a ``type``. ``frame-names.ts`` lists both, and the
+other fields. Whoever sends anything else loses this connection, and nothing else.
 """
 
 import json
 from collections.abc import Iterator
 from typing import Any
 
-Frame = dict[str, Any]
+from .contract import LONGEST_FRAME
 
-#: Bytes of the longest line taken. The longest honest one is under 1 KiB.
-MAX_FRAME_BYTES = 16 * 1024
+Frame = dict[str, Any]
 
 
 class ProtocolError(Exception):
-    """The peer sent something that is not a frame."""
+    """The peer sent something that is no frame, or not the frame that is due."""
 
 
 def encode(frame: Frame) -> bytes:
@@ -36,19 +29,19 @@ class Decoder:
         self._buffer = bytearray()
 
     def feed(self, data: bytes) -> Iterator[Frame]:
-        """Yield the frames that ``data`` completes; raises ProtocolError on the first that is none."""
+        """Yield the frames that ``data`` completes. Raises ProtocolError at the first line that is no frame."""
         self._buffer += data
         while (end := self._buffer.find(b"\n")) >= 0:
             line = bytes(self._buffer[:end])
             del self._buffer[: end + 1]
             yield _parse(line)
-        if len(self._buffer) > MAX_FRAME_BYTES:
-            raise ProtocolError(f"a frame longer than {MAX_FRAME_BYTES} bytes")
+        if len(self._buffer) > LONGEST_FRAME:
+            raise ProtocolError(f"a frame longer than {LONGEST_FRAME} bytes")
 
 
 def _parse(line: bytes) -> Frame:
-    if len(line) > MAX_FRAME_BYTES:
-        raise ProtocolError(f"a frame longer than {MAX_FRAME_BYTES} bytes")
+    if len(line) > LONGEST_FRAME:
+        raise ProtocolError(f"a frame longer than {LONGEST_FRAME} bytes")
     try:
         frame = json.loads(line)
     except (ValueError, RecursionError) as error:
@@ -61,7 +54,7 @@ def _parse(line: bytes) -> Frame:
 def text(frame: Frame, key: str, limit: int = 200) -> str:
     """The string under ``key``; raises ProtocolError where it is missing, too long, not printable or no string.
 
-    Names go into the log, where a line break would pass for a line of ours.
+    Names appear in the log, where a line break would look like a line of ours.
     """
     value = frame.get(key)
     if not isinstance(value, str) or not 0 < len(value) <= limit or not value.isprintable():

@@ -1,6 +1,6 @@
-"""What the ecosystem file says to the preload process, and the environment that Open WebUI is imported with.
+"""Settings of the preload process from the ecosystem file, and the environment for the import of Open WebUI.
 
-The names of the variables are those of ``contract.ts``.
+The names of the variables are in contract.py.
 """
 
 import os
@@ -9,24 +9,35 @@ from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from .contract import PRELOAD_CHOICES, Env
 from .envfile import EnvFileError, read_env_file
 from .installed import source_tree
 
-#: Exit code of "trying again will not help" (sysexits.h, EX_CONFIG; contract.ts, EXIT_CANNOT_BOOT).
-EXIT_CANNOT_BOOT = 78
-
-CHOICES = ("auto", "app", "lean", "libraries", "none")
-
-#: How many workers there are is PM2's to say: a worker that reads one of these would start more of its own.
+#: PM2 decides how many workers there are. A worker that read one of these would start more of its own.
 WORKER_COUNT_NAMES = ("WEB_CONCURRENCY", "UVICORN_WORKERS")
 
 #: Proxies whose X-Forwarded-For is believed unless the user names others (FORWARDED_ALLOW_IPS): uvicorn's default.
-#: Open WebUI's own is "*", with which any client can forge its address.
+#: Open WebUI's own default is "*", which lets any client forge its address.
 TRUSTED_PROXIES = "127.0.0.1,::1"
 
 
 class SettingsError(Exception):
     """The ecosystem file, an env file or the environment is wrong; trying again will not help."""
+
+
+#: What a document may take where the ecosystem file does not say: MiB beside what the preload process shares, and
+#: seconds of computing time to read it. A PDF of 600 pages took 345 MiB and 40 s; one of 5,000 is read within both.
+DOCUMENT_MEMORY_MIB, DOCUMENT_SECONDS = 2048, 600
+
+
+@dataclass(frozen=True)
+class DocumentSettings:
+    """How documents are processed outside of the workers."""
+
+    #: At most so many at once; 0: they are processed in the workers.
+    at_once: int = 0
+    memory_mib: int = DOCUMENT_MEMORY_MIB
+    seconds: int = DOCUMENT_SECONDS
 
 
 @dataclass(frozen=True)
@@ -41,9 +52,10 @@ class Settings:
     secrets_file: Path | None
     #: Folder of the compressed static files; None: the app answers them itself.
     static_cache: Path | None
-    #: Whether workers spare the app round trips and work.
+    #: Whether workers skip round trips and work of the app.
     shortcuts: bool
     computed: frozenset[str]
+    documents: DocumentSettings = DocumentSettings()
 
     @property
     def run_folder(self) -> Path:
@@ -52,31 +64,36 @@ class Settings:
 
 
 def read_settings(environ: Mapping[str, str]) -> Settings:
-    """Raises SettingsError, naming the variable."""
-    port = _required(environ, "WEBUI_TUNE_PORT")
+    """Raises SettingsError, which names the variable."""
+    port = _required(environ, Env.PORT)
     if not port.isdecimal() or not 0 < int(port) < 65536:
-        raise SettingsError(f"WEBUI_TUNE_PORT is {port!r}, not a TCP port")
-    choice = environ.get("WEBUI_TUNE_PRELOAD", "auto")
-    if choice not in CHOICES:
-        raise SettingsError(f"WEBUI_TUNE_PRELOAD is {choice!r}, not one of {', '.join(CHOICES)}")
+        raise SettingsError(f"{Env.PORT} is {port!r}, not a TCP port")
+    choice = environ.get(Env.PRELOAD, "auto")
+    if choice not in PRELOAD_CHOICES:
+        raise SettingsError(f"{Env.PRELOAD} is {choice!r}, not one of {', '.join(PRELOAD_CHOICES)}")
     return Settings(
-        control_socket=Path(_required(environ, "WEBUI_TUNE_CONTROL_SOCKET")),
-        host=_required(environ, "WEBUI_TUNE_HOST"),
+        control_socket=Path(_required(environ, Env.CONTROL_SOCKET)),
+        host=_required(environ, Env.HOST),
         port=int(port),
         choice=choice,
-        env_file=_optional_path(environ, "WEBUI_TUNE_ENV_FILE"),
-        secrets_file=_optional_path(environ, "WEBUI_TUNE_SECRETS_FILE"),
-        static_cache=_optional_path(environ, "WEBUI_TUNE_STATIC_CACHE"),
-        shortcuts=environ.get("WEBUI_TUNE_SHORTCUTS") == "true",
-        computed=frozenset(filter(None, environ.get("WEBUI_TUNE_COMPUTED", "").split(","))),
+        env_file=_optional_path(environ, Env.ENV_FILE),
+        secrets_file=_optional_path(environ, Env.SECRETS_FILE),
+        static_cache=_optional_path(environ, Env.STATIC_CACHE),
+        shortcuts=environ.get(Env.SHORTCUTS) == "true",
+        computed=frozenset(filter(None, environ.get(Env.COMPUTED, "").split(","))),
+        documents=DocumentSettings(
+            at_once=_whole_number(environ, Env.DOCUMENTS, 0, least=0),
+            memory_mib=_whole_number(environ, Env.DOCUMENT_MEMORY, DOCUMENT_MEMORY_MIB),
+            seconds=_whole_number(environ, Env.DOCUMENT_SECONDS, DOCUMENT_SECONDS),
+        ),
     )
 
 
 def apply_environment(settings: Settings, environ: MutableMapping[str, str]) -> frozenset[str]:
-    """Complete ``environ`` for the import of Open WebUI; the names whose values there are the tuner's.
+    """Complete ``environ`` for the import of Open WebUI. Returns the names whose values come from the tuner.
 
-    What is there already wins over the env file, and that over the secrets file; but where the tuner only
-    computed a value, the env file wins: a line added there counts at the next start, without a new plan.
+    ``environ`` wins over the env file, and the env file over the secrets file. There is one exception: the env file
+    wins over values that the tuner computed, so that a line added there counts at the next start, without a new plan.
     Raises SettingsError.
     """
     try:
@@ -96,7 +113,7 @@ def apply_environment(settings: Settings, environ: MutableMapping[str, str]) -> 
     for name in WORKER_COUNT_NAMES:
         environ.pop(name, None)
     environ.setdefault("FORWARDED_ALLOW_IPS", TRUSTED_PROXIES)
-    # Without it the pip-installed package looks for its static files and version in a source checkout.
+    # Without this, a package that pip installed looks for its static files and its version in a source checkout.
     if source_tree() is None:
         environ["FROM_INIT_PY"] = "true"
     if not environ.get("WEBUI_SECRET_KEY") and environ.get("WEBUI_AUTH", "true").lower() == "true":
@@ -109,9 +126,9 @@ def apply_environment(settings: Settings, environ: MutableMapping[str, str]) -> 
 
 
 def protect_files(settings: Settings) -> list[str]:
-    """Take others' rights to our own file away, and say what is wrong with the user's: words for the log.
+    """Remove other users' access to our own file, and check the user's file. Returns lines for the log.
 
-    Raises SettingsError where everybody may write the env file: who can, decides what runs here.
+    Raises SettingsError where everybody can write the env file: whoever does decides what runs here.
     """
     words = []
     if settings.env_file and settings.env_file.exists():
@@ -155,6 +172,13 @@ def _required(environ: Mapping[str, str], name: str) -> str:
             "(webui-tune > ecosystem.config.js; pm2 start ecosystem.config.js)"
         )
     return value
+
+
+def _whole_number(environ: Mapping[str, str], name: str, default: int, *, least: int = 1) -> int:
+    value = environ.get(name) or str(default)
+    if not value.isdecimal() or int(value) < least:
+        raise SettingsError(f"{name} is {value!r}, not a whole number of at least {least}")
+    return int(value)
 
 
 def _optional_path(environ: Mapping[str, str], name: str) -> Path | None:

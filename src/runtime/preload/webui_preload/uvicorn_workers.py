@@ -1,9 +1,9 @@
-"""What uvicorn's own workers lack (``serve.py``), by its own means: uvicorn/supervisors/multiprocess.py (0.54.0).
+"""Adds what uvicorn's own workers lack (``serve.py``), in uvicorn/supervisors/multiprocess.py (0.54.0).
 
-* One worker starts alone and the others once it serves. All at once fill the ``config`` table together on an empty
-  database or after an upgrade; one fails there ("config_pkey1"), and uvicorn then stops all of them with exit code 0.
-* Each has a STATIC_DIR of its own, which Open WebUI empties and refills at every import.
-* None outlives its parent: uvicorn's workers would go on and keep the port, which the next start could not have then.
+* One worker starts first, and the others once it serves. On an empty database or after an upgrade, workers that start
+  together all fill the ``config`` table; one fails there ("config_pkey1"), and uvicorn then stops all, and exits 0.
+* Each worker has a STATIC_DIR of its own, because Open WebUI empties and refills it at every import.
+* No worker outlives its parent. uvicorn's would keep serving, and the next start could not get the port.
 """
 
 import multiprocessing
@@ -25,14 +25,14 @@ from .models.offline import start_without_network
 
 
 class StaticFolders:
-    """One folder for each living worker; that of one which ended goes to its successor."""
+    """One folder for each living worker. When a worker ends, its successor gets the folder."""
 
     def __init__(self, parent: Path) -> None:
         self._parent = parent
         self._users: list[Callable[[], bool]] = []
 
     def take(self, is_alive: Callable[[], bool]) -> Path:
-        """A folder that no living worker has, for the one that ``is_alive`` tells about."""
+        """A folder that no living worker has, for the worker whose life ``is_alive`` tells."""
         free = (number for number, is_used in enumerate(self._users) if not is_used())
         number = next(free, len(self._users))
         self._users[number : number + 1] = [is_alive]
@@ -40,7 +40,7 @@ class StaticFolders:
 
 
 class OneFirst(multiprocess.Multiprocess):
-    """uvicorn's supervisor, which starts one worker, and the others once that one serves."""
+    """uvicorn's supervisor; it starts one worker, and the others once that one serves."""
 
     is_complete = False
 
@@ -59,17 +59,17 @@ class OneFirst(multiprocess.Multiprocess):
     def run(self) -> None:
         super().run()
         if any(process.exitcode == STARTUP_FAILURE for process in self.processes):
-            sys.exit(STARTUP_FAILURE)  # uvicorn itself ends with 0, as if it had been told to
+            sys.exit(STARTUP_FAILURE)  # uvicorn itself would exit with 0, as after a stop
 
 
 def supervise_workers(static: Path | None) -> None:
-    """Make uvicorn do all that. ``static``: where the STATIC_DIRs will be; None: the user has set one for all."""
+    """Make uvicorn do all that. ``static``: parent of the STATIC_DIRs; None where the user has set one for all."""
     folders = StaticFolders(static) if static else None
     start_it = multiprocess.Process.start
 
     def start(self: multiprocess.Process) -> None:
         if folders:
-            # Children get the environment as it is when they are spawned.
+            # A child gets the environment as it is when the child is spawned.
             os.environ["STATIC_DIR"] = str(folders.take(_is_alive(self.process)))
         start_it(self)
 
@@ -79,12 +79,12 @@ def supervise_workers(static: Path | None) -> None:
 
 
 def _is_alive(process: SpawnProcess) -> Callable[[], bool]:
-    """Whether the process has not ended yet; one that is about to start has not."""
+    """Tells whether the process has not ended yet, which is so before it starts, too."""
     return lambda: process.exitcode is None
 
 
 def prepare_worker() -> None:
-    """In a worker, before uvicorn runs it: end as on a stop when the parent is gone; ask no network at the start."""
+    """In a worker, before uvicorn runs it: stop when the parent has ended; start without the network."""
     answer_and_run, serve = multiprocess.Process.target, Server.run
 
     def target(self: multiprocess.Process, sockets: list[socket] | None = None) -> None:

@@ -1,4 +1,4 @@
-"""The control socket and the connections on it, each checked for who is at its other end."""
+"""The control socket and its connections. Of each, the user at the other end is checked."""
 
 import os
 import socket
@@ -6,16 +6,17 @@ import struct
 from collections.abc import Iterator
 from pathlib import Path
 
-from ..protocol import MAX_FRAME_BYTES, Decoder, Frame, ProtocolError, encode
+from ..contract import LONGEST_FRAME
+from ..protocol import Decoder, Frame, ProtocolError, encode
 
-#: Connections that wait while the app is imported: far more than a machine has workers.
+#: Connections that can wait while the app is imported: far more than a machine has workers.
 BACKLOG = 256
 
 
 def listen(path: Path) -> socket.socket:
-    """The listening control socket at ``path``, in the place of a stale one.
+    """Listen at ``path``, and replace a stale socket there.
 
-    The caller holds the installation's lock, so whatever lies at ``path`` has no living owner.
+    The caller holds the installation's lock, so that a socket at ``path`` has no living owner.
     """
     path.unlink(missing_ok=True)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -30,7 +31,7 @@ def listen(path: Path) -> socket.socket:
 
 
 class Connection:
-    """One accepted connection; a supervisor's until it says that it is something else."""
+    """An accepted connection. Its first frame says what it is for: its role."""
 
     def __init__(self, peer: socket.socket) -> None:
         peer.setblocking(False)
@@ -49,18 +50,20 @@ class Connection:
     def receive(self) -> Iterator[Frame] | None:
         """Frames that have arrived; None at the end of the stream. Raises ProtocolError."""
         try:
-            data, descriptors, _, _ = socket.recv_fds(self.socket, MAX_FRAME_BYTES, 1)
+            data, descriptors, _, _ = socket.recv_fds(self.socket, LONGEST_FRAME, 1)
         except BlockingIOError:
             return iter(())
         except OSError:
             return None
+        for descriptor in descriptors:
+            os.set_inheritable(descriptor, False)  # recv_fds leaves them to every program that a worker starts
         self.passed += descriptors
         if len(self.passed) > 1:
             raise ProtocolError("more than one descriptor came with it")
         return self._decoder.feed(data) if data else None
 
     def send(self, frame: Frame) -> bool:
-        """False where the peer is gone or reads no more; its end of file will follow."""
+        """False where the peer has gone or does not read; the end of its stream will follow."""
         try:
             data = encode(frame)
             return self.socket.send(data) == len(data)
@@ -68,7 +71,7 @@ class Connection:
             return False
 
     def take_passed(self) -> int:
-        """The descriptor that came with a frame; raises ProtocolError where none did."""
+        """The descriptor that came with a frame. Raises ProtocolError where there is none."""
         if not self.passed:
             raise ProtocolError("no descriptor came with it")
         return self.passed.pop()
@@ -81,7 +84,7 @@ class Connection:
 
 
 def _credentials(peer: socket.socket) -> tuple[int, int]:
-    """Pid and uid at the other end, from the kernel."""
+    """Pid and uid of the other end, from the kernel."""
     size = struct.calcsize("3i")
     pid, uid, _ = struct.unpack("3i", peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size))
     return pid, uid

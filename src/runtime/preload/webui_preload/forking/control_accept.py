@@ -1,4 +1,4 @@
-"""Takes connections off the control socket, also where there is no descriptor left to take them with."""
+"""Accepts connections on the control socket, and waits while no descriptor is left for them."""
 
 import errno
 import selectors
@@ -9,15 +9,15 @@ from collections.abc import Callable
 from ..log import complain, say
 from .control import Connection
 
-#: Seconds without a look at the control socket while no descriptor is left: the connection waits in the queue, and
-#: would wake us again at once.
+#: Seconds for which the control socket is left alone when no descriptor is left. The connection stays in the queue,
+#: and would wake us at once again.
 PAUSE = 1.0
 
 _OUT_OF_DESCRIPTORS = (errno.EMFILE, errno.ENFILE)
 
 
 class Acceptor:
-    """Calls ``on_connection`` with each connection whose peer is one of ours."""
+    """Calls ``on_connection`` with each connection of our own user or root."""
 
     def __init__(
         self,
@@ -33,11 +33,11 @@ class Acceptor:
         selector.register(control, selectors.EVENT_READ, self._accept)
 
     def wait(self) -> float | None:
-        """Seconds until it looks again though nothing happens; None: it looks all the time."""
+        """Seconds until `resume` has something to do; None while it accepts."""
         return None if self._resume_at is None else max(0.0, self._resume_at - time.monotonic())
 
     def resume(self) -> None:
-        """Look again, if the pause is over."""
+        """Accept again, if the pause is over."""
         if self._resume_at is not None and time.monotonic() >= self._resume_at:
             self._resume_at = None
             self._selector.register(self._control, selectors.EVENT_READ, self._accept)

@@ -1,9 +1,9 @@
-"""Which worker may be forked when; pure, so that its rules can be tested without a process.
+"""Decides which worker may be forked when; pure, so that tests need no process.
 
-1. Until the first worker of a generation is ready, one at a time: two that start at once on an empty database
-   both seed its ``config`` table, and one dies of it (UniqueViolation: config_pkey1).
-2. One replacement at a time, from its fork until the worker that it replaces is gone: memory is planned for one
-   worker more than there are instances.
+1. Until the first worker of a generation is ready, one worker is forked at a time. Two workers that start together on
+   an empty database both seed its ``config`` table, and one fails (UniqueViolation: config_pkey1).
+2. One worker is replaced at a time, from the fork of its successor to its own end: the plan has memory for one worker
+   more than there are instances.
 """
 
 from collections.abc import Callable
@@ -12,14 +12,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Request:
-    """A supervisor's wish for a worker; ``replaces``: its instance has one that still serves."""
+    """A supervisor asks for a worker. ``replaces``: its instance has another that still serves."""
 
     worker: str
     replaces: bool
 
 
 class Roster:
-    """Waiting, booting and replacing workers of this generation, by their tokens."""
+    """The workers of this generation that wait, boot or replace another, by their names."""
 
     def __init__(self) -> None:
         self._waiting: list[Request] = []
@@ -36,9 +36,9 @@ class Roster:
         return self._has_been_ready
 
     def next(self, can_fork: Callable[[str], bool]) -> Request | None:
-        """The request that may be forked now, in the order of their coming; it counts as booting from here.
+        """The oldest request that may be forked now; its worker counts as booting from here.
 
-        ``can_fork`` says of a worker's token whether all is there that the fork needs.
+        ``can_fork`` tells whether all that the fork of a worker needs is there.
         """
         if self._booting and not self._has_been_ready:
             return None
@@ -58,12 +58,12 @@ class Roster:
             self._has_been_ready = True
 
     def replaced(self, worker: str) -> None:
-        """The worker whose place ``worker`` took has left."""
+        """The worker that ``worker`` replaced has ended."""
         if self._replacing == worker:
             self._replacing = None
 
     def gone(self, worker: str) -> None:
-        """``worker`` exited, or nobody wants it any more."""
+        """``worker`` ended, or is not wanted any more."""
         self._waiting = [request for request in self._waiting if request.worker != worker]
         self._booting.discard(worker)
         self.replaced(worker)

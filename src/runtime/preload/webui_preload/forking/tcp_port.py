@@ -1,9 +1,9 @@
-"""The one TCP socket that every worker of every generation accepts on.
+"""The one TCP socket that all workers of all generations accept on.
 
-One socket, because the kernel then hands each connection to a worker that asks for one, and because connections
-that wait in its queue outlive any worker. A new preload process takes it over from a live worker; it binds the
-port itself only where there is none. It never listens: the first worker that can answer does (its server calls
-listen()), so that during a boot a client is refused at once instead of queueing for nobody.
+With one socket, the kernel gives each connection to a worker that asks for one, and connections in the queue outlive
+any worker. A new preload process takes the socket over from a live worker, and binds the port itself only where no
+worker lives. It never listens. The first worker that can answer calls listen(), so that a client is refused at once
+during a boot, and does not wait in a queue that nobody serves.
 """
 
 import errno
@@ -13,16 +13,16 @@ from pathlib import Path
 
 
 class PortTaken(Exception):
-    """Somebody else has the port; the text says who, as far as this user may know."""
+    """Another process has the port; the text says which, as far as this user may know."""
 
 
 def bind(host: str, port: int) -> socket.socket:
-    """A socket bound to the address; raises PortTaken, or OSError for an address that is not ours."""
+    """A socket bound to the address. Raises PortTaken, or OSError where this machine does not have the address."""
     family, kind, protocol, _, address = socket.getaddrinfo(
         host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
     )[0]
     listener = socket.socket(family, kind, protocol)
-    # Connections of an earlier server that linger in TIME_WAIT are no reason to refuse.
+    # Connections of an earlier server may linger in TIME_WAIT; the port is free all the same.
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     if family == socket.AF_INET6 and host == "::":
         listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
@@ -37,7 +37,7 @@ def bind(host: str, port: int) -> socket.socket:
 
 
 def adopt(descriptor: int) -> socket.socket | None:
-    """The listening socket that ``descriptor`` is; None, and the descriptor closed, where it is anything else."""
+    """The listening socket of ``descriptor``. Where it is anything else, it is closed, and None returned."""
     try:
         handed = socket.socket(fileno=descriptor)
     except OSError:
@@ -62,7 +62,7 @@ def is_at(listener: socket.socket, host: str, port: int) -> bool:
 
 
 def holder(port: int) -> str:
-    """Who listens on TCP ``port`` of this machine, in words (Linux: /proc/net/tcp and /proc/PID/fd)."""
+    """The process that listens on TCP ``port``, in words (Linux: /proc/net/tcp and /proc/PID/fd)."""
     inodes = _listening_inodes(port)
     for process in Path("/proc").glob("[0-9]*"):
         try:

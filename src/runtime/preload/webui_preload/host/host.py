@@ -11,7 +11,7 @@ _SOCKET = "NOTIFY_SOCKET"
 
 
 class Host(Protocol):
-    """What it is told, and how its end is noticed."""
+    """What the process manager is told, and how its end is noticed."""
 
     @property
     def is_open(self) -> bool:
@@ -21,22 +21,22 @@ class Host(Protocol):
         """Descriptor of that channel."""
 
     def is_alive(self) -> bool:
-        """Reads what came; False at the end of the channel."""
+        """Read what has come; False at the end of the channel."""
 
     def send_ready(self) -> None:
         """The start is over: workers can be asked for."""
 
     def keep_over_exec(self, environ: MutableMapping[str, str]) -> None:
-        """Hand it to the program that replaces this one."""
+        """Pass the channel or the address on to the program that replaces this one."""
 
     def close(self) -> None:
-        """For a child, which has nothing to say to it."""
+        """Close it in a child, which has nothing to say there."""
 
 
 def find_host(environ: MutableMapping[str, str]) -> Host:
-    """The one that started this process; what it left in the environment is taken out.
+    """The process manager that started this process. Its variables are taken out of the environment.
 
-    PM2's apps may have systemd's variable too, from the shell or the container that PM2 was started in.
+    PM2 counts first: its apps inherit systemd's variable where systemd started PM2.
     """
     address = environ.pop(_SOCKET, "")
     pm2 = Pm2Channel(environ)
@@ -44,7 +44,7 @@ def find_host(environ: MutableMapping[str, str]) -> Host:
 
 
 class Systemd:
-    """Says READY=1; a stop is a signal, and systemd cannot be gone while its services run."""
+    """Says READY=1. A stop is a signal, and systemd does not end before its services."""
 
     is_open = False
 
@@ -56,7 +56,7 @@ class Systemd:
         return -1
 
     def is_alive(self) -> bool:
-        """Always: see above."""
+        """Always: systemd does not end before us."""
         return True
 
     def send_ready(self) -> None:
@@ -66,10 +66,10 @@ class Systemd:
             try:
                 notify.sendto(b"READY=1\nSTATUS=forks workers\n", address)
             except OSError:
-                pass  # systemd's own time limit then says that nothing was said
+                pass  # systemd's own time limit then ends the start
 
     def keep_over_exec(self, environ: MutableMapping[str, str]) -> None:
-        """Its address."""
+        """Pass its address on."""
         environ[_SOCKET] = self._address
 
     def close(self) -> None:

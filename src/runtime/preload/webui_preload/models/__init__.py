@@ -1,4 +1,4 @@
-"""The local models that a worker's start-up loads: whether they are on this machine, and how they get here.
+"""The local models that a worker's start-up loads: whether they are on this machine, and how they get there.
 
     cache        looks a model up in the Hugging Face cache; files alone, no network
     fetch        a program: fetches models into that cache, with time limits of its own
@@ -8,6 +8,6 @@
     state        the file that `webui-tune status` and `doctor` read, and the line for the log
     offline      keeps Hugging Face's libraries, and the start-up of the app, from asking the network
 
-All network work is done by the program, so that neither a name server nor a slow answer can hold the preload process,
-and no thread or connection is left in it.
+Only that program uses the network. So neither a name server nor a slow answer can hold up the preload process, and no
+thread or connection is left in it.
 """

@@ -10,12 +10,12 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-#: Seconds without a byte after which a download is given up; the next attempt resumes it.
+#: Seconds without a byte after which a download is given up. The next attempt resumes it.
 STALL_SECONDS = 10
 
 
 class Attempt:
-    """Starts the program at once; `ended` is to be called with its status when it has been waited for."""
+    """Starts the program at once. Whoever waits for its process calls `ended` with the status."""
 
     def __init__(self, models: list[str], environ: Mapping[str, str], reach_seconds: int) -> None:
         self._reach_seconds = reach_seconds
@@ -50,7 +50,7 @@ class Attempt:
         return self._reached
 
     def wait(self, seconds: float | None) -> bool:
-        """Whether the program said its last word, or ended, within ``seconds``; None: however long it takes."""
+        """Whether the program reported its outcome, or ended, within ``seconds``; None: no limit."""
         end = None if seconds is None else time.monotonic() + seconds
         while self._is_open and self._reasons is None:
             left = None if end is None else max(0.0, end - time.monotonic())
@@ -60,7 +60,7 @@ class Attempt:
         return True
 
     def reasons(self, status: int | None) -> dict[str, str]:
-        """Why each model could not be had; empty where it could. ``status``: what os.waitpid said, if known."""
+        """Why each model could not be fetched; empty where it was. ``status``: from os.waitpid, if known."""
         self._read()
         if self._reasons is not None:
             return self._reasons
@@ -74,17 +74,17 @@ class Attempt:
         return "the program that fetches it failed; its log lines are above"
 
     def kill(self) -> None:
-        """End it, and wait for that; what has come is kept."""
+        """Kill the program, and wait for its end. What it has reported is kept."""
         self._process.kill()
         self._process.wait()
         self.close()
 
     def ended(self, status: int) -> None:
-        """It has been waited for elsewhere."""
+        """The program has ended, and others have waited for it."""
         self._process.returncode = os.waitstatus_to_exitcode(status)
 
     def close(self) -> None:
-        """Close the pipe; for a forked child, too."""
+        """Close the pipe, in a forked child too."""
         if self._reader >= 0:
             os.close(self._reader)
             self._reader = -1

@@ -1,4 +1,4 @@
-"""Looks models up in the Hugging Face cache, as ``get_model_path`` of Open WebUI does, by looking at files alone.
+"""Looks models up in the Hugging Face cache, as Open WebUI's ``get_model_path`` does, but by its files alone.
 
 The layout is the cache's own (huggingface_hub, "Understand caching")::
 
@@ -12,12 +12,12 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
-#: Files without which a model has no weights: torch's, or those of another backend of sentence_transformers.
+#: Files with a model's weights: torch's, or those of another backend of sentence_transformers.
 _WEIGHTS = re.compile(r"(.*\.safetensors|pytorch_model.*\.bin|.*\.onnx|openvino_model.*\.bin)")
 
-#: Some file of this kind turns text into tokens.
+#: Files of a tokenizer, which turns text into tokens.
 _TOKENIZER = re.compile(r"(tokenizer\.json|vocab\..*|.*\.model)")
 
 #: Modules of sentence_transformers that have no files of their own.
@@ -25,6 +25,9 @@ _WITHOUT_FILES = ("Normalize",)
 
 _REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+")
 DEFAULT_ENDPOINT = "https://huggingface.co"
+
+#: Bytes: the end of a JSON file, with the white space that may follow; the longest header that safetensors reads.
+_JSON_END, _LONGEST_HEADER = 1024, 100_000_000
 
 _REVISION = re.compile(r"[0-9a-f]{40}")
 
@@ -46,20 +49,20 @@ def endpoint_of(environ: Mapping[str, str]) -> str:
 
 
 def repository_of(model: str) -> str:
-    """The repository that ``model`` names, owner/name; empty where it can only be a folder."""
+    """The repository (owner/name) that ``model`` names; empty where ``model`` can only be a folder."""
     name = model if "/" in model else f"sentence-transformers/{model}"
     return name if _REPOSITORY.fullmatch(name) else ""
 
 
 def storage_folder(repository: str, environ: Mapping[str, str]) -> Path:
-    """Folder of the repository in the cache, whether it is there or not."""
+    """Folder of the repository in the cache, which need not exist."""
     return models_folder(environ) / f"models--{repository.replace('/', '--')}"
 
 
 def find_model(model: str, environ: Mapping[str, str]) -> str:
-    """Path of ``model`` where all of it is on this machine; else empty.
+    """Path of ``model`` where all of it is on this machine, else empty.
 
-    A path that exists is the user's own folder, which is taken as it is.
+    If ``model`` is a path that exists, it is the user's own folder, which is not checked.
     """
     if os.path.exists(model):
         return model
@@ -68,7 +71,7 @@ def find_model(model: str, environ: Mapping[str, str]) -> str:
 
 
 def current_snapshot(repository: str, environ: Mapping[str, str]) -> Path | None:
-    """The folder that `main` of the repository stands for in the cache; None where there is none."""
+    """The folder in the cache of the revision that is `main`; None where there is none."""
     if not repository:
         return None
     storage = storage_folder(repository, environ)
@@ -81,11 +84,11 @@ def current_snapshot(repository: str, environ: Mapping[str, str]) -> Path | None
 
 
 def is_whole(snapshot: Path, environ: Mapping[str, str]) -> bool:
-    """Whether a model can be loaded from the folder: settings, modules, weights, tokenizer and code are there.
+    """Whether a model can be loaded from the folder: it has settings, modules, weights, tokenizer and code.
 
-    An interrupted download leaves links to nothing, or none: those are files that are missing.
+    A download or a copy that was cut off leaves links to nothing, or a part of a file: those files are missing.
     """
-    files = {path.relative_to(snapshot).as_posix() for path in snapshot.rglob("*") if path.is_file()}
+    files = {path.relative_to(snapshot).as_posix() for path in snapshot.rglob("*") if _is_complete(path)}
     names = [file.rpartition("/")[2] for file in files]
     if not {"config.json", "modules.json"} & files:
         return False
@@ -97,6 +100,31 @@ def is_whole(snapshot: Path, environ: Mapping[str, str]) -> bool:
     if not all(any(file.startswith(f"{folder}/") for file in files) for folder in _module_folders(snapshot)):
         return False
     return all(_has_code(repository, module, environ) for repository, module in code_elsewhere(snapshot))
+
+
+def _is_complete(path: Path) -> bool:
+    """Whether it is a file, and its end is there as far as its format tells."""
+    if not path.is_file():
+        return False
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        if path.suffix == ".safetensors":
+            return size >= _safetensors_size(file)
+        if path.suffix == ".json":
+            file.seek(max(0, size - _JSON_END))
+            return file.read().rstrip().endswith((b"}", b"]"))
+    return size > 0
+
+
+def _safetensors_size(file: BinaryIO) -> float:
+    """Bytes that the whole file has by its header (safetensors, "Format"); infinite where that cannot be read."""
+    try:
+        length = int.from_bytes(file.read(8), "little")
+        header = json.loads(file.read(min(length, _LONGEST_HEADER)))
+        ends = [tensor["data_offsets"][1] for name, tensor in header.items() if name != "__metadata__"]
+        return 8 + length + max(ends, default=0)
+    except (ValueError, TypeError, LookupError, AttributeError):
+        return float("inf")
 
 
 def code_elsewhere(snapshot: Path) -> set[tuple[str, str]]:

@@ -2,15 +2,14 @@
 
     python -m webui_preload.models.fetch DESCRIPTOR REACH_SECONDS STALL_SECONDS MODEL…
 
-Its parent reads lines of JSON from the descriptor: `reached` once the hub has said what the models are made of, then
-`done` with the outcome of each model: empty, or why it could not be had. Progress goes to the log.
+Its parent reads lines of JSON from the descriptor: `reached` once the hub has listed the files of a model, then
+`done` with the outcome for each model, which is empty or says why it could not be fetched. Progress goes to the log.
 
-The kernel ends this program (SIGALRM) when the hub has not answered after REACH_SECONDS, name look-up and TLS
-included, and when nothing has come for STALL_SECONDS. What has come by then is kept, and the next run resumes there.
-`refs/main` is written last: until then nobody takes what is there for a model.
+The kernel ends this program (SIGALRM) when the hub has not answered within REACH_SECONDS, including name look-up and
+TLS, and when nothing has come for STALL_SECONDS. Files and parts of files are kept, and the next run resumes there.
+`refs/main` is written last, so that nobody takes an unfinished model for a whole one.
 """
 
-import ctypes
 import json
 import os
 import signal
@@ -19,19 +18,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from ..kernel import end_with_parent
 from .cache import current_snapshot, is_whole, repository_of, storage_folder
 from .hub import CannotFetch, Hub, NotGiven, Snapshot
 
-_PR_SET_PDEATHSIG = 1  # linux/prctl.h
-
-
-def _leave_with_parent() -> None:
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-
 
 def fetch_models(models: list[str], hub: Hub, tell: Callable[[dict[str, Any]], None]) -> None:
-    """Bring ``models`` up to date, one after the other; ``tell`` hears how it goes."""
+    """Bring ``models`` up to date, one after the other, and report to ``tell``."""
     reasons = dict.fromkeys(models, "")
     found: dict[str, Snapshot] = {}
     is_reached = False
@@ -57,17 +50,17 @@ def fetch_models(models: list[str], hub: Hub, tell: Callable[[dict[str, Any]], N
 
 
 def _whole(snapshot: Snapshot) -> Path | None:
-    """Its folder in the cache; None where it is not there, or in part."""
+    """Folder of the snapshot in the cache; None where it is missing, or not whole."""
     folder = storage_folder(snapshot.repository, os.environ) / "snapshots" / snapshot.revision
     return folder if folder.is_dir() and is_whole(folder, os.environ) else None
 
 
 def main(arguments: list[str]) -> None:
-    """As the module says."""
+    """Run the program; the arguments are those that the module names."""
     descriptor, reach, stall, *models = arguments
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     signal.alarm(int(reach))
-    _leave_with_parent()
+    end_with_parent(signal.SIGKILL)
     with open(int(descriptor), "w") as parent:
 
         def tell(frame: dict[str, Any]) -> None:
@@ -77,7 +70,7 @@ def main(arguments: list[str]) -> None:
         try:
             hub = Hub(os.environ, int(stall))
         except (ValueError, ImportError) as error:
-            # A proxy variable that cannot be used, or one of a kind that needs a further package.
+            # A proxy variable that cannot be used, or needs a package that is not there.
             tell({"type": "done", "reasons": dict.fromkeys(models, f"the settings of a proxy: {error}")})
             return
         fetch_models(models, hub, tell)

@@ -1,4 +1,4 @@
-"""Which files of a repository a model needs, and whether one has come as it should."""
+"""Which files of a repository a model needs, and whether a file has arrived intact."""
 
 import hashlib
 import re
@@ -10,7 +10,7 @@ from typing import Any
 #: Small files: settings, vocabularies, templates, code.
 _SMALL = re.compile(r".*\.(json|txt|model|py|jinja|tiktoken|bpe|yaml)")
 
-#: Folders with the same model for other runtimes, and with stages of its training.
+#: Folders with the same model for other runtimes, or with checkpoints of its training.
 _OTHERS = re.compile(r"(onnx|openvino|coreml|gguf|mlx|tf|flax|checkpoint-\d+|runs|\..*)")
 
 _SAFETENSORS = re.compile(r"model(-\d+-of-\d+)?\.safetensors")
@@ -30,10 +30,9 @@ class RemoteFile:
     """A file as the hub describes it."""
 
     path: str
-    #: Bytes; 0 where the list of files does not say.
+    #: Bytes; 0 where the hub's list of files has none.
     size: int
-    #: SHA-256 of a large file's content, SHA-1 of a small one as a blob of git, in hexadecimal; empty where the list
-    #: does not say.
+    #: In hexadecimal: SHA-256 of a large file, SHA-1 of a small one as a blob of git; empty where the list has none.
     digest: str
 
     @classmethod
@@ -48,7 +47,7 @@ class RemoteFile:
         return file
 
     def completed(self, headers: Mapping[str, str]) -> "RemoteFile":
-        """With what the answer to a HEAD of the file says; raises ValueError where that is no checksum."""
+        """The file, with size and checksum from a HEAD request. Raises ValueError where there is no checksum."""
         tag = (headers.get("x-linked-etag") or headers.get("etag") or "").removeprefix("W/").strip('"')
         if not _DIGEST.fullmatch(tag):
             raise ValueError(f"no checksum of {self.path}")
@@ -68,7 +67,7 @@ class RemoteFile:
 
 
 def files_to_fetch(files: list[RemoteFile], environ: Mapping[str, str]) -> list[RemoteFile]:
-    """What sentence_transformers loads, the weights last; without the same weights for other runtimes."""
+    """The files that sentence_transformers loads, weights last, without weights for other runtimes."""
     backend = _BACKENDS.get(environ.get("SENTENCE_TRANSFORMERS_BACKEND", ""))
     weights, small = [], []
     for file in files:
@@ -87,7 +86,7 @@ def files_to_fetch(files: list[RemoteFile], environ: Mapping[str, str]) -> list[
 
 
 def code_only(files: list[RemoteFile]) -> list[RemoteFile]:
-    """The code of a repository that another one uses."""
+    """The code files of a repository, for a model that takes its code from there."""
     return [file for file in files if file.path.endswith(".py") or file.path == "config.json"]
 
 

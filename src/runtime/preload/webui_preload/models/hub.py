@@ -1,4 +1,4 @@
-"""The hub as the program that fetches models asks it: what a repository is made of, and its files."""
+"""Asks the hub for the list of files of a repository, and downloads them."""
 
 import contextlib
 import fcntl
@@ -18,21 +18,21 @@ from .files import RemoteFile, code_only, files_to_fetch
 #: Seconds between two lines of progress.
 PROGRESS_INTERVAL = 5.0
 
-#: Ends the name of a file that has not come whole yet.
+#: Ends the name of a file that is not complete yet.
 _PARTIAL = ".webui-tune-partial"
 
 
 class CannotFetch(Exception):
-    """Why a model cannot be had, in words for a person."""
+    """A model cannot be fetched; the text says why, for a person."""
 
 
 class NotGiven(CannotFetch):
-    """The hub was reached, and has no such model for us."""
+    """The hub answered, but does not give us such a model."""
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """What the hub says that a repository is at present."""
+    """The present revision of a repository, and its files, from the hub."""
 
     repository: str
     revision: str
@@ -40,7 +40,7 @@ class Snapshot:
 
 
 class Hub:
-    """The hub at HF_ENDPOINT, asked through the user's proxies and with the user's token."""
+    """The hub at HF_ENDPOINT. Requests use the user's proxies and token."""
 
     def __init__(self, environ: Mapping[str, str], stall: int) -> None:
         import httpx
@@ -50,7 +50,7 @@ class Hub:
         self._environ = environ
         self._stall = stall
         self._httpx = httpx
-        # Not the library's own headers: to make them it asks the hub, with retries (/api/agent-harnesses, 1.33).
+        # Not the library's own headers: it asks the hub for them, with retries (/api/agent-harnesses, 1.33).
         headers = {"User-Agent": "webui-tune"}
         if token := get_token():
             headers["Authorization"] = f"Bearer {token}"
@@ -74,7 +74,7 @@ class Hub:
         return Snapshot(repository, revision, files)
 
     def fetch(self, snapshot: Snapshot) -> None:
-        """All that is needed of the repository, and of those whose code it uses. Raises CannotFetch."""
+        """Download what a model needs of its repository, and of those whose code it uses. Raises CannotFetch."""
         folder = self._bring(snapshot, files_to_fetch(snapshot.files, self._environ))
         for repository in sorted({repository for repository, _ in code_elsewhere(folder)}):
             other = self.look_up(repository)
@@ -105,10 +105,10 @@ class Hub:
         return folder
 
     def _complete(self, snapshot: Snapshot, file: RemoteFile) -> RemoteFile:
-        """For a mirror whose list of files has no checksums."""
+        """Ask for size and checksum of the file, at a mirror whose list of files has none."""
         url = self._address(snapshot, file)
         with self._explained():
-            # The hub's own answer names the checksum; that of the storage behind it would not.
+            # The hub's own answer has the checksum; the storage that it redirects to does not name it.
             answer = self._client.head(url, headers={"Accept-Encoding": "identity"}, follow_redirects=False)
         self._check(answer, snapshot.repository)
         try:
@@ -178,13 +178,13 @@ class Hub:
 
 
 def _publish(storage: Path, revision: str) -> None:
-    """From here on, `main` is this revision."""
+    """Make this revision `main`."""
     reference = storage / "refs" / "main"
     reference.parent.mkdir(parents=True, exist_ok=True)
     unfinished = reference.with_name(f"main.{os.getpid()}")
     unfinished.write_text(revision)
     unfinished.replace(reference)
-    # The library's list of all files of the revision, of which these are a part: with it, it would miss the others.
+    # The library keeps a list of all files of a revision. It would miss those that a model does not need.
     (storage / "trees" / f"{revision}.json").unlink(missing_ok=True)
 
 

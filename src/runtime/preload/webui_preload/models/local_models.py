@@ -11,7 +11,7 @@ from .offline import COLBERT
 
 @dataclass(frozen=True)
 class LocalModels:
-    """Names or folders of the models that each worker's start-up loads; empty: none."""
+    """Names or folders of the models that each worker's start-up loads; empty where it loads none."""
 
     embedding: str = ""
     reranker: str = ""
@@ -24,10 +24,10 @@ NO_MODELS = LocalModels()
 
 
 def share_models(models: LocalModels) -> list[str]:
-    """Load ``models``, which are on this machine, and let the start-up of the imported app find them.
+    """Load ``models``, which must be on this machine, so that the start-up of the imported app finds them loaded.
 
-    Returns the shared ones. Nothing asks the network, and no thread may be left behind: torch computes with one alone
-    until a worker takes a model.
+    Returns those that are shared. Nothing asks the network. No thread may be left, so torch computes with a single
+    one until a worker takes a model.
     """
     environment = import_module("open_webui.env")
     if getattr(environment, "DEVICE_TYPE", "") != "cpu":
@@ -75,7 +75,7 @@ def _share_reranker(main: Any, model: str, restore: Callable[[], None]) -> bool:
 
     def get_rf(engine: str, reranking_model: str, *external: Any, **more: Any) -> Any:
         restore()
-        # ``external``: address, key and time-out of a reranker elsewhere.
+        # ``external``: address, key and timeout of a reranker elsewhere.
         if engine != "external" and reranking_model == model and len(external) <= 3 and not more:
             return loaded
         return load(engine, reranking_model, *external, **more)
@@ -85,7 +85,7 @@ def _share_reranker(main: Any, model: str, restore: Callable[[], None]) -> bool:
 
 
 def _load(what: str, model: str, load: Callable[[], Any]) -> Any:
-    """The loaded model; None, and a line, where that fails."""
+    """The loaded model. Where loading fails, None, and a line in the log."""
     monitored = import_module("tqdm.std").tqdm
     interval, monitored.monitor_interval = monitored.monitor_interval, 0  # no thread that watches a progress bar
     try:

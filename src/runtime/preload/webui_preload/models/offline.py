@@ -1,4 +1,4 @@
-"""Keeps Hugging Face's libraries from asking the network, and the start-up of the app with them."""
+"""Keeps Hugging Face's libraries, and the app's start-up which uses them, from asking the network."""
 
 import contextlib
 import importlib
@@ -9,17 +9,17 @@ from typing import Any
 
 from .cache import find_model
 
-#: Read by Hugging Face's libraries at their import, the first before the second (huggingface_hub/constants.py).
+#: Hugging Face's libraries read these at their import; the first one counts more (huggingface_hub/constants.py).
 NAMES = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
 
 _CONSTANTS = "huggingface_hub.constants"
 
-#: A reranker of this name is no cross-encoder: Open WebUI knows it by its name (get_rf, 0.12.4).
+#: A reranker with this in its name is no cross-encoder: Open WebUI tells by the name (get_rf, 0.12.4).
 COLBERT = "jinaai/jina-colbert-v2"
 
 
 def offline_setting(environ: Mapping[str, str]) -> str:
-    """Name of the user's own setting that keeps Hugging Face's libraries off the network; empty: none does."""
+    """Name of the user's setting that keeps Hugging Face's libraries off the network; empty where there is none."""
     if environ.get("OFFLINE_MODE", "").lower() == "true":
         return "OFFLINE_MODE"
     for name in NAMES:
@@ -29,7 +29,7 @@ def offline_setting(environ: Mapping[str, str]) -> str:
 
 
 def go_offline() -> None:
-    """For this process and its children; where the user has set one of the variables, that stands."""
+    """Keep this process and its children off Hugging Face, unless the user has set one of the variables."""
     if any(os.environ.get(name) for name in NAMES):
         return
     os.environ["HF_HUB_OFFLINE"] = "1"
@@ -41,7 +41,7 @@ def go_offline() -> None:
 def without_network() -> Iterator[None]:
     """While active, Hugging Face's libraries in this process use what is on this machine.
 
-    They look the constant up whenever they ask (huggingface_hub.is_offline_mode, 1.33).
+    They read the constant before each request (huggingface_hub.is_offline_mode, 1.33).
     """
     constants: Any = importlib.import_module(_CONSTANTS)
     before = constants.HF_HUB_OFFLINE
@@ -55,13 +55,13 @@ def without_network() -> Iterator[None]:
 def start_without_network(main: Any) -> None:
     """Let the start-up of the app load its models from this machine, or none.
 
-    Open WebUI itself asks the network for a newer one at every start of a worker, and tries for 71 s where that is
-    not reached (0.12.4). A model that is not here would be fetched by each worker for itself.
+    Open WebUI asks the network for a newer model at every start of a worker, and tries for 71 s where it does not get
+    there (0.12.4). Each worker would fetch a missing model for itself.
 
-    ``main``: the module open_webui.main, which uses these two functions in its start-up alone.
+    ``main``: the module open_webui.main, which uses the two functions in its start-up alone.
     """
     if not hasattr(main, "get_ef") or not hasattr(main, "get_rf"):
-        return  # another version, whose start-up does as it likes
+        return  # another version, whose start-up is left alone
     load_embedding, load_reranker = main.get_ef, main.get_rf
 
     def get_ef(engine: str, embedding_model: str, *rest: Any, **more: Any) -> Any:

@@ -1,24 +1,13 @@
-"""The file that says which models are here, and the line for the log (contract.ts, models-state.ts)."""
+"""The file that says which models are here, and the line for the log (models-state.ts)."""
 
 import json
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-#: File of the run folder (contract.ts, MODELS_STATE).
-MODELS_STATE = "models.json"
+from ..contract import MODEL_MEND, RunFolder, WithoutModel
 
-#: What does not work without a model of the kind (contract.ts, WITHOUT_MODEL).
-WITHOUT_MODEL = {
-    "embedding": "documents cannot be read or searched",
-    "reranker": "search results are not ranked",
-}
-
-#: How to mend it (contract.ts, MODEL_MEND).
-MODEL_MEND = (
-    "Let this machine reach Hugging Face, name a proxy (HTTPS_PROXY) or a mirror (HF_ENDPOINT) in the env file, or "
-    "bring the model along: docs/offline.md"
-)
+_WITHOUT_MODEL = {"embedding": WithoutModel.EMBEDDING, "reranker": WithoutModel.RERANKER}
 
 
 @dataclass(frozen=True)
@@ -31,8 +20,8 @@ class ModelState:
     reason: str = ""
 
     def line(self) -> str:
-        """What does not work, why, and how to mend it (models-state.ts, lineOf)."""
-        lacks = f"the {self.kind} model {self.name} is not on this machine: {WITHOUT_MODEL[self.kind]}"
+        """What does not work, why, and how to mend it (models-state.ts, missingModels)."""
+        lacks = f"the {self.kind} model {self.name} is not on this machine: {_WITHOUT_MODEL[self.kind]}"
         return f"{lacks}; {self.reason}. {MODEL_MEND}"
 
 
@@ -56,7 +45,7 @@ class SupplyState:
             "checkedAt": _iso(now),
             "nextAttemptAt": None if self.next_attempt_at is None else _iso(self.next_attempt_at),
         }
-        path = folder / MODELS_STATE
+        path = folder / RunFolder.MODELS
         unfinished = path.with_suffix(".unfinished")
         unfinished.write_text(json.dumps(content), encoding="utf-8")
         unfinished.replace(path)

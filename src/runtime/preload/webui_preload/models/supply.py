@@ -1,8 +1,8 @@
-"""The preload process's part: whether the workers' models are here, and what is done where they are not.
+"""The preload process's part: finds the workers' models, and has missing ones fetched.
 
-Before the import, `begin` looks models up and starts a program that fetches what is missing, so that it runs while
-the app is imported. `settle` decides what the workers start with; it waits until START_SECONDS after `begin`, and no
-longer. What comes later is fetched in the background of the fork server; the preload process then starts anew.
+Before the import, `begin` looks the models up. It starts a program that fetches missing ones while the app is
+imported. `settle` decides which models the workers start with; it waits no longer than START_SECONDS after `begin`.
+Models that come later are fetched while the fork server works; the preload process then starts anew.
 """
 
 import os
@@ -18,20 +18,20 @@ from .local_models import LocalModels
 from .offline import go_offline, offline_setting
 from .state import ModelState, SupplyState
 
-#: Seconds that models may hold a start, in all.
+#: Seconds by which all models together may delay a start.
 START_SECONDS = 5
 
-#: Seconds that the hub has to answer an attempt in the background.
+#: Seconds that the hub has to answer in an attempt in the background.
 BACKGROUND_REACH_SECONDS = 30
 
-#: Seconds until the first attempt in the background; doubles with each, up to the last.
+#: Seconds until the first attempt in the background. The pause doubles with each, up to the last.
 FIRST_PAUSE, LAST_PAUSE = 15.0, 900.0
 
-#: Seconds after the start at which a newer version of a model that is here is asked for.
+#: Seconds after the start until newer versions of the models are looked for.
 UPDATE_AFTER = 60.0
 
-#: Set for the program that replaces this one after an import that cannot be forked: the hub has been asked, in vain
-#: where this says so.
+#: Set when the process starts over because an import cannot be forked: the hub has been asked already. The second
+#: value means that it did not answer.
 ASKED, _CUT_OFF = "WEBUI_TUNE_HUB_ASKED", "cut off"
 
 #: Whether Open WebUI itself would ask for newer versions at each start (open_webui/config.py, 0.12.4).
@@ -39,20 +39,20 @@ _UPDATES = {"embedding": "RAG_EMBEDDING_MODEL_AUTO_UPDATE", "reranker": "RAG_RER
 
 
 class ModelSupply:
-    """Of one start. ``again``: whether the process can start anew once a model has come (not with serve.py)."""
+    """The models of one start. ``again``: whether the process can start anew for a model (serve.py cannot)."""
 
     def __init__(
         self, models: LocalModels, environ: MutableMapping[str, str], run_folder: Path, *, again: bool
     ) -> None:
         self._names = {kind: name for kind, name in asdict(models).items() if name}
-        # The program is to ask the network whatever the workers do.
+        # A copy: the program may ask the network even where workers go offline.
         self._environ = dict(environ)
         self._live = environ
         self._run_folder = run_folder
         self._again = again
         asked = environ.pop(ASKED, "")
         self._has_asked = bool(asked)
-        #: Whether the hub cannot be reached, as far as is known.
+        #: Whether the hub could not be reached when it was last asked.
         self._is_cut_off = asked == _CUT_OFF
         self._endpoint = endpoint_of(environ)
         self._user_offline = offline_setting(environ)
@@ -61,9 +61,12 @@ class ModelSupply:
         self._began = time.monotonic()
         self._pause = FIRST_PAUSE
         self._due: float | None = None
-        self._before: dict[str, str] = {}
+        #: Paths of the models that are here, by their names, when they were last looked up.
+        self._here: dict[str, str] = {}
+        #: The same, of those that the workers start with.
+        self._given: dict[str, str] = {}
         self._is_settled = False
-        #: Whether models have come that the workers do not have: the process is to start anew.
+        #: Whether the process is to start anew, because models have come that the workers do not have.
         self.has_news = False
 
     # --- the start ------------------------------------------------------------------------------
@@ -71,6 +74,7 @@ class ModelSupply:
     def begin(self) -> None:
         """Look the models up, and start to fetch what is missing."""
         self._began = time.monotonic()
+        self._look_up()
         missing = self._missing()
         for name in missing:
             if self._user_offline:
@@ -83,25 +87,25 @@ class ModelSupply:
             self._start(wanted, START_SECONDS)
 
     def settle(self) -> LocalModels:
-        """The models that are here; says what is missing, and takes the workers off Hugging Face where that is so."""
+        """The models that are here. Logs which are missing; then workers go offline if the hub is not reached."""
         if not self._is_settled:
             self._is_settled = True
-            self._wait()
+            if self._missing():
+                self._wait()
+                self._look_up()
             if self._is_cut_off and self._missing():
                 go_offline()
             self._plan()
             self._tell()
-            self._before = self._found()
-        found = self._found()
-        here = {kind: name for kind, name in self._names.items() if name in found}
-        return LocalModels(**here)
+            self._given = self._here
+        return LocalModels(**{kind: name for kind, name in self._names.items() if name in self._given})
 
     def _wait(self) -> None:
         if not (attempt := self._attempt):
             return
         is_over = attempt.wait(max(0.0, self._began + START_SECONDS - time.monotonic()))
         if not is_over and not self._again and attempt.has_reached:
-            # Nobody would restart the workers later, and it ends by itself where nothing comes any more.
+            # Nobody would restart the workers later, and the program ends by itself when nothing comes any more.
             is_over = attempt.wait(None)
         self._is_cut_off = not attempt.has_reached
         if is_over or self._is_cut_off:
@@ -110,7 +114,7 @@ class ModelSupply:
             self._attempt = None
 
     def _plan(self) -> None:
-        """When the next attempt is due."""
+        """Decide when the next attempt is due."""
         now = time.monotonic()
         if not self._again or self._attempt:
             return
@@ -122,7 +126,7 @@ class ModelSupply:
     # --- the background ---------------------------------------------------------------------------
 
     def wait(self) -> float | None:
-        """Seconds until `work` has something to do; None: nothing is due."""
+        """Seconds until `work` has something to do; None where nothing is due."""
         return None if self._due is None else max(0.0, self._due - time.monotonic())
 
     def work(self) -> None:
@@ -130,10 +134,11 @@ class ModelSupply:
         if self._due is None or time.monotonic() < self._due:
             return
         self._due = None
+        self._look_up()
         missing = self._missing()
         wanted = [name for name in missing if repository_of(name) and not self._user_offline]
         if not wanted:
-            self._look_again()  # somebody may have brought it
+            self._note_news()  # somebody may have brought it
         if missing and not wanted:
             if not self.has_news:
                 self._postpone()
@@ -145,7 +150,7 @@ class ModelSupply:
             self._postpone()
 
     def exited(self, pid: int, status: int) -> bool:
-        """Whether the process was ours; what came of it is acted on."""
+        """A child process has ended. Returns whether it was ours, and acts on its outcome."""
         if not self._attempt or pid != self._attempt.pid:
             return False
         attempt, self._attempt = self._attempt, None
@@ -155,9 +160,10 @@ class ModelSupply:
         self._reasons |= reasons
         for name, reason in reasons.items():
             if reason:
-                what = "no newer version of it was looked for" if name in self._before else "it is still missing"
+                what = "no newer version of it was looked for" if name in self._given else "it is still missing"
                 say(f"{name}: {what}: {reason}")
-        self._look_again()
+        self._look_up()
+        self._note_news()
         if self._missing() and not self.has_news:
             self._postpone()
         return True
@@ -171,23 +177,23 @@ class ModelSupply:
         return True
 
     def supplied(self, environ: Mapping[str, str]) -> dict[str, str]:
-        """``environ`` for the program that replaces this one because of its level: the hub has been asked."""
+        """``environ`` for a start at another level, with what is known of the hub."""
         is_cut_off = not self._attempt.has_reached if self._attempt else self._is_cut_off
         return {**environ, ASKED: _CUT_OFF if is_cut_off else "reached"}
 
     def leave(self) -> None:
-        """For the end of the process."""
+        """End the program, at the end of this process."""
         if self._attempt:
             self._attempt.kill()
             self._attempt = None
 
     def forget(self) -> None:
-        """For a forked child: close what is the parent's."""
+        """Close the pipe of the parent, in a forked child."""
         if self._attempt:
             self._attempt.close()
 
-    def _look_again(self) -> None:
-        news = [name for name, path in self._found().items() if self._before.get(name) != path]
+    def _note_news(self) -> None:
+        news = [name for name, path in self._here.items() if self._given.get(name) != path]
         if news:
             say(f"{', '.join(news)}: on this machine now; the workers are replaced")
             self.has_news = True
@@ -200,14 +206,12 @@ class ModelSupply:
 
     # --- what is where ----------------------------------------------------------------------------
 
-    def _found(self) -> dict[str, str]:
-        """Paths of the models that are here, by their names."""
-        paths = {name: find_model(name, self._environ) for name in self._names.values()}
-        return {name: path for name, path in paths.items() if path}
+    def _look_up(self) -> None:
+        paths = {name: find_model(name, self._environ) for name in set(self._names.values())}
+        self._here = {name: path for name, path in paths.items() if path}
 
     def _missing(self) -> list[str]:
-        found = self._found()
-        return sorted({name for name in self._names.values() if name not in found})
+        return sorted(set(self._names.values()) - self._here.keys())
 
     def _with_updates(self) -> list[str]:
         """Models that are in the cache, and that Open WebUI would keep up to date."""
@@ -224,11 +228,10 @@ class ModelSupply:
         )
 
     def _states(self) -> list[ModelState]:
-        found = self._found()
         states = []
         for kind, name in self._names.items():
-            reason = "" if name in found else self._reason(name)
-            states.append(ModelState(kind, name, name in found, reason))
+            reason = "" if name in self._here else self._reason(name)
+            states.append(ModelState(kind, name, name in self._here, reason))
         return states
 
     def _reason(self, name: str) -> str:

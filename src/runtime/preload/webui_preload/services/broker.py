@@ -1,4 +1,4 @@
-"""The Redis that the settings name: directly, or as the master that its sentinels know."""
+"""The Redis of the settings: the server that they name, or the master that their sentinels name."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from urllib.parse import urlsplit
 if TYPE_CHECKING:
     from redis import Redis
 
-#: Seconds of one attempt to connect, and of one answer.
+#: Seconds that an attempt to connect may take, and an answer.
 CONNECT_TIMEOUT = 5
 
 
 def where(environ: Mapping[str, str]) -> str:
-    """The server or the sentinels, for people: without user and password."""
+    """The server or the sentinels in words, without user and password."""
     if hosts := environ.get("REDIS_SENTINEL_HOSTS"):
         port = environ.get("REDIS_SENTINEL_PORT") or "26379"
         return f"{_master(environ)} (sentinels {hosts}, port {port})"
@@ -25,9 +25,9 @@ def where(environ: Mapping[str, str]) -> str:
 
 @contextlib.contextmanager
 def connected(environ: Mapping[str, str]) -> Iterator[Redis]:
-    """A client of the server, or of the master of this moment; all of its connections are closed at the end.
+    """A client of the server, or of the present master. All of its connections are closed at the end.
 
-    Raises ValueError for settings that are none, redis.RedisError where nobody answers.
+    Raises ValueError where the settings cannot be used, redis.RedisError where nothing answers.
     """
     import redis
     from redis.backoff import NoBackoff
@@ -48,7 +48,7 @@ def connected(environ: Mapping[str, str]) -> Iterator[Redis]:
 
 
 def _of_master(environ: Mapping[str, str], stack: contextlib.ExitStack) -> Redis:
-    """As open_webui/utils/redis.py does it (0.12.4): the sentinels get the credentials of REDIS_URL too."""
+    """A client of the master, as in open_webui/utils/redis.py (0.12.4): sentinels get REDIS_URL's credentials."""
     import redis
     from redis.backoff import NoBackoff
     from redis.retry import Retry
@@ -101,5 +101,5 @@ def _of_master(environ: Mapping[str, str], stack: contextlib.ExitStack) -> Redis
 
 
 def _master(environ: Mapping[str, str]) -> str:
-    """The host of REDIS_URL, in its own case; Open WebUI's default where it has none."""
+    """Name of the master: the host of REDIS_URL in its own case, or Open WebUI's default."""
     return urlsplit(environ["REDIS_URL"]).netloc.rpartition("@")[2].partition(":")[0] or "mymaster"

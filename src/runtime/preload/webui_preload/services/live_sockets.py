@@ -1,9 +1,9 @@
-"""Keeps pages' WebSockets over an outage of Redis or the database.
+"""Keeps the WebSockets of pages open while Redis or the database is away.
 
-Open WebUI (socket/main.py, 0.12.4) verifies the token of each open socket every 30 s, and takes a database that does
-not answer for a token that has expired: all pages are cut off. They come back at once, as socket.io's client does,
-and the handler of that connection fails in turn; python-socketio then answers nothing at all, and the page waits for
-ever, without live updates. Here all of it waits until the service answers.
+Open WebUI (socket/main.py, 0.12.4) verifies the token of each open socket every 30 s. If the database does not
+answer, it treats the token as expired, and cuts all pages off. socket.io's client reconnects at once, and the handler
+of that connection fails too; python-socketio then sends no answer, and the page waits for ever, without live updates.
+Here both wait until the service answers.
 """
 
 import asyncio
@@ -20,15 +20,15 @@ R = TypeVar("R")
 #: Seconds between two attempts.
 INTERVAL = 0.5
 
-#: Seconds after which the error is the app's to deal with, as ever.
+#: Seconds after which the app gets the error all the same.
 LONGEST = 300.0
 
-#: Handlers of events in which a page takes up its connection; each may be run again from its beginning.
+#: Handlers of the events with which a page begins its connection. Each may run again from its beginning.
 _HANDLERS = ("connect", "user-join")
 
 
 def keep_sockets() -> None:
-    """For a worker, once the app is imported; names that are not found are left alone."""
+    """Call it in a worker, once the app is imported. Names that this version does not have are left alone."""
     module = importlib.import_module("open_webui.socket.main")
     name = "get_verified_user_by_token"
     if hasattr(module, name):
@@ -42,7 +42,7 @@ def keep_sockets() -> None:
 def patient(
     run: Callable[P, Awaitable[R]], interval: float = INTERVAL, longest: float = LONGEST
 ) -> Callable[P, Awaitable[R]]:
-    """``run``, again and again while a service is down; any other error, and that after ``longest``, is raised."""
+    """``run``, repeated while a service is down, for at most ``longest`` seconds. Other errors are raised at once."""
 
     @functools.wraps(run)
     async def attempt(*args: P.args, **kwargs: P.kwargs) -> R:

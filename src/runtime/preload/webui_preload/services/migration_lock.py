@@ -1,7 +1,7 @@
-"""One start at a time migrates and seeds a PostgreSQL database, wherever the others run.
+"""Lets one start at a time migrate and seed a PostgreSQL database, on whatever machines the others run.
 
-Within an installation the preload process sees to that; two installations on one database know nothing of each other,
-and Open WebUI (0.12.4) takes no lock: on an empty database both create the same tables.
+Within an installation, the preload process ensures that. Two installations on one database know nothing of each
+other, and Open WebUI (0.12.4) takes no lock: on an empty database, both create the same tables.
 """
 
 import contextlib
@@ -11,12 +11,12 @@ from typing import Any
 from ..log import say
 from ..settings import database_url
 
-#: Any number that nothing else uses; PostgreSQL keeps advisory locks apart by database. ("webuitun" in ASCII.)
+#: A number that nothing else uses: "webuitun" in ASCII. PostgreSQL's advisory locks are separate in each database.
 KEY = int.from_bytes(b"webuitun")
 
 
 class MigrationLock:
-    """Taken by `acquire`, let go of by `release` or by the end of the process. Without PostgreSQL it is none."""
+    """`acquire` takes it; `release`, or the end of the process, lets go of it. Without PostgreSQL it does nothing."""
 
     def __init__(self) -> None:
         self._connection: Any = None
@@ -25,7 +25,7 @@ class MigrationLock:
         self._connections: dict[int, str] = {}
 
     def acquire(self, environ: Mapping[str, str]) -> None:
-        """Waits, with a line of log, while another start holds it."""
+        """Wait, with a line in the log, while another start holds it."""
         url = database_url(environ)
         if not url.startswith("postgres"):
             return
@@ -33,7 +33,9 @@ class MigrationLock:
         from sqlalchemy.pool import NullPool
 
         self._connection = create_engine(url, poolclass=NullPool).connect()
-        # Of the transaction, not of the session: a pooler (PgBouncer) may give each transaction another session.
+        # The import may take longer than the server lets a transaction idle.
+        self._connection.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
+        # The lock belongs to a transaction, because a pooler (PgBouncer) may give each transaction another session.
         attempt = text("SELECT pg_try_advisory_xact_lock(:key)")
         if not self._connection.execute(attempt, {"key": KEY}).scalar():
             say("waiting: another installation is starting on this database, and may be migrating it")
@@ -41,7 +43,7 @@ class MigrationLock:
         self._is_seeded = self._has_settings(environ.get("DATABASE_SCHEMA") or None)
 
     def _has_settings(self, schema: str | None) -> bool:
-        """Whether a worker has started on this database before: it fills the ``config`` table."""
+        """Whether a worker has started on this database before, and so has filled the ``config`` table."""
         from sqlalchemy import inspect, text
 
         if not inspect(self._connection).has_table("config", schema=schema):
@@ -50,9 +52,10 @@ class MigrationLock:
         return bool(self._connection.execute(text(f"SELECT EXISTS (SELECT FROM {table})")).scalar())
 
     def imported(self, connections: dict[int, str]) -> None:
-        """The database is migrated; what is left to do is to fill an empty one.
+        """The import has migrated the database; only an empty one still has to be filled.
 
-        ``connections`` are those that each child cuts: one that shared this would mix up its answers.
+        ``connections`` are those that each child cuts. This one is added: children that shared it would mix up its
+        answers.
         """
         if self._is_seeded:
             self.release()
@@ -63,8 +66,8 @@ class MigrationLock:
 
     def release(self) -> None:
         connection, self._connection = self._connection, None
-        # The number may be another's from now on.
+        # From now on, another descriptor may have the number.
         self._connections.pop(self._number, None)
         if connection:
-            with contextlib.suppress(Exception):  # a server that is gone has let go of it too
+            with contextlib.suppress(Exception):  # where the server is gone, so is the lock
                 connection.close()

@@ -1,4 +1,4 @@
-"""The database and Redis, before the import: wait until they answer, and ask what is configured in them."""
+"""Before the import: waits until the database and Redis answer, and reads what is configured in the database."""
 
 import os
 import time
@@ -7,15 +7,16 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
+from ..contract import DEFAULT_MODEL
 from ..log import say
 from ..models.local_models import NO_MODELS, LocalModels
 from ..settings import SettingsError, database_url
 from . import broker
 
-#: Seconds between two attempts: doubles from the first to the last.
+#: Seconds between two attempts; each pause doubles, from the first to the last.
 FIRST_DELAY, LAST_DELAY = 0.25, 5.0
 
-#: Seconds of one attempt to connect.
+#: Seconds that an attempt to connect may take.
 CONNECT_TIMEOUT = 5
 
 
@@ -25,7 +26,7 @@ class _NotYet(Exception):
 
 @dataclass(frozen=True)
 class Engines:
-    """Whether this installation embeds and reranks in its own process, and how that is known."""
+    """Whether this installation embeds or reranks in its own process, and where that is set."""
 
     local: bool
     reason: str
@@ -34,12 +35,10 @@ class Engines:
 
 
 def wait_for_services(environ: Mapping[str, str], pause: Callable[[float], None] = time.sleep) -> None:
-    """Return once the database and Redis answer; one line of log a service that is waited for.
+    """Wait until the database and Redis answer, with a line in the log for each that does not; ``pause`` waits.
 
-    ``pause`` waits the given seconds between two attempts.
-
-    Raises SettingsError for what waiting cannot mend: a driver that is missing, a wrong password, a database
-    that does not exist.
+    Raises SettingsError where waiting does not help: a missing driver, a wrong password, a database that does not
+    exist.
     """
     url = database_url(environ)
     if not url.startswith("sqlite"):
@@ -49,10 +48,10 @@ def wait_for_services(environ: Mapping[str, str], pause: Callable[[float], None]
 
 
 def count_neighbours(environ: Mapping[str, str]) -> int:
-    """Processes of other installations that listen on the Redis server of this one.
+    """How many processes of other installations listen on our Redis server. Call it while no worker of ours runs.
 
-    Neither ``REDIS_KEY_PREFIX`` nor a database number keeps them apart: socket.io's channel has no prefix, and
-    Pub/Sub ignores the number. Only meaningful while no worker of this installation runs.
+    Neither ``REDIS_KEY_PREFIX`` nor a database number keeps two installations apart: socket.io's channel has no
+    prefix, and Pub/Sub ignores the number.
     """
     if not environ.get("REDIS_URL") or environ.get("WEBSOCKET_MANAGER") != "redis":
         return 0
@@ -63,13 +62,14 @@ def count_neighbours(environ: Mapping[str, str]) -> int:
             [(_, listeners)] = client.pubsub_numsub("socketio")
             return int(listeners)
     except redis.RedisError:
-        return 0  # a user who may not ask
+        return 0  # our user is not allowed to ask
 
 
 def ask_engines(environ: Mapping[str, str]) -> Engines:
-    """Read the engines from the ``config`` table, which wins over the environment after the first boot.
+    """Which engines are set: in the ``config`` table, which wins after the first boot, or in the environment.
 
-    Keys and defaults: open_webui/config.py and initialize_runtime_config in open_webui/main.py (0.12.4).
+    Keys and defaults are those of open_webui/config.py and of initialize_runtime_config in open_webui/main.py
+    (0.12.4).
     """
     stored = _stored_config(environ) if environ.get("ENABLE_PERSISTENT_CONFIG", "true").lower() == "true" else {}
 
@@ -83,7 +83,7 @@ def ask_engines(environ: Mapping[str, str]) -> Engines:
         return Engines(False, "USE_SLIM_DOCKER leaves local models out")
     reranker, where_reranker = _local_reranker(value)
     if not embedding:
-        model, _ = value("rag.embedding_model", "RAG_EMBEDDING_MODEL", "sentence-transformers/all-MiniLM-L6-v2")
+        model, _ = value("rag.embedding_model", "RAG_EMBEDDING_MODEL", DEFAULT_MODEL)
         reason = f"documents are embedded by a local model ({where} is empty)"
         return Engines(True, reason, LocalModels(str(model or ""), reranker))
     if reranker:
@@ -93,7 +93,7 @@ def ask_engines(environ: Mapping[str, str]) -> Engines:
 
 
 def _local_reranker(value: Callable[[str, str, Any], tuple[Any, str]]) -> tuple[str, str]:
-    """The model that a worker's start-up loads to rank results, empty: none; and where that is said."""
+    """The model that a worker's start-up loads to rank results (empty: none), and where it is set."""
     bypass, _ = value("rag.bypass_embedding_and_retrieval", "BYPASS_EMBEDDING_AND_RETRIEVAL", False)
     hybrid, _ = value("rag.enable_hybrid_search", "ENABLE_RAG_HYBRID_SEARCH", False)
     engine, _ = value("rag.reranking_engine", "RAG_RERANKING_ENGINE", "")
@@ -123,7 +123,7 @@ def _stored_config(environ: Mapping[str, str]) -> dict[str, Any]:
             else set()
         )
         if not {"key", "value"} <= columns:
-            return {}  # empty, or of a version that this import is about to migrate
+            return {}  # the database is empty, or an older version's, which the import will migrate
         table = Table("config", MetaData(), Column("key", String), Column("value", JSON), schema=schema)
         rows = connection.execute(select(table.c.key, table.c.value).where(table.c.key.like("rag.%")))
         return {row.key: row.value for row in rows}
@@ -191,5 +191,5 @@ def _where(url: str) -> str:
 
 
 def _without_secrets(error: object) -> str:
-    """First line of the message; drivers put no password there, but SQLAlchemy's further lines may."""
+    """First line of the message. Drivers put no password there, but SQLAlchemy may in the lines after it."""
     return str(error).strip().partition("\n")[0]

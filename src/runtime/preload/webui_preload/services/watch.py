@@ -1,8 +1,8 @@
-"""Looks after Redis and the database from within a worker: notices that one is lost, and that it is back.
+"""Watches Redis and the database from a worker: notices when one is lost, and when it is back.
 
-Open WebUI finds back by itself, but late: its listeners wait up to 30 s, socket.io's up to 60 s, between two
-attempts (open_webui/tasks.py, open_webui/socket/redis_room_channels.py, 0.12.4); until then live updates from other
-workers are missing. Here they are told at once.
+Open WebUI reconnects by itself, but late. Between two attempts its listeners wait up to 30 s, and socket.io's up to
+60 s (open_webui/tasks.py, open_webui/socket/redis_room_channels.py, 0.12.4). Until then, live updates from other
+workers are missing. The watch makes them reconnect at once.
 """
 
 import asyncio
@@ -15,33 +15,41 @@ from ..log import complain, say
 from ..settings import database_url
 from . import broker
 from .live_sockets import keep_sockets
+from .lost_redis import fail_at_once
 from .outage import DATABASE, REDIS, Outages, filter_logs, service_of
+from .saved_answers import clear_streams, keep_answers
 
-#: Seconds between two looks. One costs some 2 ms of a worker's CPU.
+#: Seconds between two looks. Each costs some 2 ms of the worker's CPU.
 INTERVAL = 1.0
 
-#: Seconds between two attempts of Open WebUI's own listeners, at most; 30 by default.
+#: Most seconds between two attempts of Open WebUI's own listeners; its default is 30.
 RECONNECT_INTERVAL = 2.0
 
 
 class ServiceWatch:
-    """One worker's watch; `start` it in the event loop once the app has started."""
+    """The watch of one worker. Start it on the event loop, once the app has started."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         self._environ = environ
         self.outages = Outages(complain)
         self._redis: tuple[Any, contextlib.ExitStack] | None = None
+        #: The look at the database that is under way: all who ask share it.
+        self._database_look: asyncio.Task[None] | None = None
         self._has_redis = bool(environ.get("REDIS_URL"))
         self._has_server = not database_url(environ).startswith("sqlite")
 
     def start(self) -> "asyncio.Task[None] | None":
-        """None where there is nothing to watch."""
+        """Start to watch. Returns None where there is nothing to watch."""
         if not self._has_redis and not self._has_server:
             return None
         filter_logs(self.outages)
         keep_sockets()
         if self._has_redis:
             _retry_sooner()
+            fail_at_once(self.outages)
+            clear_streams()
+        if self._has_server:
+            keep_answers(self._is_database_lost)
         return asyncio.get_running_loop().create_task(self._run())
 
     async def _run(self) -> None:
@@ -50,14 +58,21 @@ class ServiceWatch:
             if self._has_redis:
                 await self._look(REDIS, self._ping_redis, _reconnect_live_updates)
             if self._has_server:
-                await self._look(DATABASE, _ping_database, lambda: None)
+                await self._is_database_lost()
+
+    async def _is_database_lost(self) -> bool:
+        if self._database_look is None or self._database_look.done():
+            look = self._look(DATABASE, _ping_database, lambda: None)
+            self._database_look = asyncio.get_running_loop().create_task(look)
+        await asyncio.shield(self._database_look)
+        return self.outages.is_lost(DATABASE)
 
     async def _look(self, service: str, ping: Callable[[], None], on_return: Callable[[], None]) -> None:
         try:
-            # In a thread: one that is not refused at once would stall the worker.
+            # In a thread, because a connection that is not refused at once would stall the worker.
             await asyncio.to_thread(ping)
         except Exception as error:
-            # Anything else, such as a pool without a free connection, says nothing of the service.
+            # Any other error, such as a pool without a free connection, says nothing about the service.
             if service_of(error) == service:
                 self.outages.lost(service, str(error).strip().partition("\n")[0])
             return
@@ -72,7 +87,7 @@ class ServiceWatch:
             self._redis[0].ping()
         except Exception:
             if self._redis:
-                # With Sentinel the next one may be another server.
+                # With Sentinel, the next connection may lead to another server.
                 self._redis[1].close()
                 self._redis = None
             raise
@@ -86,7 +101,7 @@ def _ping_database() -> None:
 
 
 def _retry_sooner() -> None:
-    """Both read the limit of their back-off at every attempt, as a global of their module."""
+    """Lower the limit of the listeners' back-off, a global of their modules that they read at every attempt."""
     for name in ("open_webui.tasks", "open_webui.socket.main"):
         module = importlib.import_module(name)
         if hasattr(module, "REDIS_PUBSUB_MAX_RECONNECT_INTERVAL"):
@@ -94,9 +109,9 @@ def _retry_sooner() -> None:
 
 
 def _reconnect_live_updates() -> None:
-    """Start socket.io's listener anew where it waits for its next attempt; one that listens is left alone.
+    """Restart socket.io's listener where it waits for its next attempt, and leave it alone where it listens.
 
-    The names are python-socketio's (5.16, AsyncPubSubManager); where they are not found, its own back-off counts.
+    The names are python-socketio's (5.16, AsyncPubSubManager). Where they are missing, its own back-off stays.
     """
     server = importlib.import_module("open_webui.socket.main").sio
     manager = server.manager

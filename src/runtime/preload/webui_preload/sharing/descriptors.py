@@ -1,4 +1,4 @@
-"""File descriptors that the import left open, and what two processes may not share of them."""
+"""File descriptors that the import left open: which of them two processes must not share."""
 
 import os
 import re
@@ -11,26 +11,27 @@ _ANONYMOUS = re.compile(r"anon_inode:\[?(\w+)\]?")
 
 @dataclass
 class Descriptors:
-    """What was opened since ``before``: ``connections`` are cut in each child, ``unsafe`` forbids a fork."""
+    """Descriptors that the import opened. ``connections`` are cut in each child; ``unsafe`` ones forbid a fork."""
 
     connections: dict[int, str] = field(default_factory=dict)
     unsafe: list[str] = field(default_factory=list)
 
     def cut_connections(self) -> None:
-        """Put a socket whose peer has hung up in the place of each; for the child, right after the fork.
+        """Replace each connection by a socket whose peer has hung up. Call it in the child, right after the fork.
 
-        Every pool drops such a connection as one that was closed while it was idle. To share it with the
-        parent and the siblings would mix up their answers; to close it would leave a number for another file.
+        Every pool drops such a connection as one that was closed while it was idle. If the connection were shared
+        with the parent and other children, they would get each other's answers. If it were closed, its number could
+        become another file's.
         """
         for number in self.connections:
             ours, peers = socket.socketpair()
             peers.close()
-            # Not inheritable: programs that a worker starts have no business with it.
+            # Not inheritable: programs that a worker starts have no use for it.
             os.dup2(ours.fileno(), number, inheritable=False)
             ours.close()
 
 
-#: Number, device and inode of a descriptor: a number alone is used again once it is closed.
+#: Number, device and inode of a descriptor. The number alone is used again after the descriptor is closed.
 Open = tuple[int, int, int]
 
 
@@ -75,11 +76,11 @@ def _inspect_socket(number: int, found: Descriptors) -> None:
             try:
                 peer = copy.getpeername()
             except OSError:
-                return  # not connected: there is nobody to talk to twice
+                return  # not connected: no peer could get mixed up
             if copy.family in (socket.AF_INET, socket.AF_INET6):
                 found.connections[number] = f"{peer[0]}:{peer[1]}"
                 return
-            if peer:  # a path: a server's UNIX socket, such as PostgreSQL's
+            if peer:  # the path of a server's UNIX socket, such as PostgreSQL's
                 found.connections[number] = str(peer)
                 return
         found.unsafe.append(f"a {copy.family.name} {copy.type.name} socket that is no client's connection")

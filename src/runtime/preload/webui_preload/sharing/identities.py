@@ -1,9 +1,9 @@
-"""Ids that were drawn while Open WebUI was imported, and drawn anew in every worker.
+"""Draws the random ids of the import anew in every worker.
 
-A process that is forked after the import shares each of them with its siblings: socket.io ignores messages of
-a manager with its own id, and two holders of one Redis lock's id both believe that they hold it. None is named
-here. Every draw from the system's entropy is recorded during the import; afterwards the heap is searched once
-for what became of it; the child then writes something new in the same places.
+Workers that are forked after the import would share these ids. But socket.io ignores messages from a manager with its
+own id, and of two processes with one id of a Redis lock, both believe that they hold it. The ids are not listed here.
+While the app is imported, every draw from the system's entropy is recorded. Then one search of the heap finds all
+values that came of a draw, and each child writes new ones in the same places.
 """
 
 import base64
@@ -19,10 +19,10 @@ from dataclasses import dataclass, field
 from types import CellType, FrameType, GeneratorType, MemberDescriptorType, ModuleType, TracebackType
 from typing import Any
 
-#: Draws of fewer bytes are seeds of numbers, too short to be told from other values by looking for them.
+#: Draws of fewer bytes are seeds of numbers: too short to be told from other values in the heap.
 MIN_BYTES = 8
 
-#: Longer strings (documentation, templates) are not searched for ids that are a part of them.
+#: Strings that are longer (documentation, templates) are not searched for ids in them.
 MAX_TEXT = 256
 
 #: An id inside a longer text, as in ``suppress_instrumentation-<uuid>``.
@@ -30,7 +30,7 @@ _UUID_TEXT = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}|[0-9a-f]{3
 
 
 class EntropyRecorder:
-    """While active, keeps what ``os.urandom`` handed out; ``uuid4``, ``secrets`` and seeding all draw from it."""
+    """Records what ``os.urandom`` returns. ``uuid4``, ``secrets`` and the seeding of generators all draw from it."""
 
     def __init__(self) -> None:
         self.draws: list[bytes] = []
@@ -46,7 +46,7 @@ class EntropyRecorder:
             return value
 
         os.urandom = urandom
-        # random and secrets have bound the function by its name when they were imported.
+        # random and secrets bound the function to a name of their own when they were imported.
         random._urandom = urandom  # type: ignore[attr-defined]
         return self
 
@@ -61,7 +61,7 @@ def _uuid4(raw: bytes) -> uuid.UUID:
     return uuid.UUID(bytes=raw, version=4)
 
 
-#: The forms that a draw takes: uuid4 as object, text, hex, number and bytes; secrets.token_bytes, token_hex,
+#: Forms in which a draw may appear: uuid4 as object, text, hex, number and bytes; secrets.token_bytes, token_hex and
 #: token_urlsafe.
 _UUID_FORMS: tuple[Callable[[bytes], Any], ...] = (
     _uuid4,
@@ -79,7 +79,7 @@ _TOKEN_FORMS: tuple[Callable[[bytes], Any], ...] = (
 
 @dataclass(frozen=True)
 class _Form:
-    """One draw in one form: enough to make the same kind of value from fresh bytes."""
+    """A draw in one of its forms; ``make`` makes the same form of new bytes."""
 
     draw: bytes
     make: Callable[[bytes], Any]
@@ -87,16 +87,16 @@ class _Form:
 
 @dataclass
 class Identities:
-    """Where the recorded draws live. ``places`` is what a person reads; ``unreachable`` what cannot be renewed."""
+    """Where the recorded draws are. ``places`` names them for people; ``unreachable`` are those that stay."""
 
     places: list[str] = field(default_factory=list)
     unreachable: list[str] = field(default_factory=list)
     _writers: list[Callable[["Fresh"], None]] = field(default_factory=list)
 
     def redraw(self) -> None:
-        """Give this process values of its own; for the child, right after the fork."""
+        """Give this process values of its own. Call it in the child, right after the fork."""
         random.seed()
-        # By its own name: numpy imports this part on demand, which would cost each worker 10 MiB.
+        # Only if it is loaded: numpy imports this part on demand, which would cost each worker 10 MiB.
         if generator := sys.modules.get("numpy.random"):
             generator.seed()
         fresh = Fresh()
@@ -109,7 +109,7 @@ class Identities:
 
 
 class Fresh(dict[bytes, bytes]):
-    """New bytes for each recorded draw, the same ones wherever that draw lives."""
+    """New bytes for each recorded draw: the same in all places of that draw."""
 
     def __missing__(self, draw: bytes) -> bytes:
         self[draw] = os.urandom(len(draw))
@@ -214,11 +214,11 @@ class _Slot:
 
 def _slots_holding(owner: Any, value: Any, owning_class: type | None) -> Iterator[_Slot]:
     if owning_class is not None:
-        # Through the class: writing to its dictionary would leave the interpreter's attribute cache stale.
+        # With setattr, because a write to the class's dictionary would leave the interpreter's attribute cache stale.
         for name, item in list(vars(owning_class).items()):
             if item is value:
                 yield _Slot(owning_class, name, lambda new, name=name: setattr(owning_class, name, new))  # type: ignore[misc]
-    # type(): isinstance would ask lazy proxies for their class, and wake them.
+    # type() and not isinstance(), which would ask lazy proxies for their class, and so load them.
     elif issubclass(type(owner), dict):
         yield from _dict_slots(owner, value)
     elif issubclass(type(owner), (list, deque)):
@@ -261,10 +261,10 @@ def _attribute_slots(owner: Any, value: Any) -> Iterator[_Slot]:
                     yield _Slot(owner, name, lambda new, d=descriptor: d.__set__(owner, new))  # type: ignore[misc]
 
 
-#: What a generator of random numbers started from. One in 64 looks like a UUID's number.
+#: Types that hold the seed of a generator of random numbers. One seed in 64 looks like a UUID's number.
 _SEEDS = frozenset({"numpy.random.bit_generator.SeedSequence"})
 
-#: The search's own objects, which hold the values that it looks for.
+#: Types of the search itself, whose objects hold the values that it looks for.
 _OWN_TYPES = (_Form, _Slot, Identities, _Search, FrameType, GeneratorType)
 
 

@@ -1,6 +1,7 @@
-"""How much of Open WebUI is imported ahead of the forks: the app (whole or lean), its libraries, or nothing."""
+"""Imports Open WebUI ahead of the forks, as the level says: the app (whole or lean), its libraries, or nothing."""
 
 import ast
+import contextlib
 import ctypes
 import gc
 import importlib
@@ -8,7 +9,7 @@ import importlib.util
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType
@@ -16,21 +17,23 @@ from types import ModuleType
 from ..installed import open_webui_folder
 from ..models.local_models import NO_MODELS, LocalModels, share_models
 from ..models.offline import start_without_network
+from ..shortcuts.quick_import.take import quick_import
 from ..shortcuts.requirements import install_missing_alone
 from ..shortcuts.take import take_shortcuts
 from .descriptors import Descriptors, inspect_descriptors, open_descriptors
 from .identities import EntropyRecorder, Identities, find_identities
+from .telemetry import HeldTelemetry, HoldTelemetryBack
 from .threads import unsafe_threads
 
-#: Half of the app's memory (600 → 302 MiB private). Open WebUI imports them inside the functions that use them;
-#: ahead of that they only come in through an optional import of langchain_text_splitters.
+#: They take half of the app's memory: without them 302 MiB are private, and not 600. Open WebUI imports them inside
+#: the functions that use them; before that, only an optional import of langchain_text_splitters brings them in.
 HEAVY_LIBRARIES = frozenset({"torch", "transformers", "sentence_transformers"})
 
-#: From most to least that is preloaded. `lean` is `app` without HEAVY_LIBRARIES.
+#: Levels, from the most that is preloaded to the least. `lean` is `app` without HEAVY_LIBRARIES.
 APP, LEAN, LIBRARIES, NONE = "app", "lean", "libraries", "none"
 NEXT_LEVEL = {APP: LIBRARIES, LEAN: LIBRARIES, LIBRARIES: NONE}
 
-#: Picked by uvicorn, anyio and the compression middleware when a server starts or a first request comes; every
+#: uvicorn, anyio and the compression middleware import these when a server starts or its first request comes: each
 #: worker would import them for itself.
 _SERVER_PARTS = (
     "uvicorn.protocols.http.auto",
@@ -44,8 +47,8 @@ _SERVER_PARTS = (
     "starlette_compress._zstd_legacy",
 )
 
-#: Imported by Open WebUI inside of functions: at start-up (socket.apps, subagents, timers) and for the first
-#: upload (loaders.main).
+#: Open WebUI imports these inside functions: at start-up (socket.apps, subagents, timers) and for the first upload
+#: (loaders.main).
 _APP_PARTS = (
     "open_webui.socket.apps",
     "open_webui.utils.subagents",
@@ -55,10 +58,7 @@ _APP_PARTS = (
 
 
 class Unsafe(Exception):
-    """This level cannot be forked; the text says what stands in the way.
-
-    ``models``: without the local models it can be.
-    """
+    """This level cannot be forked; the text says why. ``models``: it can be forked without the local models."""
 
     def __init__(self, obstacle: str, *, models: bool = False) -> None:
         super().__init__(obstacle)
@@ -74,6 +74,10 @@ class Preload:
     version: str
     identities: Identities
     descriptors: Descriptors
+    #: Names of the local models that are loaded.
+    models: frozenset[str] = frozenset()
+    #: What the import would have set up, for each worker to do.
+    telemetry: HeldTelemetry = field(default_factory=HeldTelemetry)
 
     @property
     def has_app(self) -> bool:
@@ -81,7 +85,7 @@ class Preload:
         return self.level in (APP, LEAN)
 
     def renew(self) -> None:
-        """Make this process one of its own; for the child, right after the fork."""
+        """Renew what this process must not share with others. Call it in the child, right after the fork."""
         self.identities.redraw()
         self.descriptors.cut_connections()
 
@@ -94,19 +98,21 @@ def preload(
     models: Callable[[], LocalModels] = lambda: NO_MODELS,
     shortcuts: bool = False,
 ) -> Preload:
-    """Import what ``level`` says; raises Unsafe, or whatever the import raises.
+    """Import what ``level`` says. Raises Unsafe, or whatever the import raises.
 
-    Where that is the app, it is given its shortcuts, and where it is the whole app, the local ``models``: those that
-    are on this machine once the app is imported.
+    The app is given its shortcuts. The whole app also loads the local ``models``, which are asked for after the
+    import, so that they may arrive meanwhile.
 
-    The heap is frozen afterwards: a collection in a child would otherwise write to every object, and with it
-    un-share nearly every page (gunicorn's preload grows from 1,181 to 1,837 MiB that way).
+    In the end the heap is frozen. Otherwise a garbage collection in a child would write to every object, and so
+    un-share nearly every page: gunicorn's preload grows from 1,181 to 1,837 MiB that way.
     """
     gc.disable()
     before = open_descriptors()
-    with EntropyRecorder() as recorder:
+    holding = HoldTelemetryBack()
+    with EntropyRecorder() as recorder, holding:
         if level in (APP, LEAN):
-            with _HiddenModules(HEAVY_LIBRARIES if level == LEAN else ()):
+            sparing = quick_import() if shortcuts else contextlib.nullcontext()
+            with _HiddenModules(HEAVY_LIBRARIES if level == LEAN else ()), sparing:
                 drop_markup(importlib.import_module("open_webui.env"))
                 importlib.import_module("open_webui.main")
         elif level == LIBRARIES:
@@ -118,9 +124,10 @@ def preload(
             install_missing_alone(main)
             if shortcuts:
                 take_shortcuts(main.app)
+        shared: list[str] = []
         if level == APP and (here := models()):
             threads = unsafe_threads()
-            share_models(here)
+            shared = share_models(here)
             if unsafe_threads() != threads:
                 raise Unsafe(_in_words(unsafe_threads()), models=True)
     descriptors = inspect_descriptors(before)
@@ -129,7 +136,7 @@ def preload(
         raise Unsafe(_in_words(obstacles))
     gc.collect()
     with warnings.catch_warnings():
-        # The search touches every object, deprecated ones too.
+        # The search touches every object, also deprecated ones, which warn.
         warnings.simplefilter("ignore")
         identities = find_identities(recorder.draws)
     if identities.unreachable:
@@ -138,7 +145,7 @@ def preload(
     give_back_free_memory()
     fill_free_blocks()
     gc.freeze()
-    return Preload(level, reason, version, identities, descriptors)
+    return Preload(level, reason, version, identities, descriptors, frozenset(shared), holding.held)
 
 
 #: Bytes of the largest object that pymalloc serves, the step between its size classes, and its pool
@@ -146,21 +153,21 @@ def preload(
 _LARGEST_SMALL, _SIZE_STEP, _POOL = 512, 16, 16 * 1024
 _BYTES_OVERHEAD = sys.getsizeof(b"")
 
-#: Keeps what fill_free_blocks() made.
+#: What fill_free_blocks() made, which must not be freed.
 _fillers: list[object] = []
 
 
 def fill_free_blocks() -> None:
     """Occupy the free blocks that the import left between its objects.
 
-    Python takes a new object's memory from pages that are partly in use first. In a forked child each such page
-    is shared, and one small object copies all of it; with no free block left, a child's objects lie close
-    together on pages of their own.
+    Python puts new objects first into pages that are partly in use. In a forked child those pages are shared, and one
+    small object makes the kernel copy a whole page. Where no free block is left, a child's objects share pages of
+    their own.
     """
     for size in range(_SIZE_STEP, _LARGEST_SMALL + 1, _SIZE_STEP):
         taken: dict[int, int] = {}
         pool = 0
-        # A pool that gives nearly all of its blocks was a fresh one: those in partial use are full now.
+        # A pool that gives nearly all of its blocks was a fresh one: all pools that were partly in use are full now.
         while taken.get(pool, 0) < 0.9 * _POOL / size:
             filler = _object_of(size)
             pool = id(filler) // _POOL
@@ -169,7 +176,7 @@ def fill_free_blocks() -> None:
 
 
 def _object_of(size: int) -> object:
-    """An object that takes a block of ``size`` bytes and is not tracked by the collector."""
+    """An object in a block of ``size`` bytes, which the garbage collector does not track."""
     if size == _SIZE_STEP:
         return object()
     if size == 2 * _SIZE_STEP:
@@ -178,7 +185,7 @@ def _object_of(size: int) -> object:
 
 
 class _HiddenModules:
-    """While active, the named packages seem not to be installed."""
+    """Makes the named packages look as if they were not installed."""
 
     def __init__(self, names: Sequence[str] | frozenset[str]) -> None:
         self._names = frozenset(names)
@@ -198,7 +205,7 @@ class _HiddenModules:
 
 
 def third_party_modules(package: Path) -> list[str]:
-    """Modules outside of the package that its files import at their top level, sorted."""
+    """Modules of other packages that the files of ``package`` import at their top level, sorted."""
     found: set[str] = set()
     for path in package.rglob("*.py"):
         try:
@@ -232,15 +239,14 @@ def _import_where_found(names: tuple[str, ...]) -> None:
         try:
             importlib.import_module(name)
         except ImportError:
-            continue  # of another version; a worker imports what it needs
+            continue  # another version has none; a worker imports what it needs
 
 
 def drop_markup(module: ModuleType) -> None:
-    """Forget the HTML trees that ``module`` has parsed and keeps for no further use.
+    """Forget the HTML trees that ``module`` has parsed and does not use any more.
 
-    open_webui/env.py makes its list of changes from the whole changelog, and leaves the tree behind in its
-    globals: some 50 MiB of the 62 MiB that importing it takes (0.12.4). Given back at once, they hold the rest
-    of the import.
+    open_webui/env.py parses the whole changelog for its list of changes, and leaves the tree in its globals: some 50
+    of the 62 MiB that its import takes (0.12.4). The rest of the import then uses this memory again.
     """
     for name, value in list(vars(module).items()):
         if type(value).__module__.partition(".")[0] == "bs4":
@@ -249,7 +255,7 @@ def drop_markup(module: ModuleType) -> None:
 
 
 def give_back_free_memory() -> None:
-    """Return the C library's free pages to the system; a child would copy them to use them."""
+    """Return the C library's free pages to the system. A child that used them would copy them."""
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc's alone
     if trim:
         trim(0)

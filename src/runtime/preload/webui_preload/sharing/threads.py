@@ -1,17 +1,17 @@
-"""Threads that run after the import: a fork copies only the one that calls it."""
+"""Looks for threads after the import: a fork copies only the thread that calls it."""
 
 import os
 import sys
 
-#: jemalloc stops and restarts its own around a fork (jemalloc's background_thread.c, prefork handlers).
+#: jemalloc stops its threads before a fork, and restarts them after it (background_thread.c, prefork handlers).
 FORK_AWARE = frozenset({"jemalloc_bg_thd"})
 
 
 def unsafe_threads() -> list[str]:
-    """Threads that a child would miss, in words; empty where it is safe to fork.
+    """Threads that a child would lack, in words; empty where it is safe to fork.
 
-    Python's own threads always are. Native ones count when their library gave them a name: those of the
-    numeric libraries (OpenBLAS, OpenMP) have none, and fork handlers of their own.
+    All of Python's threads count. Native threads count if they have a name: those of numeric libraries (OpenBLAS,
+    OpenMP) have none, and these libraries handle forks themselves.
     """
     unsafe = []
     python_threads = len(sys._current_frames()) - 1

@@ -1,4 +1,4 @@
-"""Waits for PostgreSQL without a task for each answer, as psycopg's own way makes one (3.3, on Python 3.11)."""
+"""Waits for PostgreSQL without a task for each answer; psycopg itself makes one (3.3, on Python 3.11)."""
 
 import inspect
 from asyncio import Future, get_running_loop
@@ -9,7 +9,7 @@ Result = TypeVar("Result")
 
 
 def wait_lightly() -> bool:
-    """Replace psycopg's way to wait for the socket of a connection; False where it is not the one that is known."""
+    """Replace the function with which psycopg waits for a connection; False where it is not the one that is known."""
     from psycopg import waiting
 
     if [*inspect.signature(waiting.wait_async).parameters] != ["gen", "fileno", "interval"]:
@@ -19,9 +19,9 @@ def wait_lightly() -> bool:
 
 
 async def wait_async(gen: Generator[Any, Any, Result], fileno: int, interval: float = 0.0) -> Result:
-    """As ``psycopg.waiting.wait_async``: run ``gen`` to its end, and tell it each time what its socket is ready for.
+    """As ``psycopg.waiting.wait_async``: run ``gen`` to its end, and send it each time what its socket is ready for.
 
-    It is told 0 when it was not ready for ``interval`` seconds. Raises what ``gen`` raises.
+    It gets 0 when the socket was not ready within ``interval`` seconds. Raises what ``gen`` raises.
     """
     from psycopg.errors import InternalError, OperationalError
     from psycopg.waiting import READY_R, READY_W, WAIT_R, WAIT_W

@@ -1,7 +1,7 @@
-"""The packages that administrators' functions and tools ask for: a worker's start-up installs only those missing.
+"""Lets a worker's start-up install only those packages of administrators' functions and tools that are missing.
 
-Open WebUI runs ``pip install`` with all of them in the start-up of each worker, and waits for it (utils/plugin.py,
-0.12.4): a second or more each time, and minutes where the package index is not reached.
+In the start-up of each worker, Open WebUI runs ``pip install`` with all of them, and waits for it (utils/plugin.py,
+0.12.4). That takes a second or more, and minutes where pip does not reach the package index.
 """
 
 import contextlib
@@ -11,12 +11,12 @@ import os
 from collections.abc import Iterator
 from typing import Any
 
-#: pip's settings where the user has none: no second attempt, and seconds without an answer.
+#: pip's settings unless the user has set them: it tries once, and waits five seconds for an answer.
 _PIP_LIMITS = {"PIP_RETRIES": "0", "PIP_DEFAULT_TIMEOUT": "5", "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
 
 
 def install_missing_alone(main: Any) -> None:
-    """Let the start-up of the app skip packages that are there; ``main``: the module open_webui.main."""
+    """Let the start-up of the app skip packages that are installed. ``main``: the module open_webui.main."""
     name = "install_tool_and_function_dependencies"
     if not hasattr(main, name):
         return  # another version
@@ -41,7 +41,7 @@ def install_missing_alone(main: Any) -> None:
 
 
 def missing_of(requirements: str) -> list[str]:
-    """Those of a comma-separated list that are not installed as asked, and those that only pip can judge."""
+    """Those of a comma-separated list that are not installed in the version asked for, or that only pip can judge."""
     names = [name.strip() for name in requirements.split(",")]
     return [name for name in dict.fromkeys(names) if name and not _is_met(name)]
 
@@ -61,7 +61,7 @@ def _is_met(text: str) -> bool:
 
 @contextlib.contextmanager
 def _limited() -> Iterator[None]:
-    """pip, a child of this process, gives up soon."""
+    """Make pip, a child of this process, give up soon."""
     ours = {name: value for name, value in _PIP_LIMITS.items() if name not in os.environ}
     os.environ.update(ours)
     try:

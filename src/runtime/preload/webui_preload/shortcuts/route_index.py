@@ -1,4 +1,4 @@
-"""Finds a request's route without trying the pattern of each one of the app's several hundred."""
+"""Finds the route of a request without matching all of the app's several hundred patterns."""
 
 import copy
 from typing import Any
@@ -8,7 +8,7 @@ from starlette import routing as starlette
 
 from ..asgi import Receive, Scope, Send
 
-#: The ways to match that begin with the literal part of a route's path; another one's routes are tried for each path.
+#: Matching methods that begin with the literal part of the path. Routes with another method are tried for each path.
 _BY_PATH = (
     starlette.Route.matches,
     starlette.WebSocketRoute.matches,
@@ -19,22 +19,23 @@ _BY_PATH = (
 
 
 class _Node:
-    """The routes that a path can match which begins with the same literal segments."""
+    """The routes for paths that begin with the same literal segments."""
 
     def __init__(self) -> None:
         self.children: dict[str, _Node] = {}
-        #: Places in the app's list of those that begin with exactly these segments.
+        #: Places in the app's list of the routes that begin with exactly these segments.
         self.own: list[int] = []
-        #: Places of those of all nodes above it.
+        #: Places of the routes of all nodes above.
         self.above: list[int] = []
-        #: The app's router with these routes alone, made when the first request comes this way.
+        #: The app's router with these routes alone, made for the first request.
         self.router: starlette.Router | None = None
 
 
 class RouteIndex:
-    """In the place of ``router.middleware_stack``: Starlette's own router, with the routes that can match a path.
+    """Replaces ``router.middleware_stack``: calls Starlette's router with those routes only that can match.
 
-    They are in their order, so that the first that matches is the same. What is left out begins with other segments.
+    They keep their order, so that the first match is the same. The routes that are left out begin with other
+    segments.
     """
 
     def __init__(self, router: starlette.Router) -> None:
@@ -53,7 +54,8 @@ class RouteIndex:
 
     def _router_for(self, path: str) -> starlette.Router:
         node = self._root
-        for segment in path[1:].split("/"):
+        # The end of a route's pattern (`$`) matches ahead of a newline, too.
+        for segment in path[1:].removesuffix("\n").split("/"):
             child = node.children.get(segment)
             if child is None:
                 break
@@ -80,7 +82,7 @@ class RouteIndex:
 
 
 def index_routes(router: starlette.Router) -> bool:
-    """Put the index in place; False where the router has a way of its own, which stays."""
+    """Put the index in place. Returns False, and changes nothing, where the router is not Starlette's own."""
     if type(router).app is not starlette.Router.app or router.middleware_stack != router.app:
         return False
     router.middleware_stack = RouteIndex(router)
@@ -88,13 +90,13 @@ def index_routes(router: starlette.Router) -> bool:
 
 
 def _literal_segments(route: Any) -> list[str]:
-    """The whole segments that begin every path which ``route`` matches."""
+    """The whole segments with which every path begins that ``route`` matches."""
     if type(route).matches not in _BY_PATH:
         return []
     literal, parameter, _ = route.path_format.partition("{")
     segments: list[str] = literal[1:].split("/")
     if parameter:
-        segments.pop()  # part of the parameter's own
+        segments.pop()  # it belongs to the parameter's segment
     while segments and not segments[-1]:
-        segments.pop()  # a slash at the end, which a redirection may add or take away
+        segments.pop()  # a slash at the end, which a redirection may add or remove
     return segments

@@ -1,4 +1,4 @@
-"""What a worker spares the app, without changing an answer of it: docs/speed.md has the figures."""
+"""Lets workers skip work of the app without changing its answers; docs/speed.md has the figures."""
 
 import importlib
 from typing import Any
@@ -7,14 +7,15 @@ from ..log import complain
 
 
 def take_shortcuts(app: Any) -> None:
-    """Set up the imported app, whose engine has no connection yet; before the forks, so that workers share the rest.
+    """Set up the imported app, before its engine has a connection and before the forks: workers share the result.
 
-    Where the app is not what these were made for, it works as it always did.
+    An app of another version than the shortcuts were made for works as it always did.
     """
-    # These import what Open WebUI brings, and must not do so ahead of it.
+    # These import libraries of Open WebUI, which must not be imported before it.
     from .psycopg_wait import wait_lightly
     from .round_trips import spare_round_trips
     from .route_index import index_routes
+    from .streams.take import take_shortcuts_of_streams
 
     try:
         engine = importlib.import_module("open_webui.internal.db").async_engine.sync_engine
@@ -24,5 +25,6 @@ def take_shortcuts(app: Any) -> None:
                 complain("this psycopg waits in another way than is known: its own is kept")
         if not index_routes(app.router):
             complain("the app's router is not one that is known: each request tries all of its routes")
+        take_shortcuts_of_streams()
     except Exception as error:
         complain(f"not the Open WebUI that the shortcuts were made for, so that it goes without: {error!r}")

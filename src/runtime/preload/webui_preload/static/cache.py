@@ -11,13 +11,13 @@ from ..log import complain, say
 from ..run_folder import make_run_folder
 from .pack import Pack, PackError, pack_path
 
-#: Seconds that a start waits for a pack after the import; it is done by then, except on one slow core.
+#: Seconds that a start waits for the pack after the import. By then it is ready, except on a single slow core.
 _PATIENCE = 30
 
 
 @dataclass(frozen=True)
 class StaticCache:
-    """What a worker answers static files from."""
+    """What a worker needs to answer static files."""
 
     pack: Pack
     #: Whether clients may be sent compressed bodies.
@@ -25,9 +25,10 @@ class StaticCache:
 
 
 class StaticPacking:
-    """Starts to make the pack, in a process of its own, unless it is there or the user has said no.
+    """Starts a process that makes the pack, unless the pack is there or not wanted.
 
-    ``cache`` is its folder, None: none is wanted; ``computed`` names the settings whose values are the tuner's.
+    ``cache`` is the folder of the pack; None: no pack is wanted. ``computed`` names the settings that the tuner
+    computed.
     """
 
     def __init__(self, cache: Path | None, environ: Mapping[str, str], computed: Set[str]) -> None:
@@ -45,15 +46,15 @@ class StaticPacking:
             self._path = pack_path(frontend, cache)
             if not self._path.exists():
                 arguments = [sys.executable, "-m", "webui_preload.static.pack", str(frontend), str(cache)]
-                # No pipe to it: an open descriptor would be taken for one that the app has left behind.
-                runtime = Path(__file__).parent.parent
+                # No pipe to it: it would look like a descriptor that the import left open.
+                runtime = Path(__file__).parents[2]
                 self._process = subprocess.Popen(arguments, cwd=runtime, stdin=subprocess.DEVNULL)
         except OSError as error:
             _give_up(str(error))
             self._path = None
 
     def finish(self) -> StaticCache | None:
-        """Wait until the pack is there; None where the app answers for itself."""
+        """Wait for the pack; None where the app is to answer for the files."""
         if self._path is None:
             return None
         try:
@@ -87,9 +88,9 @@ def _audits_reading(environ: Mapping[str, str]) -> bool:
 
 
 def _may_compress(environ: Mapping[str, str], computed: Set[str]) -> bool:
-    """Whether it is not the user who has turned compression off.
+    """Whether answers may be compressed, as far as the user is concerned.
 
-    Where the tuner has, it was to save the CPU, of which compressed files need none.
+    Where the tuner turned compression off, it did so to save CPU, and files that are compressed already need none.
     """
     name = "ENABLE_COMPRESSION_MIDDLEWARE"
     return environ.get(name, "True").lower() == "true" or name in computed

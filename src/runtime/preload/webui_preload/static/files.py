@@ -12,16 +12,16 @@ from ..ask import Answer, Headers, ask
 from ..log import complain
 from .pack import BROTLI, GZIP, IDENTITY, PREFIX, ZSTD, Pack, StaticFile
 
-#: For a year, the longest that RFC 9111's caches are known to take, and without asking again (RFC 8246).
+#: For a year, and without asking again (RFC 8246). No longer time is known to be honoured by caches (RFC 9111).
 CACHE_CONTROL = b"public, max-age=31536000, immutable"
 
-#: Codings that are smaller than the body itself, the smallest first (static_pack has the sizes).
+#: Codings, the smallest bodies first (pack.py has the sizes).
 _COMPRESSED = (BROTLI, ZSTD, GZIP)
 
-#: Origins whose answers are kept; every other one is the app's to answer.
+#: Most origins whose answers are remembered. The app answers all others.
 _MOST_ORIGINS = 32
 
-#: Headers of the app's answer that are those of one file, or said anew in each answer.
+#: Headers of the app's answer that differ by file, or in each answer.
 _OF_THE_FILE = frozenset({b"content-length", b"etag", b"last-modified", b"vary", b"x-process-time"})
 
 #: Statuses of the app's answers to a file that is there.
@@ -30,7 +30,7 @@ _FOUND = (200, 206, 304)
 
 @dataclass(frozen=True)
 class _Kind:
-    """Requests that the app answers with the same headers, those of the file aside."""
+    """A kind of request. The app answers all of it with the same headers, except those of the file."""
 
     suffix: str
     origin: bytes | None
@@ -49,7 +49,7 @@ class _Template:
 
 @dataclass
 class _Request:
-    """Of a request's headers, those that matter here."""
+    """The headers of a request that matter here."""
 
     accept_encoding: str = ""
     if_none_match: str = ""
@@ -59,21 +59,21 @@ class _Request:
 
 
 class StaticFiles:
-    """ASGI middleware: what it does not know for certain to answer as the app would, the app answers.
+    """ASGI middleware. It answers only where it is certain to answer as the app would; else the app answers.
 
-    ``compresses`` is whether clients may be sent compressed bodies.
+    ``compresses``: whether clients may get compressed bodies.
     """
 
     def __init__(self, app: App, pack: Pack, *, compresses: bool) -> None:
         self._app = app
         self._pack = pack
         self._compresses = compresses
-        #: None: the app's answers differ from each other, or from what is in the pack; or it is being asked.
+        #: None: the app's answers differ from each other or from the pack, or the app is being asked.
         self._templates: dict[_Kind, _Template | None] = {}
         self._origins: set[bytes | None] = {None}
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
-        # No coroutine of its own for every other request.
+        # Not async: every other request would cost a coroutine.
         if scope["type"] == "http" and scope["path"].startswith(PREFIX) and _is_plain(scope):
             file = self._pack.find(scope["path"])
             if file:
@@ -106,8 +106,8 @@ class StaticFiles:
             headers.append((b"content-length", str(file.bodies[coding][1]).encode()))
             if coding != IDENTITY:
                 headers.append((b"content-encoding", coding.encode()))
-        # Weak where the bytes are others than those that the app's own tag stands for: a range of the one must
-        # not complete the other (RFC 9110, 8.8.3.3).
+        # Weak where the bytes are not those of the app's own tag: a range of one must not complete the other (RFC
+        # 9110, 8.8.3.3).
         etag = file.etag if coding == IDENTITY else f"W/{file.etag}"
         headers.append((b"etag", etag.encode()))
         if b"last-modified" in names:
@@ -122,7 +122,7 @@ class StaticFiles:
         return headers
 
     def _choose(self, file: StaticFile, accept_encoding: str) -> str:
-        """The coding that the client likes best; of equals, the smallest (RFC 9110, 12.5.3)."""
+        """The coding that the client prefers; of several, the smallest (RFC 9110, 12.5.3)."""
         if not accept_encoding or not self._compresses or len(file.bodies) == 1:
             return IDENTITY
         wishes = _qualities(accept_encoding)
@@ -142,7 +142,7 @@ class StaticFiles:
         try:
             return self._templates[kind]
         except KeyError:
-            self._templates[kind] = None  # those that come meanwhile are the app's to answer
+            self._templates[kind] = None  # the app answers requests that come meanwhile
         self._templates[kind] = template = await self._learn(kind, file, path)
         return template
 
@@ -151,7 +151,7 @@ class StaticFiles:
         if kind.status == 304:
             headers.append((b"if-none-match", file.etag.encode()))
         try:
-            # Twice: a header that is another each time is the app's to say.
+            # Twice: if a header differs, only the app can answer.
             first, second = [await ask(self._app, path, headers=headers) for _ in range(2)]
         except Exception as error:
             complain(f"the app answers {path} itself: it failed when it was asked for that file: {error!r}")
@@ -161,13 +161,13 @@ class StaticFiles:
             return None
         fixed = [(name, value) for name, value in first.headers if name.lower() not in _OF_THE_FILE]
         if not any(name.lower() == b"cache-control" for name, _ in fixed):
-            fixed.append((b"cache-control", CACHE_CONTROL))  # else: of the app, or a setting of the user's
+            fixed.append((b"cache-control", CACHE_CONTROL))  # else the app's, or the user's setting
         return _Template(fixed, frozenset(name.lower() for name, _ in first.headers), _vary(first.headers))
 
     # --- the app's own answer -------------------------------------------------------------------
 
     async def _pass_on(self, request: _Request, scope: Scope, receive: Receive, send: Send) -> None:
-        """The app answers; its answer says as well that it may be kept."""
+        """Let the app answer, and add that the answer may be kept."""
 
         async def send_cacheable(message: Message) -> None:
             if message["type"] == "http.response.start" and message["status"] in _FOUND:
@@ -176,13 +176,13 @@ class StaticFiles:
             await send(message)
 
         if request.has_range:
-            # A part of the file itself: compressed, it would be a part of nothing.
+            # A range of a compressed body would be of no use.
             scope["headers"] = [header for header in scope["headers"] if header[0] != b"accept-encoding"]
         await self._app(scope, receive, send_cacheable)
 
 
 def _is_plain(scope: Scope) -> bool:
-    """Whether the app, too, would look at nothing but the path: it redirects some queries."""
+    """Whether the app would look at the path alone, too: it redirects some queries."""
     return scope["method"] in ("GET", "HEAD") and not scope["query_string"] and not scope.get("root_path")
 
 
@@ -215,7 +215,7 @@ def _is_not_modified(file: StaticFile, request: _Request) -> bool:
 
 @lru_cache(maxsize=64)
 def _qualities(accept_encoding: str) -> dict[str, float]:
-    """Coding → quality, of 0 to 1; what cannot be read is 0, as in starlette_compress."""
+    """Quality of each coding, from 0 to 1. A quality that cannot be read is 0, as in starlette_compress."""
     found = {}
     for item in accept_encoding.split(","):
         coding, *parameters = (part.strip().lower() for part in item.split(";"))
@@ -233,7 +233,7 @@ def _qualities(accept_encoding: str) -> dict[str, float]:
 
 
 def _difference(first: Answer, second: Answer, kind: _Kind, file: StaticFile) -> str:
-    """Why the app's answers cannot be the template of ours; empty: they can."""
+    """Why the app's answers cannot be the template of ours; empty where they can."""
     if first.status != kind.status:
         return f"its answer is {first.status}, not {kind.status}"
     if _stable(first.headers) != _stable(second.headers):
@@ -267,11 +267,11 @@ def _with_accept_encoding(vary: bytes) -> bytes:
 
 
 def _cacheable(headers: Headers) -> Headers:
-    """The headers of an answer of the app, in lower case, and what lets a cache keep it."""
+    """The headers of an answer of the app, in lower case, with those that let a cache keep it."""
     given = dict(headers)
     if b"cache-control" not in given:
         headers = [*headers, (b"cache-control", CACHE_CONTROL)]
     if b"content-encoding" in given:
-        # See StaticFiles._own_headers: the app tags the compressed bytes as it does the file's own.
+        # See StaticFiles._own_headers: the app gives compressed bytes the tag of the file's own.
         headers = [(name, b"W/" + value.removeprefix(b"W/") if name == b"etag" else value) for name, value in headers]
     return headers

@@ -1,19 +1,17 @@
-"""The files under /_app/immutable/, each compressed once, in one file that every worker maps.
+"""Compresses each file under /_app/immutable/ once, into one file that all workers map.
 
-Their names hold a hash of their content (Vite's build), so that a pack is right for as long as its folder has the
-same files. It is kept in a cache folder, one pack a frontend folder: ``python -m webui_preload.static.pack FRONTEND
-CACHE`` makes it, and does nothing where it is there.
+The names have a hash of the content (Vite's build), so that a pack is valid while its folder has the same files. A
+cache folder keeps one pack for each frontend folder. ``python -m webui_preload.static.pack FRONTEND CACHE`` makes it,
+unless it is there.
 
     header      _HEADER
     bodies      one after the other
     records     _RECORD, one a file, in the order of their keys: found by bisection, so that a worker's own memory
                 holds nothing of it
 
-A mapped page belongs to the kernel's file cache: it is shared by all workers, and a client that reads slowly
-holds no copy.
+Mapped pages belong to the kernel's file cache: all workers share them, and a client that reads slowly holds no copy.
 """
 
-import ctypes
 import fcntl
 import gzip
 import hashlib
@@ -29,34 +27,34 @@ from email.utils import formatdate
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
-#: Where Open WebUI's page has them, and their folder below the frontend's.
+from ..kernel import end_with_parent
+
+#: Path of the files in Open WebUI's page, and their folder below the frontend's.
 PREFIX = "/_app/immutable/"
 
 #: Codings of a body, in the order of a record.
 IDENTITY, BROTLI, ZSTD, GZIP = "identity", "br", "zstd", "gzip"
 CODINGS = (IDENTITY, BROTLI, ZSTD, GZIP)
 
-#: Files that are compressed; the fonts of type woff and woff2 are already.
+#: Files that are worth compressing. Fonts of type woff and woff2 are compressed already.
 _COMPRESSIBLE = frozenset({".js", ".mjs", ".css", ".wasm", ".ttf", ".json", ".svg", ".txt", ".html"})
 
-#: Only debuggers ask for source maps, and they are more than the rest together (81 of 141 MB): the app answers.
+#: Source maps: only debuggers ask for them, and they are larger than the rest together (81 of 141 MB).
 _LEFT_TO_APP = frozenset({".map"})
 
-#: Bytes below which the app does not compress either (starlette_compress, minimum_size).
+#: Bytes of the smallest file that is compressed, as in the app (starlette_compress, minimum_size).
 _LEAST_COMPRESSED = 500
 
-#: Levels whose work (8 s of CPU for Open WebUI 0.12.4) is done by the time the app is imported. What the 820 files
-#: are together: brotli 5: 15.0 MB (2.4 s), 7: 14.7 (5.5 s), 9: 14.6 (13 s); the app's own 4: 16.0 (1.6 s).
+#: Levels that are quick enough to be done when the app is imported: 8 s of CPU for Open WebUI 0.12.4. Size of its 820
+#: files with brotli 5: 15.0 MB (2.4 s), 7: 14.7 (5.5 s), 9: 14.6 (13 s); with 4, which the app uses: 16.0 (1.6 s).
 _BROTLI_QUALITY, _ZSTD_LEVEL, _GZIP_LEVEL = 5, 9, 6
 
 _MAGIC = b"webui-tune static pack 1\n"
 #: Magic, offset of the records, their number.
 _HEADER = struct.Struct("<32sQQ")
-#: Key, ETag without quotes, time of change (s since 1970), whether it has bodies here, and offset and length of each.
+#: Key, ETag without quotes, time of change (s since 1970), whether it has bodies here, and their offsets and lengths.
 _RECORD = struct.Struct("<16s32sQ?" + len(CODINGS) * "QQ")
 _KEY_BYTES = 16
-
-_PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
 class PackError(Exception):
@@ -64,17 +62,17 @@ class PackError(Exception):
 
 
 class StaticFile(NamedTuple):
-    """A file as the app has it, and where its bodies are."""
+    """A file of the page, and where its bodies are in the pack."""
 
     etag: str
     last_modified: str
     is_packed: bool
-    #: Coding → (offset, length); without those that would not be smaller.
+    #: Offset and length by coding, without codings that would not be smaller.
     bodies: dict[str, tuple[int, int]]
 
 
 class Pack:
-    """A pack, mapped. Raises PackError where the file is none."""
+    """A mapped pack. Raises PackError where the file is no pack."""
 
     def __init__(self, path: Path) -> None:
         try:
@@ -89,7 +87,7 @@ class Pack:
             raise PackError(f"{path} is not a whole pack of this version")
 
     def find(self, path: str) -> StaticFile | None:
-        """The file that the page asks for as ``path``, such as ``/_app/immutable/entry/start.x.js``."""
+        """The file at a path of the page, such as ``/_app/immutable/entry/start.x.js``."""
         key = _key(path)
         index = bisect_left(range(self.count), key, key=self._key_at)
         if index == self.count or self._key_at(index) != key:
@@ -103,7 +101,7 @@ class Pack:
         return StaticFile(f'"{etag.decode()}"', formatdate(modified, usegmt=True), is_packed, bodies)
 
     def body(self, file: StaticFile, coding: str) -> memoryview:
-        """The body; a view, not a copy."""
+        """The body, as a view and not a copy."""
         offset, length = file.bodies[coding]
         return memoryview(self._map)[offset : offset + length]
 
@@ -113,7 +111,7 @@ class Pack:
 
 
 def pack_path(frontend: Path, cache: Path) -> Path:
-    """Where the pack of a frontend folder is, or will be. Raises OSError where the folder cannot be read."""
+    """Path of the pack of a frontend folder, which need not exist. Raises OSError where the folder cannot be read."""
     content = hashlib.sha256(_MAGIC)
     for name, path in _files(frontend):
         status = path.stat()
@@ -122,11 +120,11 @@ def pack_path(frontend: Path, cache: Path) -> Path:
 
 
 def make_pack(frontend: Path, cache: Path) -> Path:
-    """Make the pack unless it is there, and remove those of other contents of the folder. Raises OSError."""
+    """Make the pack unless it is there, and remove packs of earlier contents of the folder. Raises OSError."""
     cache.mkdir(mode=0o700, parents=True, exist_ok=True)
     lock = os.open(cache / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # another installation may be at the same work
+        fcntl.flock(lock, fcntl.LOCK_EX)  # another installation may be making it
         target = pack_path(frontend, cache)
         if target.exists():
             return target
@@ -138,7 +136,7 @@ def make_pack(frontend: Path, cache: Path) -> Path:
         temporary.replace(target)
         for other in cache.glob(f"{_folder_id(frontend)}-*"):
             if other != target:
-                other.unlink()  # a worker that has it mapped keeps it
+                other.unlink()  # workers that have it mapped keep it
         return target
     finally:
         os.close(lock)
@@ -171,7 +169,7 @@ def _write(file: BinaryIO, frontend: Path) -> None:
 
 
 def _compressors() -> dict[str, Callable[[bytes], bytes]]:
-    """Those that are installed: Open WebUI brings brotli and zstandard (starlette-compress needs both)."""
+    """Compressors that are installed. Open WebUI brings brotli and zstandard, which starlette-compress needs."""
     found: dict[str, Callable[[bytes], bytes]] = {GZIP: lambda content: gzip.compress(content, _GZIP_LEVEL, mtime=0)}
     try:
         brotli = importlib.import_module("brotli")
@@ -193,7 +191,7 @@ def _files(frontend: Path) -> list[tuple[str, Path]]:
     for folder, _, names in os.walk(root, onerror=_raise):
         for name in names:
             path = Path(folder, name)
-            # The app follows a link only within its folder; it may answer them itself.
+            # The app follows only links within its folder: it answers for links itself.
             if path.is_file() and not path.is_symlink():
                 found.append((PREFIX + path.relative_to(root).as_posix(), path))
     return sorted(found)
@@ -204,7 +202,7 @@ def _raise(error: OSError) -> None:
 
 
 def _etag(status: os.stat_result) -> str:
-    """As starlette.responses.FileResponse.set_stat_headers (1.10), so that both answers are one to a browser."""
+    """As starlette.responses.FileResponse.set_stat_headers (1.10), so that a browser sees one and the same file."""
     base = f"{status.st_mtime}-{status.st_size}"
     return hashlib.md5(base.encode(), usedforsecurity=False).hexdigest()
 
@@ -218,10 +216,9 @@ def _folder_id(frontend: Path) -> str:
 
 
 def main(frontend: str, cache: str) -> None:
-    """In a process of its own, beside the import of the app; ends with its parent."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
-    os.nice(5)  # the import is what everybody waits for
+    """Make the pack in a process beside the import of the app, which ends with its parent."""
+    end_with_parent(signal.SIGTERM)
+    os.nice(5)  # everybody waits for the import, not for this
     make_pack(Path(frontend), Path(cache))
 
 

@@ -1,8 +1,9 @@
 """Takes new connections in turn with the other workers.
 
-All of them wait at one listening socket. An asyncio server takes all that has queued up as soon as it wakes, so that
-the connections which a browser opens at once, or a proxy keeps, went to one worker while another idled. Here a worker
-takes one at a time, and none while another holds fewer: that one has DEFERRAL seconds to come and take it.
+All workers wait on one listening socket. An asyncio server accepts all connections in the queue as soon as it wakes:
+those that a browser opens at once, or a proxy keeps, would all go to one worker while another idles. Here a worker
+accepts one connection at a time. While another worker holds fewer connections, it first gives that one DEFERRAL
+seconds to accept it.
 """
 
 import asyncio
@@ -14,12 +15,12 @@ from typing import Any
 from ..log import complain
 from .loads import Load
 
-#: Seconds that a worker leaves a connection to one that holds fewer. One that idles takes it at once; one that is
-#: at work may take longer, and then the connection is better off with the one that waited.
+#: Seconds that a worker leaves a connection to another that holds fewer. A worker that idles takes it at once. A busy
+#: one may take longer, and then the connection is better off here.
 DEFERRAL = 0.002
 
-#: Seconds without a further try where the system cannot give us a connection, as for want of descriptors: those that
-#: asyncio's own servers wait (asyncio.constants.ACCEPT_RETRY_DELAY).
+#: Seconds until the next try after the system could not give us a connection, for instance because no descriptor was
+#: left. asyncio's own servers wait as long (asyncio.constants.ACCEPT_RETRY_DELAY).
 RETRY_DELAY = 1.0
 
 #: Another worker has it, its client has gone, or its network has (accept(2), "Error handling").
@@ -39,10 +40,10 @@ _NOTHING = {
 
 
 class Accepting:
-    """To uvicorn, a server like asyncio's own: it is closed, and its end is waited for.
+    """A server as uvicorn expects it from asyncio, with `close` and `wait_closed`.
 
-    ``held`` counts the connections of this worker, ``arriving`` holds those that have been taken and have no protocol
-    yet, and ``load`` is where both are told to the other workers; None: it takes what comes.
+    ``held`` counts the connections of this worker. ``arriving`` holds those that are accepted and have no protocol
+    yet. ``load`` tells the other workers the sum of both; without it, this worker accepts what comes.
     """
 
     def __init__(
@@ -65,12 +66,12 @@ class Accepting:
         self._loop.add_reader(listener, self._take_turn)
 
     def tell(self) -> None:
-        """A connection has come or gone."""
+        """Tell the other workers that a connection has come or gone."""
         if self._load and not self._closed:
             self._load.tell(self._count())
 
     def close(self) -> None:
-        """Take no more; what has queued up is for the others."""
+        """Accept no more. Connections in the queue are for the other workers."""
         if self._closed:
             return
         self._closed = True

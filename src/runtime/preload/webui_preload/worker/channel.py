@@ -1,14 +1,15 @@
-"""A worker's conversation with its supervisor, on the event loop whose turning it shows."""
+"""A worker's conversation with its supervisor, on the event loop, so that it shows that the loop turns."""
 
 import asyncio
 import socket
 from collections.abc import Callable
 
+from ..contract import Frames
 from ..log import complain
 from ..protocol import Decoder, Frame, ProtocolError, encode
 
-#: Seconds between two signs of life. They come from the event loop: one that stands still sends none, and the
-#: supervisor counts (health.ts).
+#: Seconds between two signs of life. An event loop that stands still sends none, which the supervisor notices
+#: (health.ts).
 BEAT_SECONDS = 1.0
 
 
@@ -32,18 +33,18 @@ class SupervisorChannel:
         self._decoder = Decoder()
 
     def open(self) -> None:
-        """Listen to the supervisor. To be called on the event loop."""
+        """Listen to the supervisor. Call it on the event loop."""
         asyncio.get_running_loop().add_reader(self._control, self._read)
 
     async def beat(self) -> None:
-        """Show for ever that the loop turns, and what goes on."""
+        """Send beats for ever."""
         while True:
             self.send_beat()
             await asyncio.sleep(BEAT_SECONDS)
 
     def send_beat(self) -> None:
-        """What goes on costs nothing to say along: whoever watches need not ask a worker that is busy."""
-        self.send({"type": "beat", **self._stats()})
+        """Say that the loop turns. The counts come along, so that nobody has to ask a busy worker for them."""
+        self.send({"type": Frames.BEAT, **self._stats()})
 
     def send(self, frame: Frame) -> None:
         try:
@@ -52,8 +53,8 @@ class SupervisorChannel:
             pass  # the supervisor is gone; the reader sees it
 
     def move(self, control: socket.socket) -> None:
-        """Go on with another supervisor, which is at the other end of ``control``."""
-        self.send({"type": "moved"})
+        """Talk to another supervisor from now on, at the other end of ``control``."""
+        self.send({"type": Frames.MOVED})
         self._close()
         self._control = control
         self._decoder = Decoder()
@@ -73,7 +74,7 @@ class SupervisorChannel:
             for frame in self._decoder.feed(data):
                 self._on_frame(frame)
                 if self._control is not control:
-                    return  # what else the former supervisor said is void
+                    return  # the rest is from the former supervisor, and void
         except ProtocolError as error:
             asyncio.get_running_loop().remove_reader(self._control)
             complain(f"{error}: leaving")

@@ -1,8 +1,8 @@
 """Takes connections only while there are descriptors for them.
 
-Connections that take the last descriptor leave none for what their requests open: files, models, the database. What
-is not accepted waits in the queue that all workers share, for one that has room. (asyncio's own servers would do
-worse: libuv, under uvloop, accepts a connection for which there is no descriptor only to close it.)
+A connection that takes the last descriptor leaves none for what its request opens: files, models, the database. A
+connection that is not accepted waits in the queue of all workers, for one that has room. (asyncio's own servers do
+worse: where no descriptor is left, libuv, under uvloop, accepts a connection only to close it.)
 """
 
 import asyncio
@@ -13,15 +13,14 @@ from collections.abc import Callable, Sized
 
 from ..log import complain, say
 
-#: Seconds between two looks whether some have gone. That some have come is seen with each of them: a burst takes less
-#: than a look.
+#: Seconds between two looks for connections that have ended. New ones are counted as they come, because a burst is
+#: faster than this.
 INTERVAL = 0.1
 
-#: Share of the free descriptors that connections may take. The rest is for what requests open: files, the database,
-#: models.
+#: Share of the free descriptors that connections may take. The rest is for what their requests open.
 SHARE = 0.75
 
-#: Share of that below which connections are taken again, so that it does not change with every one.
+#: Connections are accepted again below this share of the most, so that not each single one starts and stops it.
 RESUME_SHARE = 0.9
 
 
@@ -31,7 +30,7 @@ def most_connections(limit: int, others: int) -> int:
 
 
 class Admission:
-    """Closes ``servers`` while there are too many ``connections``; ``listen`` makes one that takes them again."""
+    """Closes ``servers`` while there are too many ``connections``; ``listen`` makes a server that accepts again."""
 
     def __init__(
         self,
@@ -46,7 +45,7 @@ class Admission:
         self._paused_at: float | None = None
 
     def connected(self) -> None:
-        """A connection has been taken: stop, where it was the last that fits."""
+        """A connection has come: accept no more, if it was the last that fits."""
         most = self._most()
         if most is None or self._paused_at is not None or len(self._connections) < most:
             return
@@ -60,13 +59,13 @@ class Admission:
         )
 
     async def watch(self) -> None:
-        """Look for ever whether connections can be taken again."""
+        """Look for ever whether connections can be accepted again."""
         while True:
             self.look()
             await asyncio.sleep(INTERVAL)
 
     def look(self) -> None:
-        """Go on, where enough have gone."""
+        """Accept again, if enough connections have ended."""
         most = self._most()
         if self._paused_at is None or (most is not None and len(self._connections) >= most * RESUME_SHARE):
             return

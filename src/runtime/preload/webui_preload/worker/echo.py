@@ -1,6 +1,6 @@
-"""Answers `webui-tune doctor` ahead of the app: how a request arrives, and whether this worker embeds and reads.
+"""Answers `webui-tune doctor` ahead of the app: how a request arrived, and whether this worker embeds and reads.
 
-Only a request that was signed with WEBUI_SECRET_KEY a moment ago is answered; any other goes on to the app.
+It answers only requests that were signed with WEBUI_SECRET_KEY a moment ago; the app gets all others.
 """
 
 import asyncio
@@ -9,29 +9,30 @@ import hmac
 import json
 import time
 
+from .. import contract
 from ..asgi import App, Receive, Scope, Send
-from .trial import QUESTIONS, Trials
+from .trial import Trials
 
-#: contract.ts, ECHO and TRIALS: the last word of a path is the question, and is signed with it.
-FOLDER = "/api/webui-tune/"
-PATH = f"{FOLDER}echo"
-HEADER = b"x-webui-tune-echo"
+HEADER = contract.Echo.HEADER.encode()
 
-#: Seconds that a signature holds.
+#: Path and question; the question is signed with the time.
+_QUESTIONS = {contract.Echo.PATH: "echo", contract.Trials.EMBED: "embed", contract.Trials.READ: "read"}
+
+#: Seconds for which a signature is valid, before and after its time.
 VALID_SECONDS = 60
 
-#: Digits of the longest number that is read: seconds since 1970 have ten.
+#: Digits of the longest number that is read; seconds since 1970 have ten.
 MOST_DIGITS = 12
 
-#: Seconds before the first event that may be asked for (``?silence=90``): how long does the proxy wait for an answer?
+#: Longest silence before the answer, in seconds (``?silence=90``): it shows how long a proxy waits.
 MOST_SILENCE = 3600
 
-#: Events of the answer, and the seconds between two: a proxy that passes them on as they come lets that be seen.
+#: Events of the answer, and the seconds between two: they show whether a proxy passes each on as it comes.
 EVENTS, INTERVAL = 5, 0.1
 
 
 class Echo:
-    """ASGI middleware around ``app``; ``key`` is WEBUI_SECRET_KEY, without one nothing is answered."""
+    """ASGI middleware around ``app``. ``key`` is WEBUI_SECRET_KEY; without it, the app gets all requests."""
 
     def __init__(self, app: App, key: str) -> None:
         self._app = app
@@ -57,15 +58,12 @@ class Echo:
 
 
 def _question(scope: Scope) -> str:
-    """What is asked; empty where the request is not for us."""
-    if scope["type"] != "http" or not scope["path"].startswith(FOLDER):
-        return ""
-    question: str = scope["path"].removeprefix(FOLDER)
-    return question if question in ("echo", *QUESTIONS) else ""
+    """The question; empty where the request is the app's."""
+    return _QUESTIONS.get(scope["path"], "") if scope["type"] == "http" else ""
 
 
 async def _answer(scope: Scope, send: Send) -> None:
-    """A stream of events, such as the app's answers are; the first says what was seen."""
+    """Send a stream of events, as the app's chat answers are. The first event says how the request arrived."""
     client = scope.get("client") or ("", 0)
     seen = {
         "scheme": scope["scheme"],
@@ -97,7 +95,7 @@ def _silence(scope: Scope) -> int:
 
 
 def _number(text: str) -> int | None:
-    """A number of at most MOST_DIGITS digits: int() refuses thousands of them, and a float takes no 400."""
+    """A number of at most MOST_DIGITS digits; None for anything else. int() refuses thousands of them."""
     return int(text) if text.isdecimal() and len(text) <= MOST_DIGITS else None
 
 

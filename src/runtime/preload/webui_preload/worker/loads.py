@@ -1,17 +1,17 @@
-"""How much each worker has to do, in memory that they all share."""
+"""How many connections each worker holds, in memory that all workers share."""
 
 import mmap
 
-#: Workers of one generation that can be told apart; further ones take connections as they come.
+#: Workers of one generation that have a slot. Any more accept connections as they come.
 SLOTS = 256
 
 _FREE, _IDLE = -1, -2
 
 
 class Loads:
-    """The preload process's: a slot for each worker, given before its fork and taken back after its end.
+    """The slots of all workers. The preload process gives a slot before a fork, and takes it back at a worker's end.
 
-    Anonymous shared memory needs no lock here: each slot has one writer, and what a reader sees may be a moment old.
+    The shared memory needs no lock: each slot has one writer, and readers may see a number that is a moment old.
     """
 
     def __init__(self) -> None:
@@ -20,7 +20,7 @@ class Loads:
             self._slots[slot] = _FREE
 
     def give(self) -> "Load | None":
-        """A slot; None where all are given."""
+        """A free slot; None where there is none."""
         for slot, count in enumerate(self._slots):
             if count == _FREE:
                 self._slots[slot] = _IDLE
@@ -33,21 +33,21 @@ class Loads:
 
 
 class Load:
-    """One worker's: the connections that it holds, while it takes further ones."""
+    """The slot of one worker: how many connections it holds, while it accepts more."""
 
     def __init__(self, slots: "memoryview[int]", slot: int) -> None:
         self._slots = slots
         self.slot = slot
 
     def tell(self, connections: int) -> None:
-        # Below none, for a moment: a WebSocket whose connection is gone, and whose application has not ended yet.
+        # The count may be negative for a moment: a WebSocket's connection ends before its application does.
         self._slots[self.slot] = max(0, connections)
 
     def leave(self) -> None:
-        """It takes none now: nobody waits for it."""
+        """It accepts none now: no other worker has to wait for it."""
         self._slots[self.slot] = _IDLE
 
     def least_of_others(self) -> int | None:
-        """Connections of the one that has the fewest; None where no other worker takes any."""
+        """The fewest connections that another worker holds; None where no other worker accepts any."""
         others = (count for slot, count in enumerate(self._slots) if count >= 0 and slot != self.slot)
         return min(others, default=None)

@@ -1,8 +1,7 @@
-"""What a forked child does, from the fork to its exit."""
+"""The life of a worker, from the fork to its exit."""
 
 import asyncio
 import atexit
-import ctypes
 import faulthandler
 import gc
 import hashlib
@@ -19,7 +18,12 @@ from pathlib import Path
 from types import FrameType, ModuleType
 
 from ..asgi import App
+from ..contract import STREAMS, WORKER_END_SECONDS, WORKER_PROCESS, Frames, Roles
+from ..documents.client import Handover
+from ..documents.jobs import Jobs
+from ..documents.take_out import take_documents_out
 from ..generation import Generation
+from ..kernel import name_process
 from ..log import complain, set_role
 from ..models.offline import start_without_network
 from ..protocol import encode
@@ -27,30 +31,31 @@ from ..services.wait import wait_for_services
 from ..services.watch import ServiceWatch
 from ..settings import SettingsError
 from ..sharing.levels import Preload
+from ..sharing.telemetry import name_instance
 from ..shortcuts.requirements import install_missing_alone
+from ..shortcuts.streams.pace import streamed_tokens
 from ..shortcuts.take import take_shortcuts
 from ..static.cache import StaticCache
 from ..static.files import StaticFiles
+from . import boot_limit
 from .capabilities import drop_capabilities
+from .durations import time_database_connections
 from .echo import Echo
+from .embedding_settings import follow_embedding_settings
+from .large_blocks import give_large_blocks_back
 from .loads import Load
-from .web import WorkerServer
+from .web import Duties, WorkerServer
 
-#: Exit codes: told to leave; could not start; a defect.
+#: Exit codes: it was told to leave; it could not start; a defect (sysexits.h, EX_SOFTWARE).
 EXIT_LEFT, EXIT_NOT_STARTED, EXIT_DEFECT = 0, 3, 70
 
-#: Seconds from "drained" to the end of the process: the app's own shutdown may wait for what never comes.
-END_TIMEOUT = 8
-
-#: Seconds that another supervisor has to take a worker over.
+#: Seconds that a new supervisor has to take the worker over.
 MOVE_TIMEOUT = 2
-
-_PR_SET_NAME = 15  # linux/prctl.h
 
 
 @dataclass(frozen=True)
 class Job:
-    """What a child is given: descriptors that are its own from now on, and how it is to run."""
+    """What a child is given: descriptors that belong to it from now on, and how it is to run."""
 
     generation: Generation
     preload: Preload
@@ -60,27 +65,34 @@ class Job:
     stdout: socket.socket
     stderr: socket.socket
     drain_seconds: float
-    #: None: the app answers every file itself.
+    #: None: the app answers for all files.
     static: StaticCache | None
-    #: Whether to spare the app round trips and work.
+    #: Whether to skip round trips and work of the app.
     shortcuts: bool
-    #: Where the workers see what each of them has to do; None: it takes connections as they come.
+    #: Whether the preload process processes documents.
+    documents: bool
+    #: Its slot among the workers' loads; None: it accepts connections as they come.
     load: Load | None
-    #: Whether no worker of this generation has served yet: without the app in the preload, this one migrates.
+    #: Whether this worker migrates, where the app is not preloaded: no worker of this generation has served yet.
     migrates: bool
 
 
 def run_worker(job: Job) -> int:
-    """Serve until told to leave; the exit code."""
-    os.setsid()  # a signal to the preload's process group is not meant for us
-    drop_capabilities()
+    """Serve until told to leave. Returns the exit code."""
+    os.setsid()  # signals to the preload process's group are not for us
+    has_dropped = drop_capabilities()
     _take_over_output(job.stdout, job.stderr)
     set_role(f"worker {os.getpid()}")
-    _name_process()
+    if not has_dropped:
+        complain("this process may not give up its capabilities: its supervisor cannot see its memory (capset(2))")
+    name_process(WORKER_PROCESS)
     code = EXIT_DEFECT
     try:
+        boot_limit.came_further()
         job.preload.renew()
+        give_large_blocks_back()
         gc.enable()
+        name_instance()
         if not job.preload.has_app:
             _prepare_import(job)
         wait_for_services(os.environ, lambda seconds: _pause(job.control, seconds))
@@ -99,7 +111,11 @@ def run_worker(job: Job) -> int:
 
 
 def _serve(job: Job) -> int:
+    if job.migrates and not job.preload.has_app:
+        boot_limit.is_over()  # nobody knows how long a migration takes
     main = importlib.import_module("open_webui.main")
+    boot_limit.came_further()
+    job.preload.telemetry.start()
     environment = importlib.import_module("open_webui.env")
     tasks = importlib.import_module("open_webui.tasks")
     if not job.preload.has_app:
@@ -107,30 +123,41 @@ def _serve(job: Job) -> int:
         install_missing_alone(main)
         if job.shortcuts:
             take_shortcuts(main.app)
+    follow = follow_embedding_settings(main)
+    handover = Handover(job.control_path, Jobs(job.control_path.parent)) if job.documents else None
+    if handover:
+        take_documents_out(handover, job.preload.models)
     app: App = main.app
     if job.static:
         app = StaticFiles(app, job.static.pack, compresses=job.static.compresses)
     app = Echo(app, os.environ.get("WEBUI_SECRET_KEY", ""))
+    duties = Duties(
+        control=job.control,
+        drain_seconds=job.drain_seconds,
+        tasks=tasks.tasks,
+        load=job.load,
+        ready_frame={"type": Frames.READY, "pid": os.getpid(), "identity": _identity(environment)},
+        on_ready=lambda: (ServiceWatch(os.environ).start(), follow()),
+        on_offer=lambda: _offer(job),
+        on_drained=_end_in_time,
+        connect=lambda path: _move(job, path),
+        tokens=streamed_tokens,
+        database_waits=time_database_connections(),
+    )
     server = WorkerServer(
         app,
-        tasks.tasks,
-        job.control,
-        job.drain_seconds,
-        {"type": "ready", "pid": os.getpid(), "identity": _identity(environment)},
-        lambda: _offer(job),
-        _end_in_time,
-        ServiceWatch(os.environ).start,
-        lambda path: _move(job, path),
-        job.load,
+        duties,
         backlog=_backlog(),
         ws_per_message_deflate=environment.UVICORN_WS_PER_MESSAGE_DEFLATE,
         forwarded_allow_ips=os.environ["FORWARDED_ALLOW_IPS"],
     )
-    # The supervisor's question where a worker hangs; without it, a loop that stands still says nothing.
+    if handover:
+        server.on_drain = handover.leave
+    # By this signal the supervisor asks a worker that hangs where it stands.
     faulthandler.register(signal.SIGQUIT, all_threads=True)
-    # Not server.run(): that ends by cancelling the app's background tasks and waiting for them, and now and then
-    # one of Open WebUI's swallows its cancellation (1 of 80 workers that left under load). The app has been shut
-    # down when serve() returns; what is still running ends with the process.
+    # Not server.run(): at its end it cancels the app's background tasks and waits for them, and now and then a task
+    # of Open WebUI ignores that (1 of 80 workers that left under load). When serve() returns, the app has been shut
+    # down; tasks that still run end with the process.
     new_loop = server.config.get_loop_factory() or asyncio.new_event_loop
     loop = new_loop()
     asyncio.set_event_loop(loop)
@@ -139,9 +166,9 @@ def _serve(job: Job) -> int:
 
 
 def _take_over_output(stdout: socket.socket, stderr: socket.socket) -> None:
-    """Descriptors 1 and 2 become the supervisor's, so that PM2 logs the output under its own instance."""
+    """Let descriptors 1 and 2 lead to the supervisor, so that PM2 logs the output under its instance."""
     for stream, descriptor in ((stdout, 1), (stderr, 2)):
-        # Blocking, as programs expect of their output.
+        # Programs expect their output to block.
         stream.setblocking(True)
         os.dup2(stream.fileno(), descriptor)
         stream.close()
@@ -151,20 +178,14 @@ def _take_over_output(stdout: socket.socket, stderr: socket.socket) -> None:
 
 
 def _identity(environment: ModuleType) -> str:
-    """Digests of socket.io's id and of Open WebUI's own, for `webui-tune doctor` to compare with other workers'."""
+    """Digests of socket.io's id and Open WebUI's own. `webui-tune doctor` compares those of all workers."""
     manager = importlib.import_module("open_webui.socket.main").sio.manager
     ids = (getattr(manager, "host_id", ""), environment.INSTANCE_ID)
     return " ".join(hashlib.sha256(str(value).encode()).hexdigest()[:12] for value in ids if value)
 
 
-def _name_process() -> None:
-    """What `ps -o comm` and `top` show (15 bytes, prctl(2)); the command line stays the preload's."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_NAME, b"webui-worker", 0, 0, 0)
-
-
 def _prepare_import(job: Job) -> None:
-    """Each worker imports the app for itself: only the first migrates, and each has its own STATIC_DIR."""
+    """Where each worker imports the app for itself: only the first migrates, and each has a STATIC_DIR of its own."""
     if not job.migrates:
         os.environ["ENABLE_DB_MIGRATIONS"] = "false"
     if os.environ.get("STATIC_DIR") == str(job.generation.static_folder()):
@@ -172,32 +193,34 @@ def _prepare_import(job: Job) -> None:
 
 
 def _pause(control: socket.socket, seconds: float) -> None:
-    """Wait, unless the supervisor speaks or is gone: before a worker is ready, either means "leave"."""
+    """Wait. If the supervisor speaks or ends meanwhile, leave: before a worker is ready, both mean that."""
+    boot_limit.came_further()
     readable, _, _ = select.select([control], [], [], seconds)
     if readable:
         sys.exit(EXIT_LEFT)
 
 
 def _offer(job: Job) -> None:
-    """Hand the listening socket to the preload process of the next generation."""
+    """Hand the listening socket to a new preload process."""
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
             connection.connect(str(job.control_path))
-            socket.send_fds(connection, [encode({"role": "listener"})], [job.listener.fileno()])
+            socket.send_fds(connection, [encode({"role": Roles.LISTENER})], [job.listener.fileno()])
     except OSError as error:
         complain(f"could not hand over the listening socket: {error.strerror or error}")
 
 
 def _move(job: Job, path: str) -> socket.socket | None:
-    """Go over to the supervisor that listens at ``path``, output and all; the control channel to it."""
+    """Go to the supervisor that listens at ``path``, with the output. Returns the control channel, or None."""
     about = {"pid": os.getpid(), "generation": job.generation.name, "version": job.generation.version}
     streams: dict[str, socket.socket] = {}
     try:
-        for stream in ("control", "stdout", "stderr"):
+        for stream in STREAMS:
             streams[stream] = connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
             connection.connect(path)
-            connection.sendall(encode({"role": "channel", "stream": stream, **about}))
-        # It may have given up meanwhile. This blocks the event loop, for a moment.
+            introduction = {"role": Roles.CHANNEL, "stream": stream}
+            connection.sendall(encode(introduction | about if stream == "control" else introduction))
+        # The supervisor may have given up meanwhile. This blocks the event loop for a moment.
         streams["control"].settimeout(MOVE_TIMEOUT)
         if not streams["control"].recv(1024):
             raise ConnectionError("it does not wait for us any more")
@@ -211,8 +234,8 @@ def _move(job: Job, path: str) -> socket.socket | None:
     return streams["control"]
 
 
-def _end_in_time(seconds: float = END_TIMEOUT) -> None:
-    """End the process after ``seconds`` if it has not ended by then, and say what kept it."""
+def _end_in_time(seconds: float = WORKER_END_SECONDS) -> None:
+    """End the process after ``seconds`` if it has not ended by then, and say what it was doing."""
 
     def end(_signal: int, _frame: FrameType | None) -> None:
         complain(f"still here {seconds:g} s after the drain; ending. What it was doing:")
@@ -224,7 +247,7 @@ def _end_in_time(seconds: float = END_TIMEOUT) -> None:
 
 
 def _backlog() -> int:
-    """Connections that may wait to be accepted; more than the kernel's limit would silently become that."""
+    """Connections that may wait to be accepted: the kernel's limit."""
     try:
         return int(Path("/proc/sys/net/core/somaxconn").read_text())
     except (OSError, ValueError):
@@ -232,7 +255,7 @@ def _backlog() -> int:
 
 
 def _run_exit_handlers() -> None:
-    """As the interpreter would on its way out: exporters of telemetry flush there."""
+    """Run the exit handlers, as the interpreter would at its end: exporters of telemetry flush in them."""
     try:
         atexit._run_exitfuncs()
         logging.shutdown()

@@ -1,7 +1,7 @@
-"""Tries in a worker, for `webui-tune doctor`, what documents need: embedding a sentence and reading a page.
+"""Tries what documents need, for `webui-tune doctor`: this worker embeds a sentence and reads a page.
 
-Both go through Open WebUI's own code with its own settings, so that the answer is what a user would see. Nothing is
-stored, no account is needed.
+It uses Open WebUI's own code and settings, so that the outcome is what a user would see. It stores nothing, and needs
+no account.
 """
 
 import asyncio
@@ -15,21 +15,23 @@ from importlib import import_module
 from inspect import isawaitable
 from typing import Any
 
-#: What is embedded, and what is read. A page of HTML, because Open WebUI reads plain text by itself whatever engine
-#: is configured (open_webui/retrieval/loaders/main.py, _is_text_file, 0.12.4).
+from .. import contract
+
+#: The sentence to embed, and the page to read. The page is HTML, because Open WebUI reads plain text without the
+#: engine that is configured (open_webui/retrieval/loaders/main.py, _is_text_file, 0.12.4).
 SENTENCE = "The doctor asks whether this sentence is embedded."
 PAGE = f"<!doctype html><html><head><title>Doctor</title></head><body><p>{SENTENCE}</p></body></html>"
 
-#: Seconds until a trial is given up; contract.ts, TRIALS. An Ollama that loads its model first takes about ten.
-LIMIT = 20.0
+#: Seconds until a trial is given up. An Ollama that loads its model first takes about ten.
+LIMIT = contract.Trials.SECONDS
 
-#: Engines that would cost money for each page, or that never get a page of HTML: not tried.
+#: Engines that are not tried: they charge for each page, or never get a page of HTML.
 UNTRIED = ("datalab_marker", "document_intelligence", "mineru", "mistral_ocr", "paddleocr_vl")
 
-#: Characters of an error that are passed on.
+#: Characters of the longest error that is passed on.
 LONGEST_ERROR = 300
 
-#: Values that are never passed on: those of variables and settings with such a name.
+#: Values of variables and settings with such names are never passed on.
 _SECRET_NAME = re.compile(r"key|secret|password|token|credential|url|headers", re.IGNORECASE)
 _SHORTEST_SECRET = 6
 
@@ -37,19 +39,19 @@ Result = dict[str, Any]
 
 
 class Trials:
-    """Answers the questions "embed" and "read"; one trial of a kind at a time, whoever asks meanwhile shares it."""
+    """Answers "embed" and "read". Only one trial of a kind runs at a time; all who ask meanwhile share it."""
 
     def __init__(self) -> None:
         self._running: dict[str, asyncio.Task[Result]] = {}
 
     async def answer(self, question: str) -> Result:
-        """What came of it; ``late`` where nothing did within LIMIT seconds."""
+        """The outcome; ``late`` where there was none within LIMIT seconds."""
         task = self._running.get(question)
         if task is None or task.done():
             task = asyncio.get_running_loop().create_task(_attempt(_TRIALS[question]))
             self._running[question] = task
         try:
-            # A thread cannot be ended: it goes on, and no second one is started meanwhile.
+            # A thread cannot be ended. It runs on, and no second one is started meanwhile.
             result = await asyncio.wait_for(asyncio.shield(task), LIMIT)
         except TimeoutError:
             result = {"error": f"nothing came within {LIMIT:g} s", "late": True}
@@ -57,7 +59,7 @@ class Trials:
 
 
 async def _attempt(trial: Callable[[Mapping[str, Any], Result], Awaitable[None]]) -> Result:
-    """Run ``trial``, which fills in what it finds. Whatever goes wrong is part of the answer."""
+    """Run ``trial``, which fills in the result. An error is a part of it."""
     result: Result = {}
     config: Mapping[str, Any] = {}
     try:
@@ -82,7 +84,7 @@ async def _embed(config: Mapping[str, Any], result: Result) -> None:
     result["model"] = config.get("rag.embedding_model") or ""
     result["bypassed"] = config.get("rag.bypass_embedding_and_retrieval") is True
     embed = import_module("open_webui.main").app.state.EMBEDDING_FUNCTION
-    # Local models compute in a thread, others are waited for: the event loop stays free.
+    # The event loop stays free: local models compute in a thread, and others are awaited.
     vector = embed(SENTENCE)
     if isawaitable(vector):
         vector = await vector
@@ -107,11 +109,10 @@ async def _read(config: Mapping[str, Any], result: Result) -> None:
 
 
 _TRIALS = {"embed": _embed, "read": _read}
-QUESTIONS = tuple(_TRIALS)
 
 
 def without_secrets(error: BaseException, config: Mapping[str, Any]) -> str:
-    """First line of the error, without credentials in addresses and without any value that may be a secret."""
+    """First line of the error, without credentials of addresses or any value that may be a secret."""
     text = str(getattr(error, "detail", "") or error).strip().partition("\n")[0] or type(error).__name__
     text = re.sub(r"(\w+://)[^/\s'\"]*@", r"\1", text)
     text = re.sub(r"(\w+://[^\s'\"?]*)\?[^\s'\")]*", r"\1", text)
@@ -122,11 +123,11 @@ def without_secrets(error: BaseException, config: Mapping[str, Any]) -> str:
 
 
 def _secret_parts(name: str, value: object) -> list[str]:
-    """What of a setting must not be shown: all of a key, the credentials and parameters of an address."""
+    """The parts of a setting that must not be shown: all of a key; of an address, the password and parameters."""
     if not isinstance(value, str) or not _SECRET_NAME.search(name):
         return []
     parts = [value]
     if "://" in value:
-        # An address is worth showing, and helps to find what is wrong.
+        # The rest of an address helps to find what is wrong.
         parts = re.findall(r"://[^/@\s]*:([^/@\s]+)@", value) + re.findall(r"[?&][^=&#]+=([^&#]+)", value)
     return [part for part in parts if len(part) >= _SHORTEST_SECRET]

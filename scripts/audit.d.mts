@@ -1,0 +1,1 @@
+export function judge(text: string): { failed: boolean; lines: string[] };

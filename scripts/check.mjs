@@ -1,0 +1,84 @@
+/**
+ * `npm test`: all checks. What takes seconds comes first; then the tests in Vitest, and beside them what mostly waits. What
+ * runs beside says what it has to say when it is done. Every check is run, whatever the others said.
+ *
+ * `npm run test:changed -- REVISION`: those that the changes since that commit can break (default: HEAD). Left out are the
+ * checks of Python where no Python has changed, and end-to-end tests. These start what is built, and all of it is in one
+ * program: a change of it runs all of them. Any other change runs those that import it.
+ */
+import { execFileSync, spawn } from 'node:child_process';
+import { dirname } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
+const PYTHON = 'scripts/python-tools.mjs';
+/** What is built, what builds it, and what tests start without an import of it. */
+const BUILT =
+  /^(?:src\/|presets\/|test\/preload\/kit\/fake_hub\.py$|scripts\/(?:build|environments)\.mjs|package(?:-lock)?\.json|vitest\.config\.ts|tsconfig)/;
+const QUICK = ['unit', 'formats'];
+const SLOW = ['e2e', 'measuring'];
+
+const failed = [];
+const started = Date.now();
+const seconds = (since) => `${Math.round((Date.now() - since) / 1000)} s`;
+
+const vitest = (projects, ...words) => [
+  ...['npx', 'vitest', 'run', '--passWithNoTests'],
+  ...projects.flatMap((name) => ['--project', name]),
+  ...words,
+];
+
+/** Files that differ from the commit, and those that git does not know yet. */
+function changedSince(revision) {
+  const git = (...words) => execFileSync('git', words, { cwd: ROOT, encoding: 'utf8' }).split('\n');
+  const files = [
+    ...git('diff', '--name-only', revision),
+    ...git('ls-files', '--others', '--exclude-standard'),
+  ];
+  return files.filter(Boolean);
+}
+
+/** The checks: what comes first, what Vitest runs, and what runs beside it. `since`: undefined for all. */
+function checksSince(since) {
+  const python = (name) => ['node', PYTHON, name];
+  const first = [['npx', 'biome', 'check', '.'], python('lint'), ['npx', 'tsc', '--noEmit']];
+  const beside = [['node', 'scripts/audit.mjs'], python('types'), python('unit')];
+  if (since === undefined) return { first, tests: [vitest([...QUICK, ...SLOW])], beside };
+  const changed = changedSince(since);
+  const hasPython = changed.some((file) => file.endsWith('.py'));
+  const isBuilt = changed.some((file) => BUILT.test(file));
+  const slow = isBuilt ? vitest(SLOW) : vitest(SLOW, '--changed', since);
+  const tests = [vitest(QUICK), ['npm', 'run', '--silent', 'build'], slow];
+  return { first, tests, beside: hasPython ? beside.slice(1) : [] };
+}
+
+/** `isQuiet`: what it says is kept until it ends. */
+function run(words, isQuiet) {
+  const [program, ...args] = words;
+  const begun = Date.now();
+  const stdio = isQuiet ? ['ignore', 'pipe', 'pipe'] : ['ignore', 'inherit', 'inherit'];
+  const child = spawn(program, args, { cwd: ROOT, stdio });
+  const said = [];
+  for (const stream of [child.stdout, child.stderr]) stream?.on('data', (text) => said.push(text));
+  return new Promise((resolve) => {
+    child.once('error', (error) => said.push(Buffer.from(`${error.message}\n`)));
+    child.once('close', (code) => {
+      process.stderr.write(Buffer.concat(said));
+      process.stderr.write(`${words.join(' ')}: ${code === 0 ? 'ok' : 'FAILED'}, ${seconds(begun)}\n`);
+      if (code !== 0) failed.push(words.join(' '));
+      resolve();
+    });
+  });
+}
+
+async function inTurn(all, isQuiet) {
+  for (const words of all) await run(words, isQuiet);
+}
+
+const [mode, revision = 'HEAD'] = process.argv.slice(2);
+const { first, tests, beside } = checksSince(mode === '--changed' ? revision : undefined);
+await inTurn(first, false);
+await Promise.all([inTurn(tests, false), inTurn(beside, true)]);
+process.stderr.write(`all checks: ${seconds(started)}\n`);
+for (const check of failed) process.stderr.write(`FAILED: ${check}\n`);
+process.exitCode = failed.length > 0 ? 1 : 0;

@@ -1,0 +1,2 @@
+export function missingForPodman(): string[];
+export function ensurePodman(): void;

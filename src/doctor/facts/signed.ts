@@ -1,9 +1,0 @@
-import { createHmac } from 'node:crypto';
-import { ECHO } from '../../runtime/contract.ts';
-
-/** Headers by which a worker knows that the question comes from who has its WEBUI_SECRET_KEY, and is not an old one. */
-export function signed(question: 'echo' | 'embed' | 'read', key = ''): Record<string, string> {
-  const seconds = Math.floor(Date.now() / 1000);
-  const signature = createHmac('sha256', key).update(`${question} ${seconds}`).digest('hex');
-  return { [ECHO.header]: `${seconds}.${signature}` };
-}

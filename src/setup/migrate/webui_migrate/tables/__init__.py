@@ -1,0 +1,1 @@
+"""The tables: SQLite into PostgreSQL."""

@@ -1,0 +1,1 @@
+"""The collections: Chroma into pgvector. Both are compared chunk by chunk, so a pass writes only what differs."""

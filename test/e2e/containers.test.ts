@@ -1,0 +1,230 @@
+/** The rendered Compose file, started by Compose itself, with podman in the place of Docker. */
+import { beforeAll, describe, expect, it } from 'vitest';
+import { signal, untilGone } from '../../src/base/io/started.ts';
+import { until } from '../../src/base/io/wait.ts';
+import { readMemory } from '../../src/base/machine/process-memory.ts';
+import { commandLine, isAlive, type ProcessInfo } from '../../src/base/machine/process-table.ts';
+import { formatBytes, MIB } from '../../src/base/units.ts';
+import { OneConnection, request } from '../../src/bench/client/http.ts';
+import { startLoad } from '../../src/bench/client/load.ts';
+import type { OpenWebui, UploadedFile } from '../../src/bench/client/open-webui.ts';
+import { wholeAnswer } from '../../src/bench/scratch/upstream.ts';
+import { WORKER_PROCESS } from '../../src/runtime/contract.ts';
+import { groupMemory } from '../kit/cgroup.ts';
+import { ComposeProject, connectionsOf } from '../kit/compose.ts';
+import { whyNoPodman } from '../kit/podman.ts';
+import { useScope } from '../kit/vitest.ts';
+
+const WORKERS = 4;
+const ARGS = ['--workers', `${WORKERS}`];
+const REQUESTS = 1_000;
+const ANSWERS = 10;
+const GONE_TIMEOUT_MS = 90_000;
+const LOAD_TIMEOUT_MS = 200_000;
+const START_TIMEOUT_MS = 180_000;
+/** Of four workers in one container. */
+const MOST_BYTES = 720 * MIB;
+const TEXT = 'The lighthouse keeper counts the ships that pass at night.';
+
+const missing = whyNoPodman();
+if (missing !== undefined) process.stderr.write(`skipped: the Compose file in containers. ${missing}\n`);
+
+const scope = useScope();
+let project: ComposeProject;
+let ui: OpenWebui;
+
+async function workers(): Promise<ProcessInfo[]> {
+  return (await project.processes()).filter(({ name }) => name === WORKER_PROCESS);
+}
+
+/** Waits until none of those serves any more, and as many others do. */
+async function untilReplaced(before: readonly ProcessInfo[]): Promise<void> {
+  await until(
+    async () => (await workers()).length === before.length && !before.some(isAlive) && (await isReady()),
+    { what: 'all workers are new', timeoutMs: GONE_TIMEOUT_MS, intervalMs: 200 },
+  );
+}
+
+/** The container is healthy as soon as the first worker serves. */
+async function untilServing(): Promise<void> {
+  await until(async () => (await workers()).length === WORKERS && (await isReady()), {
+    what: 'all workers serve',
+    timeoutMs: START_TIMEOUT_MS,
+    intervalMs: 200,
+  });
+}
+
+async function isReady(): Promise<boolean> {
+  return (await request(`${project.url}/ready`)).status === 200;
+}
+
+function startRequests() {
+  return startLoad({ url: `${project.url}/api/v1/chats/?page=1`, headers: ui.headers, connections: 12 });
+}
+
+interface Asked {
+  prompt: string;
+  chatId: string;
+  messageId: string;
+}
+
+/** Asks that many questions, and returns once each answer is being generated. */
+async function generate(name: string): Promise<Asked[]> {
+  const { upstream } = project;
+  upstream.pace = { tokens: 150, pauseMs: 40 };
+  const begun = new Set<string>();
+  upstream.onWord = (prompt) => begun.add(prompt);
+  const page = await ui.connectSocket(scope);
+  const prompts = Array.from({ length: ANSWERS }, (_, index) => `${name}${index}`);
+  const asked = await Promise.all(
+    prompts.map(async (prompt) => ({ prompt, ...(await ui.post(page, prompt)) })),
+  );
+  await until(() => prompts.every((prompt) => begun.has(prompt)), {
+    what: 'all answers have begun',
+    timeoutMs: 30_000,
+  });
+  return asked;
+}
+
+async function expectSaved(asked: readonly Asked[]): Promise<void> {
+  const saved = await Promise.all(asked.map((each) => ui.savedAnswer(each)));
+  expect(saved).toEqual(asked.map(({ prompt }) => wholeAnswer(prompt, project.upstream.pace)));
+}
+
+/** Bytes without page cache, and the limit. */
+async function memory(): Promise<{ taken: number; limit: number }> {
+  const [{ pid } = { pid: 0 }] = await project.processes();
+  const { used, pageCache, limit } = groupMemory(pid, await project.container());
+  return { taken: used - pageCache, limit };
+}
+
+function report(text: string): void {
+  process.stderr.write(`containers: ${text}\n`);
+}
+
+describe.skipIf(missing !== undefined).sequential('the copy-on-write cluster in the image', () => {
+  let file: UploadedFile;
+
+  beforeAll(async () => {
+    project = await ComposeProject.create(scope, ARGS);
+    await project.up();
+    ui = await project.signIn();
+    await untilServing();
+  });
+
+  it('is the image’s Open WebUI, whose tables one process has made', async () => {
+    const { version } = JSON.parse((await request(`${project.url}/api/version`)).body) as { version: string };
+    expect(version).toBe('0.12.4');
+    expect((await request(`${project.url}/`)).body).toContain('<!doctype html>');
+    expect(await workers()).toHaveLength(WORKERS);
+    const upgrades = (await project.log()).match(/Running upgrade .*/g) ?? [];
+    expect(upgrades.length).toBeGreaterThan(10);
+    expect(new Set(upgrades).size).toBe(upgrades.length);
+  });
+
+  it('streams answers from one worker to pages that others hold', async () => {
+    const pages = await Promise.all(Array.from({ length: 12 }, () => ui.connectSocket(scope)));
+    const held = (await workers()).map(({ pid }) => connectionsOf(pid));
+    expect(held.filter((count) => count > 0).length, `${held}`).toBeGreaterThan(1);
+    const agent = new OneConnection();
+    const answers = await Promise.all(pages.map((page, index) => ui.chat(page, `cross${index}`, { agent })));
+    expect(answers.map(({ text }) => text)).toEqual(
+      pages.map((_, index) => wholeAnswer(`cross${index}`, project.upstream.pace)),
+    );
+    agent.destroy();
+    for (const page of pages) page.close();
+  });
+
+  it('takes a document, and finds it', async () => {
+    file = await ui.upload('lighthouse.txt', TEXT);
+    expect(await ui.query(file.collection, 'who counts the ships?')).toEqual([TEXT]);
+  });
+
+  it('is reloaded from outside of the container: no request is lost, and every answer is whole', async () => {
+    const before = await workers();
+    const load = startRequests();
+    await load.proceed(REQUESTS / 10, LOAD_TIMEOUT_MS);
+    const asked = await generate('reload');
+    await Promise.all([project.exec('pm2', 'reload', 'open-webui'), load.proceed(REQUESTS, LOAD_TIMEOUT_MS)]);
+    await untilReplaced(before);
+    const { failures, failed, answered } = await load.stop();
+    expect(failures).toEqual([]);
+    expect(failed).toBe(0);
+    expect(answered).toBeGreaterThan(REQUESTS);
+    await expectSaved(asked);
+  });
+
+  it('replaces a worker that is killed', async () => {
+    const before = await workers();
+    const [victim] = before;
+    if (!victim) throw new Error('no worker runs');
+    signal(victim, 'SIGKILL');
+    await until(async () => !isAlive(victim) && (await workers()).length === WORKERS, {
+      what: 'another worker is there',
+      timeoutMs: GONE_TIMEOUT_MS,
+    });
+    expect(await isReady()).toBe(true);
+  });
+
+  it('stays inside of its memory limit under load, with what was planned', async () => {
+    const load = startRequests();
+    await load.proceed(REQUESTS, LOAD_TIMEOUT_MS);
+    const { taken, limit } = await memory();
+    expect((await load.stop()).failures).toEqual([]);
+    report(`${WORKERS} workers, lean: ${formatBytes(taken)} of ${formatBytes(limit)}`);
+    expect(taken).toBeLessThan(MOST_BYTES);
+    for (const { pid } of await workers()) expect(readMemory(pid).private / MIB).toBeLessThan(150);
+    expect(await project.log()).not.toContain('memory limit');
+  });
+
+  it('shows no secret in a process title', async () => {
+    const titles = (await project.processes()).map(({ pid }) => commandLine(pid).join(' ')).join('\n');
+    for (const secret of Object.values(project.secrets)) expect(titles).not.toContain(secret);
+  });
+
+  // A known fault, whose cause is not known yet: answers are cut off.
+  it.fails('is restarted while answers are generated: they are saved', async () => {
+    const asked = await generate('restart');
+    const before = await project.processes();
+    await project.compose('restart', 'open-webui');
+    await untilGone(before, GONE_TIMEOUT_MS);
+    await untilServing();
+    await expectSaved(asked);
+  });
+
+  // The same.
+  it.fails('gets another tag of its image: one process migrates, and answers of the old container are saved', async () => {
+    const asked = await generate('upgrade');
+    // One migration behind, as the database of an older version would be.
+    const [, from = '', to = ''] =
+      [...(await project.log()).matchAll(/upgrade (\w+) -> (\w+)/g)].at(-1) ?? [];
+    await project.compose(
+      ...[
+        'exec',
+        '-T',
+        'postgres',
+        'psql',
+        '--host=/var/run/postgresql',
+        '--username=openwebui',
+        '--command',
+      ],
+      `UPDATE alembic_version SET version_num = '${from}' WHERE version_num = '${to}'`,
+    );
+    const before = await project.container();
+    await project.changeTag('0.12.5');
+    await project.up();
+    expect(await project.container()).not.toBe(before);
+    expect((await project.log()).match(/Running upgrade .*/g)).toHaveLength(1);
+    await expectSaved(asked);
+  });
+
+  it('goes with down, and comes with up with the data still there', async () => {
+    const asked = await generate('down');
+    const before = await project.processes();
+    await project.compose('down');
+    await untilGone(before, GONE_TIMEOUT_MS);
+    await project.up();
+    await expectSaved(asked);
+    expect(await ui.query(file.collection, 'who counts the ships?')).toEqual([TEXT]);
+  });
+});

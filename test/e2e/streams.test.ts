@@ -1,0 +1,188 @@
+/** Streams cost a worker less: nothing that a page sees or the database keeps is different for it. */
+import { beforeAll, describe, expect, it } from 'vitest';
+import { until } from '../../src/base/io/wait.ts';
+import { connectTo } from '../../src/bench/client/connections.ts';
+import { type ChatEvent, OpenWebui } from '../../src/bench/client/open-webui.ts';
+import { type Message, wholeAnswer } from '../../src/bench/scratch/upstream.ts';
+import { type Cluster, startCluster } from '../kit/cluster.ts';
+import { useScope } from '../kit/vitest.ts';
+
+const CHATS = 30;
+
+/** Fast and long enough that a worker handles tokens together, and is asked in the middle. */
+const LONG = { tokens: 400, pauseMs: 15 };
+
+const scope = useScope();
+let cluster: Cluster;
+let ui: OpenWebui;
+
+beforeAll(async () => {
+  cluster = await startCluster(scope, { workers: 2 });
+  ui = await OpenWebui.signIn(cluster.url, cluster.services.admin);
+});
+
+/** A model that reasons, calls a tool that does not exist, and answers with code and tags in pieces. */
+function deltasOf({ role, content }: Message): object[] {
+  const words = (key: string, text: string) =>
+    Array.from({ length: 20 }, (_, index) => ({ [key]: ` ${text}${index}` }));
+  const pieces = (...texts: string[]) => texts.map((text) => ({ content: text }));
+  if (role !== 'tool') {
+    const call = { index: 0, id: 'call_1', type: 'function', function: { name: 'look', arguments: '' } };
+    const rest = ['{"at": ', '"reeds"}'].map((part) => ({ index: 0, function: { arguments: part } }));
+    return [
+      ...words('reasoning_content', 'hm'),
+      ...words('content', content),
+      ...[call, ...rest].map((each) => ({ tool_calls: [each] })),
+    ];
+  }
+  return [
+    ...pieces('<', 'think', '>', ' in', ' pieces', '</thi', 'nk>', '\n\n'),
+    ...words('content', 'Reiher 鷺'),
+    ...pieces('```py', '\nif a', ' > 3:\n', '    print("<b>")\n', '```\n', '🐟', ' end'),
+  ];
+}
+
+/** Without ids and times, which no two answers share. */
+function comparable(value: unknown): unknown {
+  const text = JSON.stringify(value, (key, each) =>
+    ['started_at', 'ended_at', 'duration'].includes(key) ? 0 : each,
+  );
+  const seen = new Map<string, string>();
+  const named = text.replace(/\b(?:msg|r|fc|fco)_[0-9a-f]{24}\b/g, (id) => {
+    if (!seen.has(id)) seen.set(id, `id${seen.size}`);
+    return seen.get(id) ?? id;
+  });
+  return JSON.parse(named);
+}
+
+/** The text of each item of the answer, as the page's events tell it piece after piece. */
+function shownTexts(events: readonly ChatEvent[]): Record<string, string> {
+  const texts: Record<string, string> = {};
+  for (const { data } of events) {
+    const { type = '', delta, item_id } = (data.data ?? {}) as Record<string, string>;
+    if (data.type === 'response:completion' && type.endsWith('.delta') && delta !== undefined) {
+      texts[`${type} ${item_id}`] = (texts[`${type} ${item_id}`] ?? '') + delta;
+    }
+  }
+  return texts;
+}
+
+async function answers(where: Cluster): Promise<{ stored: unknown[]; shown: unknown[]; events: number }> {
+  const client = await OpenWebui.signIn(where.url, where.services.admin);
+  const page = await client.connectSocket(scope);
+  const heard = new Map<string, ChatEvent[]>();
+  page.socket.on('events', (event: ChatEvent) => {
+    heard.set(event.message_id, [...(heard.get(event.message_id) ?? []), event]);
+  });
+  where.services.upstream.deltas = deltasOf;
+  where.services.upstream.pace = LONG;
+  const prompts = Array.from({ length: CHATS }, (_, index) => `question${index} `);
+  const chats = await Promise.all(prompts.map((prompt) => client.chat(page, prompt)));
+  const stored = await Promise.all(
+    chats.map(async ({ chatId, messageId }) => {
+      const { chat } = await client.call<{
+        chat: { history: { messages: Record<string, { output: unknown }> } };
+      }>('GET', `/api/v1/chats/${chatId}`);
+      return comparable(chat.history.messages[messageId]?.output);
+    }),
+  );
+  const events = chats.map(({ messageId }) => heard.get(messageId) ?? []);
+  page.close();
+  delete where.services.upstream.deltas;
+  return { stored, shown: events.map((each) => comparable(shownTexts(each))), events: events.flat().length };
+}
+
+it('answers are stored and shown as without shortcuts', { timeout: 300_000 }, async () => {
+  const ours = await answers(cluster);
+  expect(ours.stored).toHaveLength(CHATS);
+  expect(JSON.stringify(ours.stored[0])).toContain('function_call_output');
+  expect(JSON.stringify(ours.stored[0])).toContain('reasoning_content');
+  const plain = await answers(await startCluster(scope, { workers: 2, args: ['--no-shortcuts'] }));
+  expect(ours.stored).toEqual(plain.stored);
+  expect(ours.shown).toEqual(plain.shown);
+});
+
+describe('an answer in the middle', () => {
+  const workers = () => cluster.pythonWorkers();
+  const connection = (pid: number) => connectTo((owner) => owner === pid, cluster, workers);
+
+  /** As many as make a worker busy, so that tokens wait for each other. */
+  const CROWD = 10;
+
+  it('is found without a gap by a page that opens it at another worker', async () => {
+    const [first, second] = workers();
+    if (!first || !second) throw new Error('two workers are needed');
+    cluster.services.upstream.pace = LONG;
+    const here = await connection(first.pid);
+    const there = await connection(second.pid);
+    const page = await ui.connectSocket(scope);
+    const prompts = Array.from({ length: CROWD }, (_, index) => `reload${index}`);
+    const ended = new Set<string>();
+    page.socket.on('events', ({ message_id, data }: ChatEvent) => {
+      if (data.data?.done === true) ended.add(message_id);
+    });
+    const [chat] = await Promise.all(prompts.map((prompt) => ui.post(page, prompt, { agent: here })));
+    if (!chat) throw new Error('no answer was asked for');
+
+    const reloaded = await ui.connectSocket(scope);
+    let heard = '';
+    reloaded.socket.on('events', ({ message_id, data }: ChatEvent) => {
+      if (message_id !== chat.messageId) return;
+      if (data.data?.type === 'response.output_text.delta') heard += data.data.delta ?? '';
+    });
+    const found = await until(async () => (await ui.savedAnswer(chat, there)) || undefined, {
+      what: 'the answer has begun',
+      timeoutMs: 30_000,
+    });
+    await until(() => ended.size === CROWD, { what: 'all answers have ended', timeoutMs: 120_000 });
+
+    const whole = wholeAnswer(prompts[0] ?? '', LONG);
+    expect(found).not.toBe(whole);
+    expect(whole.startsWith(found)).toBe(true);
+    // What the page hears first begins where what it has found ends, or before.
+    await until(() => whole.endsWith(heard), { what: 'the page has heard the end', timeoutMs: 30_000 });
+    expect(found.length + heard.length).toBeGreaterThanOrEqual(whole.length);
+    reloaded.close();
+    page.close();
+    here.destroy();
+    there.destroy();
+  });
+
+  it('is stopped by another worker, and stored as the page has seen it', async () => {
+    const [first, second] = workers();
+    if (!first || !second) throw new Error('two workers are needed');
+    cluster.services.upstream.pace = { ...LONG, tokens: 4_000 };
+    const here = await connection(first.pid);
+    const there = await connection(second.pid);
+    const page = await ui.connectSocket(scope);
+    const heard = new Map<string, string>();
+    const ended = new Set<string>();
+    page.socket.on('events', ({ message_id, data }: ChatEvent) => {
+      if (data.type === 'chat:tasks:cancel') ended.add(message_id);
+      if (data.data?.type !== 'response.output_text.delta') return;
+      heard.set(message_id, (heard.get(message_id) ?? '') + (data.data.delta ?? ''));
+    });
+    const prompts = Array.from({ length: CROWD }, (_, index) => `stop${index}`);
+    const chats = await Promise.all(prompts.map((prompt) => ui.post(page, prompt, { agent: here })));
+    await until(() => chats.every(({ messageId }) => (heard.get(messageId)?.length ?? 0) > 200), {
+      what: 'all answers are in the middle',
+      timeoutMs: 120_000,
+    });
+    for (const { chatId } of chats) await ui.call('POST', `/api/tasks/chat/${chatId}/stop`, {}, there);
+    await until(() => ended.size === CROWD, { what: 'all answers have ended', timeoutMs: 120_000 });
+    for (const [index, chat] of chats.entries()) {
+      const saved = await until(async () => (await ui.savedAnswer(chat, there)) || undefined, {
+        what: 'the answer is stored',
+        timeoutMs: 30_000,
+      });
+      const whole = wholeAnswer(prompts[index] ?? '', { ...LONG, tokens: 4_000 });
+      expect(whole.startsWith(saved)).toBe(true);
+      expect(saved.length).toBeLessThan(whole.length);
+      // Whatever the page has seen is stored.
+      expect(saved.startsWith(heard.get(chat.messageId) ?? 'nothing')).toBe(true);
+    }
+    page.close();
+    here.destroy();
+    there.destroy();
+  });
+});

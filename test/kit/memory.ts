@@ -1,2 +1,0 @@
-export * from '../../src/base/machine/process-memory.ts';
-export { MIB } from '../../src/base/units.ts';

@@ -1,1 +1,0 @@
-export * from '../../src/base/machine/process-table.ts';

@@ -1,1 +1,0 @@
-export * from '../../src/base/io/temp.ts';

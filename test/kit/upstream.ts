@@ -1,1 +1,0 @@
-export * from '../../src/bench/scratch/upstream.ts';

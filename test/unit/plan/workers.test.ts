@@ -1,0 +1,68 @@
+import { describe, expect, it } from 'vitest';
+import { GIB } from '../../../src/base/units.ts';
+import { makePlan } from '../../../src/plan/index.ts';
+import type { PlanInput } from '../../../src/plan/input.ts';
+import type { Plan } from '../../../src/plan/types.ts';
+import { loadPreset } from '../../../src/tune/presets.ts';
+import { inputOf, machineOf } from '../../kit/inputs.ts';
+import { REMOTE } from '../../kit/plans.ts';
+
+describe('workers', () => {
+  it.each<[string, Partial<PlanInput>, number, Plan['limitedBy']]>([
+    ['one for each core', {}, 4, 'cores'],
+    // (4096 − 410 reserve − 750) ÷ (72 + 25 for the embedding model + 9 + 64) = 17, and one of them for reloads.
+    ['as many as fit', { machine: machineOf(64, 4 * GIB) }, 16, 'memory'],
+    // Without the model: 2936 ÷ 145 = 20.
+    [
+      'more where documents are embedded elsewhere',
+      { machine: machineOf(64, 4 * GIB), preload: 'app', settings: REMOTE },
+      19,
+      'memory',
+    ],
+    [
+      'no more than what is asked for',
+      { workers: { value: 2, from: '--workers 2', source: 'flag' } },
+      2,
+      'user',
+    ],
+    [
+      'more than cores if asked for',
+      { workers: { value: 9, from: '--workers 9', source: 'flag' } },
+      9,
+      'user',
+    ],
+    [
+      'never more than fit',
+      { machine: machineOf(4, 4 * GIB), workers: { value: 64, from: 'w', source: 'flag' } },
+      16,
+      'memory',
+    ],
+    ['no more than the preset', { preset: loadPreset('small', '/') }, 2, 'user'],
+    [
+      'no more than a share of memory',
+      { memory: { value: 1.5 * GIB, from: '--memory 1.5GiB', source: 'flag' } },
+      2,
+      'memory',
+    ],
+  ])('%s', (_, overrides, workers, limitedBy) => {
+    expect(makePlan(inputOf(overrides))).toMatchObject({ workers, limitedBy });
+  });
+
+  it.each([
+    [0.5, 1],
+    [1.5, 1],
+    [3, 3],
+    [100, 4],
+  ])('a quota of %d CPUs feeds %d', (cores, workers) => {
+    const machine = machineOf(4, 16 * GIB);
+    machine.cpu.quota = { cores, source: '/sys/fs/cgroup/cpu.max' };
+    const plan = makePlan(inputOf({ machine }));
+    expect(plan.workers).toBe(workers);
+    expect(plan.recommendations[0]?.reason.includes('cpu.max')).toBe(cores < 4);
+  });
+
+  it('warns of more workers than cores', () => {
+    const { warnings } = makePlan(inputOf({ workers: { value: 9, from: '--workers 9', source: 'flag' } }));
+    expect(warnings).toEqual([expect.stringContaining('9 workers share 4 physical cores')]);
+  });
+});

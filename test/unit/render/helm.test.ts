@@ -1,0 +1,262 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { parse } from 'yaml';
+import { TuneError } from '../../../src/base/errors.ts';
+import { makePlan } from '../../../src/plan/index.ts';
+import type { PlanInput } from '../../../src/plan/input.ts';
+import { HELM_HEADER } from '../../../src/render/first-lines.ts';
+import { renderHelm } from '../../../src/render/helm/index.ts';
+import type { HelmOptions } from '../../../src/render/helm/options.ts';
+import { DOWN, hostileText, inputOf, SERVICES } from '../../kit/inputs.ts';
+import { settingsOf } from '../../kit/settings-of.ts';
+
+const OPTIONS: HelmOptions = { replicas: 6, storageClass: 'nfs-rwx', host: 'chat.example.com' };
+
+/** Every key of the chart that is rendered: its values.yaml, chart 16.0.0. A map below a `*` is the user's own. */
+const CHART_KEYS = new Set([
+  'replicaCount',
+  'workload.kind',
+  'strategy.type',
+  'image.repository',
+  'image.tag',
+  'ollama.enabled',
+  'ollamaUrlsFromExtraEnv',
+  'pipelines.enabled',
+  'openaiBaseApiUrl',
+  'openaiApiKeyExistingSecret',
+  'openaiApiKeyExistingSecretKey',
+  'resources.*',
+  'copyAppData.resources',
+  'startupProbe.*',
+  'readinessProbe.*',
+  'livenessProbe.*',
+  'persistence.size',
+  'persistence.storageClass',
+  'persistence.accessModes',
+  'websocket.enabled',
+  'websocket.manager',
+  'websocket.existingSecret',
+  'websocket.existingSecretKey',
+  'websocket.redis',
+  'topologySpreadConstraints',
+  'ingress.enabled',
+  'ingress.class',
+  'ingress.host',
+  'ingress.tls',
+  'ingress.annotations',
+  'extraEnvVars.*',
+  'extraResources',
+]);
+
+// biome-ignore lint/suspicious/noExplicitAny: a parsed file, whose shape is what is tested
+type Values = any;
+
+function helm(overrides: Partial<PlanInput> = {}, options: HelmOptions = OPTIONS) {
+  const { text, ...rest } = renderHelm(makePlan(inputOf(overrides)), options);
+  return { text, values: parse(text) as Values, ...rest };
+}
+
+function refusal(overrides: Partial<PlanInput>, options: HelmOptions = OPTIONS): string {
+  try {
+    helm(overrides, options);
+  } catch (error) {
+    if (error instanceof TuneError) return [error.message, ...error.mend].join('\n');
+    throw error;
+  }
+  return 'nothing was refused';
+}
+
+const postgres = (facts: object) => ({
+  services: { ...SERVICES, database: { ...SERVICES.database, ...facts } } as typeof SERVICES,
+});
+
+describe('renderHelm', () => {
+  const { text, values, steps, secretKeys } = helm();
+
+  it('has not changed by accident', () => expect(text).toMatchFileSnapshot('../../fixtures/values.yaml.txt'));
+
+  it('begins with the line that we know our files by', () =>
+    expect(text.startsWith(`${HELM_HEADER}\n`)).toBe(true));
+
+  it('uses keys that the chart has', () => {
+    const keys = Object.entries(values).flatMap(([key, value]) =>
+      value !== null && typeof value === 'object' && !Array.isArray(value)
+        ? Object.keys(value).map((inner) => (CHART_KEYS.has(`${key}.*`) ? `${key}.*` : `${key}.${inner}`))
+        : [key],
+    );
+    expect(keys.filter((key) => !CHART_KEYS.has(key))).toEqual([]);
+  });
+
+  it('gives the environment as a map of strings and references', () => {
+    for (const [name, value] of Object.entries<Values>(values.extraEnvVars)) {
+      expect(name).toMatch(/^[A-Z][A-Z0-9_]*$/);
+      if (typeof value !== 'string') {
+        expect(value).toEqual({ valueFrom: { secretKeyRef: { name: 'open-webui-env', key: name } } });
+        expect(secretKeys).toContain(name);
+      }
+    }
+  });
+
+  it('gives extra resources as strings that open with a blank line', () => {
+    expect(values.extraResources).toEqual([expect.stringMatching(/^\napiVersion: policy\/v1\n/)]);
+    expect(values.extraResources[0]).toContain('maxUnavailable: 2\n');
+  });
+
+  it('lets a pod take six times the measured boot', () =>
+    expect(values.startupProbe.periodSeconds * values.startupProbe.failureThreshold).toBeGreaterThanOrEqual(
+      6 * 16,
+    ));
+
+  it('migrates in one pod, then starts them all', () => {
+    expect(values.extraEnvVars.ENABLE_DB_MIGRATIONS).toBe('False');
+    expect(steps[0]).toBe(
+      `${steps[1]} --set replicaCount=1 --set startupProbe.failureThreshold=1800 ` +
+        '--set-string extraEnvVars.ENABLE_DB_MIGRATIONS=True',
+    );
+    for (const step of steps) expect(text).toContain(`#      ${step}\n`);
+  });
+
+  it('shares one volume, and never rolls two versions', () => {
+    expect(values.persistence).toMatchObject({ accessModes: ['ReadWriteMany'], storageClass: 'nfs-rwx' });
+    expect([values.workload.kind, values.strategy.type]).toEqual(['Deployment', 'Recreate']);
+  });
+
+  it.each([1, 6, 17, 40])('keeps the pools of %d pods within the database', (replicas) => {
+    const { extraEnvVars: env } = helm({}, { ...OPTIONS, replicas }).values;
+    const pool = Number(env.DATABASE_POOL_SIZE) + Number(env.DATABASE_POOL_MAX_OVERFLOW);
+    expect(pool).toBeGreaterThan(0);
+    expect(replicas * (2 * pool + Number(env.PGVECTOR_POOL_SIZE))).toBeLessThanOrEqual(500 - 3 - 7 - 5);
+  });
+
+  it('takes the workers of the plan where no number is given', () =>
+    expect(helm({}, { storageClass: 'nfs', host: 'a.example' }).replicas).toBe(makePlan(inputOf()).workers));
+
+  it('asks for more memory where each pod embeds documents itself', () => {
+    const remote = helm({ settings: settingsOf({ RAG_EMBEDDING_ENGINE: 'openai' }) }).values;
+    expect(remote.resources.requests.memory).toBe('1024Mi');
+    expect(values.resources.requests.memory).toBe('1280Mi');
+  });
+
+  it('takes a Redis of the user’s, by reference, and switches the chart’s off', () => {
+    const own = helm({ settings: settingsOf({ REDIS_URL: 'redis://redis.example:6379/0' }) });
+    expect(own.values.websocket).toMatchObject({ existingSecretKey: 'REDIS_URL', redis: { enabled: false } });
+    expect(own.secretKeys).toContain('REDIS_URL');
+    const local = helm({ settings: settingsOf({ REDIS_URL: 'redis://127.0.0.1:6379/0' }) });
+    expect(local.values.websocket.redis.enabled).toBe(true);
+  });
+
+  it('leaves out what is an address of this machine, and says so', () => {
+    const { values: left, warnings } = helm({
+      settings: settingsOf({ OLLAMA_BASE_URL: 'http://localhost:11434' }),
+    });
+    expect(left.extraEnvVars).not.toHaveProperty('OLLAMA_BASE_URL');
+    expect(warnings.join()).toContain('OLLAMA_BASE_URL');
+  });
+
+  it('leaves this machine’s folder of models out, unless an env file names it', () => {
+    const values = { HF_HOME: '/home/me/models' };
+    expect(helm({ settings: settingsOf(values) }).values.extraEnvVars).not.toHaveProperty('HF_HOME');
+    const said = helm({ settings: settingsOf(values, 'env file') }).values.extraEnvVars;
+    expect(said).toMatchObject(values);
+  });
+
+  it('says what was assumed of a database that does not answer', () => {
+    const silent = {
+      services: { ...SERVICES, database: { kind: 'postgresql', where: 'db:5432/x', answer: DOWN } },
+    } as const;
+    expect(helm(silent).warnings.join()).toContain('assuming max_connections = 100');
+    expect(helm(silent).text.replace(/\s*\n\s*# /g, ' ')).toContain('max_connections 100 − 3 reserved');
+  });
+});
+
+describe('secrets', () => {
+  const secret = { value: 'hunter2', source: 'env file', secret: true } as const;
+  const { text, values, secretKeys } = helm({
+    settings: new Map([
+      ['DATABASE_URL', { ...secret, value: 'postgresql://u:hunter2@db/x' }],
+      ['OPENAI_API_KEY', secret],
+      ['S3_SECRET_ACCESS_KEY', secret],
+      ['WEBUI_SECRET_KEY', secret],
+    ]),
+  });
+
+  it('are never in the file', () => expect(text).not.toContain('hunter2'));
+
+  it('are named: each is a key of the Secret', () => {
+    expect(secretKeys).toEqual([
+      'WEBUI_SECRET_KEY',
+      'DATABASE_URL',
+      'OPENAI_API_KEY',
+      'S3_SECRET_ACCESS_KEY',
+    ]);
+    expect(text).toContain(secretKeys.join(', '));
+    expect(values.extraEnvVars.S3_SECRET_ACCESS_KEY.valueFrom.secretKeyRef.key).toBe('S3_SECRET_ACCESS_KEY');
+  });
+
+  it('are never there twice', () => expect(values.extraEnvVars).not.toHaveProperty('OPENAI_API_KEY'));
+});
+
+describe('values of the user', () => {
+  it('arrive as they are, whatever is in them', () => {
+    fc.assert(
+      fc.property(hostileText, (hostile) => {
+        const value = hostile.replaceAll('\0', '').replace(/[\ud800-\udfff]/g, '');
+        const { values } = helm({ settings: settingsOf({ WEBUI_NAME: value }) });
+        expect(fromTemplate(values.extraEnvVars.WEBUI_NAME)).toBe(value);
+      }),
+      { numRuns: 25 },
+    );
+  });
+
+  it.each(['{{ .Values.x }}', '$(PATH)', 'no', '1:30', '0x10', 'true', '12'])('%j is text', (value) => {
+    const { values, text } = helm({ settings: settingsOf({ WEBUI_NAME: value }) });
+    expect(fromTemplate(values.extraEnvVars.WEBUI_NAME)).toBe(value);
+    expect(parse(text, { version: '1.1' }).extraEnvVars.WEBUI_NAME).toBe(values.extraEnvVars.WEBUI_NAME);
+  });
+});
+
+/** What the chart's template engine and then Kubernetes make of a value. */
+function fromTemplate(value: string): string {
+  return value.replaceAll('{{ "{{" }}', '{{').replaceAll('$$(', '$(');
+}
+
+describe('what cannot work is refused, with the reason', () => {
+  it.each<[string, Partial<PlanInput>, HelmOptions, string]>([
+    ['no storage class', {}, { ...OPTIONS, storageClass: '' }, '--storage-class'],
+    [
+      'a malformed storage class',
+      {},
+      { ...OPTIONS, storageClass: '{{ x }}' },
+      'not a name that Kubernetes accepts',
+    ],
+    ['no host', {}, { storageClass: 'nfs' }, '--host'],
+    ['a malformed host', {}, { ...OPTIONS, host: '0.0.0.0:80' }, 'not a name that Kubernetes accepts'],
+    ['SQLite', { services: { database: { kind: 'sqlite' }, redis: { kind: 'none' } } }, OPTIONS, 'SQLite'],
+    [
+      'pools beyond max_connections',
+      postgres({ maxConnections: 60, otherConnections: 0 }),
+      OPTIONS,
+      'max_connections = 100',
+    ],
+    ['the pools of too many pods', {}, { ...OPTIONS, replicas: 60 }, '60 + 1 pods × 10 connections'],
+    [
+      'pools of the user’s that do not fit',
+      { settings: settingsOf({ DATABASE_POOL_SIZE: '40' }) },
+      OPTIONS,
+      'a smaller DATABASE_POOL_SIZE',
+    ],
+    [
+      'pools without bound',
+      { settings: settingsOf({ DATABASE_POOL_SIZE: '0' }) },
+      OPTIONS,
+      'nothing limits their number',
+    ],
+    ['a folder for vectors', postgres({ vector: 'missing' }), OPTIONS, 'VECTOR_DB'],
+    [
+      'more pods than Redis has clients for',
+      postgres({ maxConnections: 9000 }),
+      { ...OPTIONS, replicas: 200 },
+      'Redis',
+    ],
+  ])('%s', (_, overrides, options, reason) => expect(refusal(overrides, options)).toContain(reason));
+});
