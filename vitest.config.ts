@@ -5,8 +5,35 @@ import { LongestFirst } from './test/kit/longest-first.ts';
 const AT_ONCE = 3;
 
 const files = (...names: string[]) => names.map((name) => `test/e2e/${name}.test.ts`);
+
+/** Take minutes each: `npm run test:all` runs them, and `npm run test:changed` where a change can break them. */
+const LONG = files(
+  ...['bench', 'chaos', 'doctor', 'first-start', 'killed', 'migrate-older', 'migrate-vectors'],
+  ...['rehearsal', 'up-again', 'up-wheels', 'upgrade'],
+);
 /** Compare with seconds or bytes that another Open WebUI beside them would change. */
-const MEASURING = files('cluster', 'documents', 'hub-away', 'observed');
+const MEASURING = files('cluster');
+const LONG_MEASURING = files('documents', 'hub-away', 'observed');
+
+/** Nets alone: they hold also where other work takes most of the machine. */
+const PATIENT = { testTimeout: 300_000, hookTimeout: 400_000 };
+
+const beside = (name: string, include: string[], exclude: string[] = []) => ({
+  test: {
+    name,
+    include,
+    exclude,
+    globalSetup: ['./test/kit/taken-ports.ts'],
+    // Of one file: with the other ones, four starts share two cores.
+    maxConcurrency: 2,
+    ...PATIENT,
+  },
+});
+
+/** After all others, one file at a time. */
+const alone = (name: string, include: string[]) => ({
+  test: { name, include, maxWorkers: 1, sequence: { groupOrder: 1 }, ...PATIENT },
+});
 
 export default defineConfig({
   test: {
@@ -23,30 +50,10 @@ export default defineConfig({
           hookTimeout: 60_000,
         },
       },
-      {
-        test: {
-          name: 'e2e',
-          include: files('*'),
-          exclude: MEASURING,
-          globalSetup: ['./test/kit/taken-ports.ts'],
-          // Of one file: with the other one, four starts share two cores.
-          maxConcurrency: 2,
-          // Nets alone: they hold also where other work takes most of the machine.
-          testTimeout: 300_000,
-          hookTimeout: 400_000,
-        },
-      },
-      {
-        test: {
-          name: 'measuring',
-          include: MEASURING,
-          // After all others, one at a time.
-          maxWorkers: 1,
-          sequence: { groupOrder: 1 },
-          testTimeout: 300_000,
-          hookTimeout: 400_000,
-        },
-      },
+      beside('e2e', files('*'), [...LONG, ...MEASURING, ...LONG_MEASURING]),
+      beside('long', LONG),
+      alone('measuring', MEASURING),
+      alone('long-measuring', LONG_MEASURING),
     ],
   },
 });

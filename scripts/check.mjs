@@ -1,6 +1,7 @@
 /**
- * `npm test`: all checks. What takes seconds comes first; then the tests in Vitest, and beside them what mostly waits. What
- * runs beside says what it has to say when it is done. Every check is run, whatever the others said.
+ * `npm test`: the checks. What takes seconds comes first; then the tests in Vitest, and beside them what mostly waits. What
+ * runs beside says what it has to say when it is done. Every check is run, whatever the others said. `npm run test:all`: the
+ * long end-to-end tests too.
  *
  * `npm run test:changed -- REVISION`: those that the changes since that commit can break (default: HEAD). Left out are the
  * checks of Python where no Python has changed, and end-to-end tests. These start what is built, and all of it is in one
@@ -17,6 +18,7 @@ const BUILT =
   /^(?:src\/|presets\/|test\/preload\/kit\/fake_hub\.py$|scripts\/(?:build|environments)\.mjs|package(?:-lock)?\.json|vitest\.config\.ts|tsconfig)/;
 const QUICK = ['unit', 'formats'];
 const SLOW = ['e2e', 'measuring'];
+const LONG = ['long', 'long-measuring'];
 
 const failed = [];
 const started = Date.now();
@@ -38,16 +40,17 @@ function changedSince(revision) {
   return files.filter(Boolean);
 }
 
-/** The checks: what comes first, what Vitest runs, and what runs beside it. `since`: undefined for all. */
-function checksSince(since) {
+/** The checks: what comes first, what Vitest runs, and what runs beside it. */
+function checks(mode, since) {
   const python = (name) => ['node', PYTHON, name];
   const first = [['npx', 'biome', 'check', '.'], python('lint'), ['npx', 'tsc', '--noEmit']];
   const beside = [['node', 'scripts/audit.mjs'], python('types'), python('unit')];
-  if (since === undefined) return { first, tests: [vitest([...QUICK, ...SLOW])], beside };
+  const all = mode === '--all' ? LONG : [];
+  if (mode !== '--changed') return { first, tests: [vitest([...QUICK, ...SLOW, ...all])], beside };
   const changed = changedSince(since);
   const hasPython = changed.some((file) => file.endsWith('.py'));
   const isBuilt = changed.some((file) => BUILT.test(file));
-  const slow = isBuilt ? vitest(SLOW) : vitest(SLOW, '--changed', since);
+  const slow = vitest([...SLOW, ...LONG], ...(isBuilt ? [] : ['--changed', since]));
   const tests = [vitest(QUICK), ['npm', 'run', '--silent', 'build'], slow];
   return { first, tests, beside: hasPython ? beside.slice(1) : [] };
 }
@@ -76,7 +79,7 @@ async function inTurn(all, isQuiet) {
 }
 
 const [mode, revision = 'HEAD'] = process.argv.slice(2);
-const { first, tests, beside } = checksSince(mode === '--changed' ? revision : undefined);
+const { first, tests, beside } = checks(mode, revision);
 await inTurn(first, false);
 await Promise.all([inTurn(tests, false), inTurn(beside, true)]);
 process.stderr.write(`all checks: ${seconds(started)}\n`);

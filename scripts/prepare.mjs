@@ -45,8 +45,8 @@ function createEnvironment(environment, python) {
       say(`  ${environment.name}: pip install ${requirements.join(' ')}`);
       run(environment.python, ['-m', 'pip', 'install', '--no-compile', ...requirements], stdio);
     }
-    // On all cores, where pip would take one. Some packages carry files that are not valid Python.
-    spawnSync(environment.python, ['-m', 'compileall', '-q', '-j', '0', environment.folder], { stdio });
+    // On all cores, where pip would take one.
+    spawnSync(environment.python, [join(ROOT, 'src/setup/python/compile_packages.py')], { stdio });
     if (environment.finish) run(environment.python, [join(ROOT, 'scripts', environment.finish)], stdio);
   } catch (error) {
     say(tailOf(environment.log));

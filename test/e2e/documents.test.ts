@@ -150,7 +150,8 @@ describe('documents beside the workers', () => {
     expect(busy.value.ends.map(endOf)).toEqual(Array(3).fill('completed'));
     expect(busy.value.waited).toMatchObject({ status: 'pending', place: 1 });
     expect([...quiet.failures, ...busy.failures]).toEqual([]);
-    expect(busy.p99Ms).toBeLessThan(NOISE * P99(quiet.p99Ms));
+    // Where an idle server keeps its callers waiting, the machine does.
+    expect(busy.p99Ms).toBeLessThan(NOISE * (P99(quiet.p99Ms) + busy.idleLoopMs));
     expect(busy.loopMs).toBeLessThan(NOISE * Math.max(LOOP_MS, quiet.loopMs, busy.idleLoopMs));
     expect(cluster.helpers()).toEqual([]);
   });

@@ -3,7 +3,10 @@ import { basename } from 'node:path';
 import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
 /** Those of more than a minute, the longest first. */
-const LONGEST = ['first-start', 'doctor', 'bench', 'up', 'up-accounts', 'chaos', 'doctor-broken', 'upgrade'];
+const LONGEST = [
+  ...['first-start', 'doctor', 'bench', 'chaos', 'upgrade', 'killed'],
+  ...['up', 'up-accounts', 'migrate', 'doctor-broken', 'top', 'backup'],
+];
 
 export class LongestFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
@@ -14,5 +17,5 @@ export class LongestFirst extends BaseSequencer {
 
 function placeOf({ moduleId, project }: TestSpecification): number {
   const place = LONGEST.indexOf(basename(moduleId, '.test.ts'));
-  return project.name === 'e2e' && place >= 0 ? place : LONGEST.length;
+  return ['e2e', 'long'].includes(project.name) && place >= 0 ? place : LONGEST.length;
 }
