@@ -36,3 +36,16 @@ class EnginesTest(unittest.TestCase):
     def test_the_slim_image_has_no_local_models(self) -> None:
         # open_webui/env.py (0.12.4) reads this variable, and calls it USE_SLIM.
         self.assertFalse(ask_engines({**SETTINGS, "USE_SLIM_DOCKER": "True"}).local)
+
+    def test_the_client_for_mcp_is_needed_where_a_server_of_that_kind_is_configured(self) -> None:
+        for tools, needed in (
+            ("[]", False),
+            ('[{"type": "openapi"}]', False),
+            ('[{"type": "openapi"}, {"type": "mcp"}]', True),
+            ("no JSON", True),
+        ):
+            with self.subTest(tools):
+                self.assertEqual(ask_engines({**SETTINGS, "TOOL_SERVER_CONNECTIONS": tools}).asks_mcp, needed)
+        stored = {"tool_server.connections": [{"type": "mcp", "url": "http://tools"}]}
+        with mock.patch.object(wait, "_stored_config", lambda _: stored):
+            self.assertTrue(ask_engines({"TOOL_SERVER_CONNECTIONS": "[]"}).asks_mcp)

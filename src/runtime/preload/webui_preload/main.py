@@ -90,7 +90,8 @@ def main() -> NoReturn:
         os.environ.setdefault("STATIC_DIR", str(generation.static_folder()))
         # A fallback may mean that the models cannot be forked.
         shares = settings.shortcuts and not fallback
-        preload = _import(Start(settings, level, reason, shares), supply, generation, host, environment)
+        start = Start(settings, level, reason, shares, engines.asks_mcp)
+        preload = _import(start, supply, generation, host, environment)
         supply.settle()
     except SettingsError as error:
         _give_up(str(error), settings)
@@ -168,12 +169,16 @@ def _choose_level(settings: Settings, fallback: str, engines: Engines) -> tuple[
 
 @dataclass(frozen=True)
 class Start:
-    """What is to be imported, and why. ``shares``: whether to load the local models too."""
+    """What is to be imported, and why. ``shares``: whether to load the local models too.
+
+    ``asks_mcp``: whether the client for MCP servers is needed.
+    """
 
     settings: Settings
     level: str
     reason: str
     shares: bool
+    asks_mcp: bool
 
 
 def _import(
@@ -183,7 +188,14 @@ def _import(
     say(f"importing Open WebUI {version}, level {level}: {start.reason}")
     models = supply.settle if start.shares else lambda: NO_MODELS
     try:
-        return levels.preload(level, start.reason, version, models=models, shortcuts=settings.shortcuts)
+        return levels.preload(
+            level,
+            start.reason,
+            version,
+            models=models,
+            shortcuts=settings.shortcuts,
+            asks_mcp=start.asks_mcp,
+        )
     except levels.Unsafe as obstacle:
         following = level if obstacle.models else levels.NEXT_LEVEL.get(level)
         if following is None:

@@ -1,9 +1,10 @@
 """Before the import: waits until the database and Redis answer, and reads what is configured in the database."""
 
+import json
 import os
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -32,6 +33,8 @@ class Engines:
     reason: str
     #: What workers load when they start.
     models: LocalModels = NO_MODELS
+    #: Whether a tool server of type "mcp" is configured.
+    asks_mcp: bool = False
 
 
 def wait_for_services(environ: Mapping[str, str], pause: Callable[[float], None] = time.sleep) -> None:
@@ -66,7 +69,7 @@ def count_neighbours(environ: Mapping[str, str]) -> int:
 
 
 def ask_engines(environ: Mapping[str, str]) -> Engines:
-    """Which engines are set: in the ``config`` table, which wins after the first boot, or in the environment.
+    """Which engines and tools are set: in the ``config`` table, which wins after the first boot, or the environment.
 
     Keys and defaults are those of open_webui/config.py and of initialize_runtime_config in open_webui/main.py
     (0.12.4).
@@ -78,6 +81,11 @@ def ask_engines(environ: Mapping[str, str]) -> Engines:
             return stored[key], f"{key} in the database"
         return environ.get(variable, default), variable
 
+    tools, _ = value("tool_server.connections", "TOOL_SERVER_CONNECTIONS", "[]")
+    return replace(_engines(environ, value), asks_mcp=_names_mcp(tools))
+
+
+def _engines(environ: Mapping[str, str], value: Callable[[str, str, Any], tuple[Any, str]]) -> Engines:
     embedding, where = value("rag.embedding_engine", "RAG_EMBEDDING_ENGINE", "")
     if _is_true(environ.get("USE_SLIM_DOCKER")):
         return Engines(False, "USE_SLIM_DOCKER leaves local models out")
@@ -102,12 +110,21 @@ def _local_reranker(value: Callable[[str, str, Any], tuple[Any, str]]) -> tuple[
     return (str(model) if is_loaded else "", where)
 
 
+def _names_mcp(tools: Any) -> bool:
+    """Whether one of these tool servers, a list or its JSON, is asked by MCP. In doubt it is."""
+    try:
+        servers = json.loads(tools) if isinstance(tools, str) else tools or []
+        return any(server.get("type") == "mcp" for server in servers)
+    except (ValueError, TypeError, AttributeError):
+        return True
+
+
 def _is_true(value: Any) -> bool:
     return value is True or str(value).lower() == "true"
 
 
 def _stored_config(environ: Mapping[str, str]) -> dict[str, Any]:
-    from sqlalchemy import Column, MetaData, String, Table, create_engine, inspect, select
+    from sqlalchemy import Column, MetaData, String, Table, create_engine, inspect, or_, select
     from sqlalchemy.pool import NullPool
     from sqlalchemy.types import JSON
 
@@ -125,7 +142,8 @@ def _stored_config(environ: Mapping[str, str]) -> dict[str, Any]:
         if not {"key", "value"} <= columns:
             return {}  # the database is empty, or an older version's, which the import will migrate
         table = Table("config", MetaData(), Column("key", String), Column("value", JSON), schema=schema)
-        rows = connection.execute(select(table.c.key, table.c.value).where(table.c.key.like("rag.%")))
+        wanted = or_(table.c.key.like("rag.%"), table.c.key == "tool_server.connections")
+        rows = connection.execute(select(table.c.key, table.c.value).where(wanted))
         return {row.key: row.value for row in rows}
 
 

@@ -97,11 +97,12 @@ def preload(
     *,
     models: Callable[[], LocalModels] = lambda: NO_MODELS,
     shortcuts: bool = False,
+    asks_mcp: bool = True,
 ) -> Preload:
     """Import what ``level`` says. Raises Unsafe, or whatever the import raises.
 
-    The app is given its shortcuts. The whole app also loads the local ``models``, which are asked for after the
-    import, so that they may arrive meanwhile.
+    The app is given its shortcuts; ``asks_mcp``: an MCP server is configured. The whole app also loads the local
+    ``models``, which are asked for after the import, so that they may arrive meanwhile.
 
     In the end the heap is frozen. Otherwise a garbage collection in a child would write to every object, and so
     un-share nearly every page: gunicorn's preload grows from 1,181 to 1,837 MiB that way.
@@ -111,7 +112,7 @@ def preload(
     holding = HoldTelemetryBack()
     with EntropyRecorder() as recorder, holding:
         if level in (APP, LEAN):
-            sparing = quick_import() if shortcuts else contextlib.nullcontext()
+            sparing = quick_import(asks_mcp=asks_mcp) if shortcuts else contextlib.nullcontext()
             with _HiddenModules(HEAVY_LIBRARIES if level == LEAN else ()), sparing:
                 drop_markup(importlib.import_module("open_webui.env"))
                 importlib.import_module("open_webui.main")

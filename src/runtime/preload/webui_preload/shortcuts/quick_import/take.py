@@ -1,17 +1,23 @@
 """Spares the import of Open WebUI what no worker needs; docs/speed.md has the figures."""
 
 import contextlib
+import os
 from collections.abc import Iterator
 
 from ...log import complain
 from .changelog import shown_versions_alone
 from .placeholder_hash import ready_made_hash
+from .seldom_used import seldom_used_put_off
 
 
 @contextlib.contextmanager
-def quick_import() -> Iterator[None]:
-    """While active, an import of the app is quicker. A version that is not as expected is imported as it is."""
+def quick_import(*, asks_mcp: bool) -> Iterator[None]:
+    """While active, an import of the app is quicker. A version that is not as expected is imported as it is.
+
+    ``asks_mcp``: an MCP server is configured, so that the client for it is needed.
+    """
     with contextlib.ExitStack() as spared:
+        spared.enter_context(seldom_used_put_off(os.environ, asks_mcp))
         try:
             spared.enter_context(ready_made_hash())
             if not spared.enter_context(shown_versions_alone()):

@@ -1,0 +1,81 @@
+"""Puts off libraries that the app imports for few installations.
+
+Clients of object stores, where uploads are files: 15 MiB of the lean level's 254, 0.3 of 5.8 s of CPU. The client for
+MCP servers, where none is configured: 16 MiB, 0.5 s. A worker that is asked for one of them imports it then.
+"""
+
+import contextlib
+import importlib.util
+import sys
+from collections.abc import Collection, Iterator, Mapping
+from types import ModuleType
+from typing import Any
+
+from .stand_ins import put_off
+
+#: open_webui/storage/provider.py (0.12.4) uses them where STORAGE_PROVIDER is s3, gcs or azure. azure.identity is not
+#: among them: the loaders of documents import it too. accelerate, a library of local models, asks in a dialogue about
+#: SageMaker.
+OBJECT_STORES: Mapping[str, Collection[str]] = {
+    "accelerate.commands.config.sagemaker": ("boto3",),
+    "open_webui.storage.provider": (
+        "boto3",
+        "botocore.config",
+        "botocore.exceptions",
+        "azure.core.exceptions",
+        "azure.storage.blob",
+        "google.cloud",
+        "google.cloud.exceptions",
+    ),
+}
+
+#: These call it for a tool server of type "mcp".
+MCP_CLIENT: Mapping[str, Collection[str]] = {
+    "open_webui.routers.configs": ("open_webui.utils.mcp.client",),
+    "open_webui.utils.tools": ("open_webui.utils.mcp.client",),
+}
+
+
+@contextlib.contextmanager
+def seldom_used_put_off(environ: Mapping[str, str], asks_mcp: bool) -> Iterator[None]:
+    """While active, what these settings do not use is put off. ``asks_mcp``: an MCP server is configured."""
+    stores = OBJECT_STORES if environ.get("STORAGE_PROVIDER", "local").lower() == "local" else {}
+    client = {} if asks_mcp else MCP_CLIENT
+    with put_off({**stores, **client}), contextlib.nullcontext() if asks_mcp else _models_of_mcp_alone():
+        yield
+
+
+@contextlib.contextmanager
+def _models_of_mcp_alone() -> Iterator[None]:
+    """While active, ``mcp.shared.auth`` can be imported without all of its package.
+
+    open_webui/utils/oauth.py and routers/configs.py (0.12.4) take models from it, which need nothing of the package.
+    Whoever imports the package later gets all of it, with models of its own: the app's are never given to it.
+    """
+    spec = importlib.util.find_spec("mcp")
+    if spec is None or spec.submodule_search_locations is None or "mcp" in sys.modules:
+        yield
+        return
+    package = _Package("mcp")
+    package.__path__ = list(spec.submodule_search_locations)
+    sys.modules["mcp"] = package
+    try:
+        yield
+    finally:
+        if sys.modules["mcp"] is package:
+            _forget("mcp")
+
+
+class _Package(ModuleType):
+    """A package without its own code, until more is asked of it than its modules."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__") or sys.modules.get("mcp") is not self:
+            raise AttributeError(name)
+        _forget("mcp")
+        return getattr(importlib.import_module("mcp"), name)
+
+
+def _forget(package: str) -> None:
+    for name in [name for name in sys.modules if name == package or name.startswith(f"{package}.")]:
+        del sys.modules[name]
