@@ -6,10 +6,10 @@ const AT_ONCE = 3;
 
 const files = (...names: string[]) => names.map((name) => `test/e2e/${name}.test.ts`);
 
-/** Take minutes each: `npm run test:all` runs them, and `npm run test:changed` where a change can break them. */
-const LONG = files(
-  ...['bench', 'chaos', 'doctor', 'first-start', 'killed', 'migrate-older', 'migrate-vectors'],
-  ...['rehearsal', 'up-again', 'up-wheels', 'upgrade'],
+/** One of each capability: what every change has to pass. The others are long: `npm run test:all` runs them. */
+const CORE = files(
+  ...['backup', 'command', 'compose', 'doctor-broken', 'embedded', 'first-boot', 'levels', 'package', 'plan'],
+  ...['reload', 'start', 'static', 'stored', 'streams', 'trouble', 'up', 'uvicorn'],
 );
 /** Compare with seconds or bytes that another Open WebUI beside them would change. */
 const MEASURING = files('cluster');
@@ -50,8 +50,8 @@ export default defineConfig({
           hookTimeout: 60_000,
         },
       },
-      beside('e2e', files('*'), [...LONG, ...MEASURING, ...LONG_MEASURING]),
-      beside('long', LONG),
+      beside('e2e', CORE),
+      beside('long', files('*'), [...CORE, ...MEASURING, ...LONG_MEASURING]),
       alone('measuring', MEASURING),
       alone('long-measuring', LONG_MEASURING),
     ],

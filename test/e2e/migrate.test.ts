@@ -11,7 +11,7 @@ import { OpenWebui } from '../../src/bench/client/open-webui.ts';
 import { startUpstream } from '../../src/bench/scratch/upstream.ts';
 import { APPS } from '../../src/runtime/contract.ts';
 import { readSecrets } from '../../src/tune/secrets/secrets-file.ts';
-import { openWebuiEnvironment } from '../kit/environment.ts';
+import { LEAN, openWebuiEnvironment } from '../kit/environment.ts';
 import { Installation } from '../kit/installation.ts';
 import { type Answers, answersOf, askAboutDocument, readPaths } from '../kit/migrate/answers.ts';
 import { makeData } from '../kit/migrate/make-data.ts';
@@ -79,6 +79,7 @@ async function startOld(settings: Record<string, string>): Promise<void> {
     kill_timeout: 20_000,
     env: {
       ...settings,
+      ...LEAN,
       FROM_INIT_PY: 'true',
       // It publishes its OpenAPI document only so.
       ENV: 'dev',

@@ -11,7 +11,7 @@ import { wholeAnswer } from '../../src/bench/scratch/upstream.ts';
 import { APPS } from '../../src/runtime/contract.ts';
 import { TopSchema } from '../../src/runtime/watch/schema.ts';
 import { type Cluster, planCluster } from '../kit/cluster.ts';
-import { CLI } from '../kit/environment.ts';
+import { CLI, LEAN } from '../kit/environment.ts';
 import { startServices } from '../kit/services.ts';
 import {
   START_TIMEOUT_MS,
@@ -40,7 +40,12 @@ async function ask<T>(sql: string): Promise<T[]> {
 
 beforeAll(async () => {
   const services = await startServices(scope);
-  cluster = await planCluster(scope, { workers: WORKERS, services, args: ['--runtime', 'uvicorn'] });
+  cluster = await planCluster(scope, {
+    workers: WORKERS,
+    services,
+    args: ['--runtime', 'uvicorn'],
+    environment: LEAN,
+  });
   await startUvicorn(cluster, WORKERS);
   workers = uvicornWorkers(await uvicornServer(cluster));
 }, START_TIMEOUT_MS);

@@ -1,7 +1,22 @@
-/** The last line of a run, `N passed, N failed, N skipped`: what a person or a script looks for first. */
-import type { Reporter, TestModule } from 'vitest/node';
+/**
+ * Why a test failed, as soon as it has: the run may be ended before its end. And the last line of a run,
+ * `N passed, N failed, N skipped`: what a person or a script looks for first.
+ */
+import type { Reporter, TestCase, TestModule } from 'vitest/node';
+
+/** Characters: a failed start has logs of several processes in its message. */
+const MOST = 6_000;
 
 export default class ClosingLine implements Reporter {
+  onTestCaseResult(test: TestCase): void {
+    const { state, errors } = test.result();
+    if (state !== 'failed') return;
+    for (const { message, stack } of errors ?? []) {
+      const text = `${message}\n${stack ?? ''}`.slice(0, MOST);
+      process.stderr.write(`\nFAILED ${test.module.relativeModuleId} > ${test.fullName}\n${text}\n`);
+    }
+  }
+
   onTestRunEnd(modules: readonly TestModule[]): void {
     const counts = { passed: 0, failed: 0, skipped: 0 };
     for (const module of modules) {

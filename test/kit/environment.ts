@@ -13,6 +13,9 @@ export function sharedCache(): string {
   return join(dirname(environments().openWebui.folder), 'test-cache');
 }
 
+/** Variables of a stock server that embeds elsewhere: without torch and its like, its import takes half of the time. */
+export const LEAN = { PYTHONPATH: join(ROOT, 'test', 'kit', 'lean') };
+
 /** The virtual environment that holds Open WebUI. */
 export function openWebuiEnvironment(): { folder: string; python: string; embeddingModel: string } {
   const { openWebui } = environments();

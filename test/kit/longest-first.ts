@@ -4,8 +4,8 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
 /** Those of more than a minute, the longest first. */
 const LONGEST = [
-  ...['first-start', 'doctor', 'bench', 'chaos', 'upgrade', 'killed'],
-  ...['up', 'up-accounts', 'migrate', 'doctor-broken', 'top', 'backup'],
+  ...['first-start', 'doctor', 'bench', 'migrate', 'up-accounts', 'chaos', 'upgrade', 'killed'],
+  ...['up', 'doctor-broken', 'top', 'uvicorn', 'backup'],
 ];
 
 export class LongestFirst extends BaseSequencer {

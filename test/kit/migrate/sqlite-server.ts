@@ -4,7 +4,7 @@ import type { Scope } from '../../../src/base/io/scope.ts';
 import { type StartedProcess, startProcess, untilServing } from '../../../src/base/io/started.ts';
 import { temporaryFolder } from '../../../src/base/io/temp.ts';
 import { EMBEDDING_MODEL, type Upstream } from '../../../src/bench/scratch/upstream.ts';
-import { openWebuiEnvironment } from '../environment.ts';
+import { LEAN, openWebuiEnvironment } from '../environment.ts';
 import { freePort } from '../ports.ts';
 import { SECRET_KEY, SETTINGS } from './people.ts';
 
@@ -54,6 +54,8 @@ export async function startSqliteServer(
       cwd: folder,
       env: {
         ...sqliteSettings(upstream),
+        // Of older versions, nobody knows what they import torch for.
+        ...(python === openWebuiEnvironment().python && LEAN),
         HOME: folder,
         FROM_INIT_PY: 'true',
         // It publishes its OpenAPI document only so.
