@@ -54,13 +54,16 @@ beforeAll(async () => {
   metricsPort = await freePort();
 });
 
-/** Files below a folder, with what would show that one was written; without those of what PM2 starts by the clock. */
+/**
+ * Files below a folder, with what would show that one was written; without those of what PM2 starts by the clock, and what
+ * is noted of the memory that workers take, who take more as they serve.
+ */
 function filesOf(folder: string): string[] {
   return readdirSync(folder, { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile())
     .map((entry) => join(entry.parentPath, entry.name))
     .filter((path) => !/\/(?:postgres|valkey|logs|cache|__pycache__)\//.test(path))
-    .filter((path) => !path.includes(`/pids/${APPS.logrotate}-`))
+    .filter((path) => !path.includes(`/pids/${APPS.logrotate}-`) && !path.includes('/measurements/'))
     .map((path) => `${path} ${statSync(path).mtimeMs}`)
     .sort();
 }
@@ -357,7 +360,10 @@ describe.sequential('answers that are being generated', () => {
       });
       const prompts = ['one', 'two', 'three'];
       const chats = await Promise.all(prompts.map((prompt) => ui.post(page, prompt)));
-      await until(() => started.size === prompts.length, { what: 'all have begun', timeoutMs: 10_000 });
+      await until(() => started.size === prompts.length, {
+        what: 'all have begun',
+        timeoutMs: BACK_TIMEOUT_MS,
+      });
       await stop();
       expect((await up()).code).toBe(EXIT.ok);
       const again = await OpenWebui.signIn(installation.url, credentials());

@@ -11,8 +11,8 @@ export default class ClosingLine implements Reporter {
   onTestCaseResult(test: TestCase): void {
     const { state, errors } = test.result();
     if (state !== 'failed') return;
-    for (const { message, stack } of errors ?? []) {
-      const text = `${message}\n${stack ?? ''}`.slice(0, MOST);
+    for (const { message, stack, cause } of errors ?? []) {
+      const text = [message, stack, cause?.message].filter(Boolean).join('\n').slice(0, MOST);
       process.stderr.write(`\nFAILED ${test.module.relativeModuleId} > ${test.fullName}\n${text}\n`);
     }
   }
