@@ -106,7 +106,7 @@ describe.sequential('a schedule', () => {
       await look();
       await until(async () => (await app())?.pm2_env.status === 'stopped', {
         what: 'the look',
-        timeoutMs: 30_000,
+        timeoutMs: 60_000,
       });
       expect(state()).toMatchObject({ made: [{}] });
       expect(state()?.running).toBeUndefined();

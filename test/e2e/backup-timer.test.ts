@@ -14,7 +14,7 @@ import { Pm2 } from '../kit/pm2.ts';
 import { useScope } from '../kit/vitest.ts';
 
 const TIMEOUT_MS = 180_000;
-const LOOK_TIMEOUT_MS = 60_000;
+const LOOK_TIMEOUT_MS = 120_000;
 const scope = useScope();
 
 it(

@@ -13,7 +13,7 @@ import { useScope } from '../kit/vitest.ts';
 
 const EMAIL = 'admin@example.org';
 const TIMEOUT_MS = 300_000;
-const SIGN_IN_TIMEOUT_MS = 30_000;
+const SIGN_IN_TIMEOUT_MS = 120_000;
 
 const scope = useScope();
 let installation: Installation;

@@ -28,7 +28,7 @@ import { useScope } from '../kit/vitest.ts';
 
 const WORKERS = 2;
 const START_TIMEOUT_MS = 150_000;
-const GONE_TIMEOUT_MS = 60_000;
+const GONE_TIMEOUT_MS = 120_000;
 
 const scope = useScope();
 let services: Services;

@@ -19,7 +19,7 @@ const WORKERS = 4;
 const ARGS = ['--workers', `${WORKERS}`];
 const REQUESTS = 1_000;
 const ANSWERS = 10;
-const GONE_TIMEOUT_MS = 90_000;
+const GONE_TIMEOUT_MS = 120_000;
 const LOAD_TIMEOUT_MS = 200_000;
 const START_TIMEOUT_MS = 180_000;
 /** Of four workers in one container. */
@@ -81,7 +81,7 @@ async function generate(name: string): Promise<Asked[]> {
   );
   await until(() => prompts.every((prompt) => begun.has(prompt)), {
     what: 'all answers have begun',
-    timeoutMs: 30_000,
+    timeoutMs: 60_000,
   });
   return asked;
 }

@@ -111,11 +111,11 @@ describe('Redis', () => {
     deaf.write('SUBSCRIBE large\r\n');
     await until(async () => (await client.pubSubNumSub(['large'])).large === 1, {
       what: 'it listens',
-      timeoutMs: 5_000,
+      timeoutMs: 60_000,
     });
     await until(async () => (await client.publish('large', 'x'.repeat(4 << 20))) === 0, {
       what: 'it is thrown out',
-      timeoutMs: 5_000,
+      timeoutMs: 60_000,
     });
     deaf.destroy();
     client.destroy();
@@ -717,7 +717,7 @@ describe('a cluster of Redis', () => {
       async () => (await client.sendCommand(['CLUSTER', 'INFO']))?.toString().includes('cluster_state:ok'),
       {
         what: 'the cluster is whole',
-        timeoutMs: 10_000,
+        timeoutMs: 60_000,
       },
     );
     client.destroy();

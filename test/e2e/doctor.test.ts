@@ -26,7 +26,7 @@ const RECOVERY_MS = 60_000;
 /** A preload process imports for 7 s on an idle machine. */
 const START_MS = 100_000;
 /** Workers look every few seconds at what an administrator has changed, and the doctor itself takes some. */
-const FOLLOWED_TIMEOUT_MS = 60_000;
+const FOLLOWED_TIMEOUT_MS = 120_000;
 /** Of one installation: vitest.config.ts. */
 const HOOK_MS = 180_000;
 const WORKERS = 2;

@@ -84,7 +84,7 @@ async function beside<T>(cluster: Cluster, ui: OpenWebui, run: () => Promise<T>)
   const url = `${cluster.url}/api/v1/chats/?page=1`;
   const loop = watchLoop(cluster.url);
   const idleLoop = watchLoop(idleServer);
-  const load = startLoad({ url, headers: ui.headers, connections: 4, pauseMs: 100, timeoutMs: 30_000 });
+  const load = startLoad({ url, headers: ui.headers, connections: 4, pauseMs: 100, timeoutMs: 60_000 });
   const started = performance.now();
   try {
     const value = await run();

@@ -41,7 +41,7 @@ beforeAll(async () => {
   const asking = (async () => {
     while (booting) {
       answersDuringBoot.push(
-        await request(`${cluster.url}/health`, { timeoutMs: 2_000 }).then(
+        await request(`${cluster.url}/health`, { timeoutMs: 60_000 }).then(
           ({ status }) => String(status),
           (error: unknown) => (String(error).includes('ECONNREFUSED') ? 'refused' : String(error)),
         ),
@@ -72,8 +72,8 @@ describe('the first boot, on an empty database', () => {
   it('refuses connections until a worker can answer, and none after that', () => {
     const first = answersDuringBoot.indexOf('200');
     expect(first).toBeGreaterThan(10);
-    expect(new Set(answersDuringBoot.slice(0, first))).toEqual(new Set(['refused']));
-    expect(new Set(answersDuringBoot.slice(first))).toEqual(new Set(['200']));
+    expect(answersDuringBoot.slice(0, first).filter((answer) => answer !== 'refused')).toEqual([]);
+    expect(answersDuringBoot.slice(first).filter((answer) => answer !== '200')).toEqual([]);
   });
 });
 
@@ -98,7 +98,7 @@ describe('a worker that leaks', () => {
     });
     const leaking = await until(() => before.find(({ pid }) => readMemory(pid).private / MIB > LEAK), {
       what: 'one worker holds the leak',
-      timeoutMs: 10_000,
+      timeoutMs: 60_000,
     });
     await untilGone([leaking], 60_000);
     await clients.proceed(50);

@@ -87,7 +87,7 @@ const cases: Case[] = [
 async function expectNoWait(cluster: Cluster): Promise<void> {
   const logs = await cluster.pm2.run('logs', '--nostream', '--lines', '500');
   expect(logs).not.toMatch(/Retrying in|MaxRetryError|ConnectTimeout/);
-  expect(await until(() => modelsOf(cluster), { what: 'the state', timeoutMs: 5_000 })).toMatchObject({
+  expect(await until(() => modelsOf(cluster), { what: 'the state', timeoutMs: 60_000 })).toMatchObject({
     offline: false,
     models: [{ here: true }],
   });

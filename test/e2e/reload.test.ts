@@ -15,7 +15,7 @@ import { useScope } from '../kit/vitest.ts';
 
 const WORKERS = 2;
 const CONNECTIONS = 12;
-const LEAVE_TIMEOUT_MS = 60_000;
+const LEAVE_TIMEOUT_MS = 120_000;
 
 const scope = useScope();
 let cluster: Cluster;
@@ -149,7 +149,7 @@ describe('answers in generation', () => {
       if (event.data.type === 'response:completion') started.add(event.message_id);
     });
     const chats = await Promise.all(prompts.map((prompt) => ui.post(page, prompt)));
-    await until(() => started.size === prompts.length, { what: 'all answers have begun', timeoutMs: 10_000 });
+    await until(() => started.size === prompts.length, { what: 'all answers have begun', timeoutMs: 60_000 });
 
     await cluster.pm2.reload(APPS.cluster);
     await untilGone(before, LEAVE_TIMEOUT_MS);

@@ -15,7 +15,7 @@ import { useScope } from '../kit/vitest.ts';
 
 const WORKERS = 2;
 const CHATS = 10;
-const LEAVE_TIMEOUT_MS = 60_000;
+const LEAVE_TIMEOUT_MS = 120_000;
 
 const scope = useScope();
 const group = Cgroup.make(scope, 'small', { memory: GIB });

@@ -132,7 +132,7 @@ describe('an answer in the middle', () => {
     });
     const found = await until(async () => (await ui.savedAnswer(chat, there)) || undefined, {
       what: 'the answer has begun',
-      timeoutMs: 30_000,
+      timeoutMs: 60_000,
     });
     await until(() => ended.size === CROWD, { what: 'all answers have ended', timeoutMs: 120_000 });
 
@@ -140,7 +140,7 @@ describe('an answer in the middle', () => {
     expect(found).not.toBe(whole);
     expect(whole.startsWith(found)).toBe(true);
     // What the page hears first begins where what it has found ends, or before.
-    await until(() => whole.endsWith(heard), { what: 'the page has heard the end', timeoutMs: 30_000 });
+    await until(() => whole.endsWith(heard), { what: 'the page has heard the end', timeoutMs: 60_000 });
     expect(found.length + heard.length).toBeGreaterThanOrEqual(whole.length);
     reloaded.close();
     page.close();
@@ -178,7 +178,7 @@ describe('an answer in the middle', () => {
     for (const [index, chat] of chats.entries()) {
       const saved = await until(async () => (await ui.savedAnswer(chat, there)) || undefined, {
         what: 'the answer is stored',
-        timeoutMs: 30_000,
+        timeoutMs: 60_000,
       });
       const whole = wholeAnswer(prompts[index] ?? '', { ...LONG, tokens: 4_000 });
       expect(whole.startsWith(saved)).toBe(true);

@@ -54,7 +54,7 @@ describe.concurrent('what cannot be mended by trying again stops the preload pro
     await untilLogged(cluster, reason);
     await until(async () => (await cluster.preload()).pm2_env.status === 'stopped', {
       what: 'the preload process is stopped',
-      timeoutMs: 30_000,
+      timeoutMs: 60_000,
     });
     const { pm2_env } = await cluster.preload();
     expect(pm2_env.restart_time).toBe(0);

@@ -55,7 +55,7 @@ async function makeNamespace(): Promise<string[]> {
   const holder = await startProcess(scope, '/usr/bin/unshare', ['--mount', 'sh', '-c', script], {
     log: join(folder, 'log'),
   });
-  await until(() => existsSync(flag), { what: 'the namespace is there', timeoutMs: 10_000 });
+  await until(() => existsSync(flag), { what: 'the namespace is there', timeoutMs: 60_000 });
   return ['/usr/bin/nsenter', `--target=${holder.pid}`, '--mount', '--'];
 }
 

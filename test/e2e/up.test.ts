@@ -31,7 +31,7 @@ import { useScope } from '../kit/vitest.ts';
 
 const WORKERS = 2;
 const EMAIL = 'admin@example.org';
-const BACK_TIMEOUT_MS = 30_000;
+const BACK_TIMEOUT_MS = 120_000;
 /** Milliseconds of a run that has nothing to do. */
 const SECOND_RUN = 5_000;
 /** Milliseconds from an empty home to workers that serve, pip's own time aside. */

@@ -21,7 +21,7 @@ import { createMigratedDatabase } from './postgres.ts';
 import { type Embeddings, type Services, settingsFor, startServices } from './services.ts';
 
 const START_TIMEOUT_MS = 180_000;
-const OBSERVED_TIMEOUT_MS = 60_000;
+const OBSERVED_TIMEOUT_MS = 120_000;
 /** A look reads all of /proc: more often, it would take the processor from the start that it waits for. */
 const LOOK_MS = 100;
 const LOG_TAIL_LINES = '40';

@@ -23,7 +23,7 @@ import { pipInstallPackages } from '../../src/setup/python/pip.ts';
 import { openWebuiEnvironment, sharedCache } from './environment.ts';
 import { freePort } from './ports.ts';
 
-const START_TIMEOUT_MS = 30_000;
+const START_TIMEOUT_MS = 120_000;
 
 export interface EmbeddedPostgres {
   /** With the role of Open WebUI, which is no superuser. */

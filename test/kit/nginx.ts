@@ -9,7 +9,7 @@ import { startProcess, untilServing } from '../../src/base/io/started.ts';
 import { temporaryFolder } from '../../src/base/io/temp.ts';
 import { freePort } from './ports.ts';
 
-const START_TIMEOUT_MS = 10_000;
+const START_TIMEOUT_MS = 120_000;
 
 export interface Nginx {
   url: string;

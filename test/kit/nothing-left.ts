@@ -8,7 +8,7 @@ import { request } from '../../src/bench/client/http.ts';
 import { OpenWebui } from '../../src/bench/client/open-webui.ts';
 import type { Cluster } from './cluster.ts';
 
-const GONE_TIMEOUT_MS = 30_000;
+const GONE_TIMEOUT_MS = 120_000;
 
 /** A page that stays open must not keep a worker from leaving. */
 export async function openPage(scope: Scope, cluster: Cluster): Promise<void> {

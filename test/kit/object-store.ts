@@ -11,7 +11,7 @@ import { openWebuiEnvironment } from './environment.ts';
 import { freePort } from './ports.ts';
 
 const KEYS = { id: 'webui-tune-test', secret: 'a-secret-of-the-tests' };
-const START_TIMEOUT_MS = 60_000;
+const START_TIMEOUT_MS = 120_000;
 
 const CLIENT = `
 import hashlib, json, os, sys

@@ -10,7 +10,7 @@ import { request } from '../../src/bench/client/http.ts';
 import { JOB, renderAlerts } from '../../src/render/watching/alerts.ts';
 import { freePort } from './ports.ts';
 
-const START_TIMEOUT_MS = 30_000;
+const START_TIMEOUT_MS = 120_000;
 
 /** Seconds between two scrapes, and two looks at the rules. */
 const INTERVAL = 2;

@@ -12,8 +12,8 @@ import { freePort } from './ports.ts';
 
 /** In mixed case: URL parsers like to make it small. */
 const MASTER = 'TestMaster';
-const START_TIMEOUT_MS = 30_000;
-const FAILOVER_TIMEOUT_MS = 60_000;
+const START_TIMEOUT_MS = 120_000;
+const FAILOVER_TIMEOUT_MS = 120_000;
 
 /** Open WebUI gives all sentinels one port, so that each has an address of its own. */
 const SENTINEL_HOSTS = ['127.0.0.1', '127.0.0.2', '127.0.0.3'];
