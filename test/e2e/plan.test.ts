@@ -146,7 +146,12 @@ describe('PostgreSQL’s connections', () => {
       await database.connect();
       // What users ask for goes by the asynchronous engine, /ready by the synchronous one.
       const loads = ['/api/v1/chats/?page=1', '/ready'].map((path) =>
-        startLoad({ url: `${cluster.url}${path}`, headers: ui.headers, connections: ASKING }),
+        startLoad({
+          url: `${cluster.url}${path}`,
+          headers: ui.headers,
+          connections: ASKING,
+          timeoutMs: POOLS_TIMEOUT_MS,
+        }),
       );
       let isDone = false;
       const searches = Array.from({ length: ASKING }, async () => {
@@ -173,7 +178,7 @@ describe('PostgreSQL’s connections', () => {
         const lookAtWaiting = async () => {
           await database.query('BEGIN; LOCK TABLE chat, document_chunk IN ACCESS EXCLUSIVE MODE');
           try {
-            for (let round = 0; round < 20; round++) if (await look()) return true;
+            for (let round = 0; round < 5; round++) if (await look()) return true;
             return false;
           } finally {
             await database.query('COMMIT');

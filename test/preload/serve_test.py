@@ -18,7 +18,7 @@ from webui_preload.uvicorn_workers import StaticFolders
 SERVE = Path(webui_preload.__file__).parent.parent / "serve.py"
 
 #: Seconds; each of these workers starts in a third of one.
-TIMEOUT = 20
+TIMEOUT = 120
 
 #: What ``from open_webui import app`` gets: typer's app, which serves as Open WebUI's ``serve`` does.
 PACKAGE = """

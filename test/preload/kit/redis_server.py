@@ -20,7 +20,7 @@ def start_redis(test: unittest.TestCase) -> str:
     )
     test.addCleanup(server.wait)
     test.addCleanup(server.terminate)
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while True:
         try:
             with Redis(unix_socket_path=path) as client:

@@ -188,7 +188,7 @@ class FetchTest(unittest.TestCase):
         self._until(lambda: not _is_alive(child))
 
     def _until(self, condition: Callable[[], bool]) -> None:
-        end = time.monotonic() + 30
+        end = time.monotonic() + 120
         while not condition():
             self.assertLess(time.monotonic(), end)
             time.sleep(0.02)

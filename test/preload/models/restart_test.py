@@ -19,7 +19,7 @@ from model_files import REPOSITORY, write_model
 PRELOAD = Path(webui_preload.__file__).parent.parent
 
 #: Seconds.
-TIMEOUT = 60
+TIMEOUT = 180
 
 #: preload.py, which asks again half a second after its start and not 15: these tests are about what comes of it.
 LAUNCHER = """
@@ -30,7 +30,13 @@ supply.FIRST_PAUSE = 0.5
 main()
 """
 
+#: Its import takes as long as there is a file "slow" in the data folder.
 MAIN = """
+import os, time
+
+while os.path.exists(os.environ["DATA_DIR"] + "/slow"):
+    time.sleep(0.02)
+
 def get_ef(engine, embedding_model, auto_update=True):
     return None
 
@@ -99,7 +105,11 @@ class RestartTest(unittest.TestCase):
     def test_a_stop_during_a_download_leaves_nothing_behind(self) -> None:
         with FakeHub(self.source, REPOSITORY) as hub:
             hub.ills = {"stall"}
+            # An app's import leaves the hub time to answer, on a busy machine too.
+            (self.folder / "slow").touch()
             process = self.start(hub.url)
+            self.until(lambda: any("model.safetensors" in request for request in hub.requests))
+            (self.folder / "slow").unlink()
             self.until(lambda: "preloaded app" in self.text())
             self.assertIn("is still sending it", self.text())
             self.assertEqual(self.state(), (False, [False]))
