@@ -10,7 +10,7 @@ import sysconfig
 # 205 of the 451 MB that all of it has compiled (Open WebUI 0.12.4); its start imports 1 MB of that. The rest is
 # compiled when it is imported.
 SELDOM = re.compile(
-    r"/site-packages/(?:kubernetes|networkx|sympy/physics|torch/_inductor|torch/testing|transformers/models)/|/tests?/"
+    r"/site-packages/(?:kubernetes|networkx|sympy/physics|torch/_inductor|torch/testing|transformers/models|(?:.*/)?tests?)/"
 )
 
 
