@@ -37,7 +37,7 @@ const alone = (name: string, include: string[]) => ({
 
 export default defineConfig({
   test: {
-    reporters: ['default', './test/kit/closing-line.ts'],
+    reporters: ['default', './test/kit/reporter.ts'],
     maxWorkers: AT_ONCE,
     sequence: { sequencer: LongestFirst },
     projects: [

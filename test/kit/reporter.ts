@@ -7,7 +7,7 @@ import type { Reporter, TestCase, TestModule } from 'vitest/node';
 /** Characters: a failed start has logs of several processes in its message. */
 const MOST = 6_000;
 
-export default class ClosingLine implements Reporter {
+export default class FailuresAtOnce implements Reporter {
   onTestCaseResult(test: TestCase): void {
     const { state, errors } = test.result();
     if (state !== 'failed') return;

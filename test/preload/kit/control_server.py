@@ -9,6 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import NoReturn
 
+from ports import free_port
 from webui_preload.forking import control, server
 from webui_preload.generation import Generation
 from webui_preload.host.pm2 import Pm2Channel
@@ -61,7 +62,7 @@ class ControlServer:
                 return 0
 
             setattr(server, "run_worker", run_worker)  # noqa: B010 (mypy would not have an assignment)
-            settings = Settings(self.path, "127.0.0.1", _free_port(), "none", None, None, None, False, frozenset())
+            settings = Settings(self.path, "127.0.0.1", free_port(), "none", None, None, None, False, frozenset())
             preload = Preload("none", "a test", "0.0.0", Identities(), Descriptors())
             lock = os.open(os.devnull, os.O_RDONLY)
             generation = Generation(self.run_folder, "test", "0.0.0")
@@ -117,10 +118,3 @@ class ControlServer:
 
 def fork_request(worker: str) -> Frame:
     return {"type": "fork", "worker": worker, "replaces": False, "drainSeconds": 60}
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

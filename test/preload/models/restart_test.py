@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -15,6 +14,7 @@ from pathlib import Path
 import webui_preload
 from fake_hub import FakeHub
 from model_files import REPOSITORY, write_model
+from ports import free_port
 
 PRELOAD = Path(webui_preload.__file__).parent.parent
 
@@ -137,8 +137,3 @@ class RestartTest(unittest.TestCase):
         while not condition():
             self.assertLess(time.monotonic(), end, self.text())
             time.sleep(0.05)
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])

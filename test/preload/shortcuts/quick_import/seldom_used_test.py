@@ -4,7 +4,6 @@ import asyncio
 import importlib
 import json
 import os
-import socket
 import subprocess
 import sys
 import tempfile
@@ -15,6 +14,7 @@ from functools import partial
 from typing import Any
 
 from child import in_child
+from ports import free_port, wait_for
 from webui_preload.sharing.levels import HEAVY_LIBRARIES
 from webui_preload.shortcuts.quick_import.seldom_used import seldom_used_put_off
 
@@ -147,20 +147,3 @@ def ask_twice(port: int, tools: Any, oauth: Any) -> list[Any]:
         }
     )
     return [before, *found, str(metadata.issuer) == "http://127.0.0.1/"]
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-def wait_for(port: int) -> None:
-    for _ in range(600):
-        with socket.socket() as client:
-            client.settimeout(0.1)
-            if client.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        threading.Event().wait(0.1)
-    raise TimeoutError("the tool server does not listen")
