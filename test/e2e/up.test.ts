@@ -55,14 +55,14 @@ beforeAll(async () => {
 });
 
 /**
- * Files below a folder, with what would show that one was written; without those of what PM2 starts by the clock, and what
- * is noted of the memory that workers take, who take more as they serve.
+ * Files below a folder, with what would show that one was written; without those of what PM2 starts by the clock, what workers
+ * write of themselves as they serve, and what is noted of the memory that they take, which grows.
  */
 function filesOf(folder: string): string[] {
   return readdirSync(folder, { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile())
     .map((entry) => join(entry.parentPath, entry.name))
-    .filter((path) => !/\/(?:postgres|valkey|logs|cache|__pycache__)\//.test(path))
+    .filter((path) => !/\/(?:postgres|valkey|logs|cache|__pycache__|run)\//.test(path))
     .filter((path) => !path.includes(`/pids/${APPS.logrotate}-`) && !path.includes('/measurements/'))
     .map((path) => `${path} ${statSync(path).mtimeMs}`)
     .sort();

@@ -14,8 +14,8 @@ export default class FailuresAtOnce implements Reporter {
   onTestCaseResult(test: TestCase): void {
     const { state, errors } = test.result();
     if (state !== 'failed') return;
-    for (const { message, stack, cause } of errors ?? []) {
-      const text = [message, stack, cause?.message].filter(Boolean).join('\n').slice(0, MOST);
+    for (const { message, diff, stack, cause } of errors ?? []) {
+      const text = [message, diff, stack, cause?.message].filter(Boolean).join('\n').slice(0, MOST);
       process.stderr.write(`\nFAILED ${test.module.relativeModuleId} > ${test.fullName}\n${text}\n`);
     }
   }
