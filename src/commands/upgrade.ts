@@ -18,8 +18,10 @@ Examples:
   $ webui-tune upgrade 0.12.5 --dry-run
   $ webui-tune upgrade --yes            the version that pip has installed meanwhile
 
-The new version is first tried on a copy of the data, while the old one serves. Then the workers are stopped, the database is backed up and migrated once, the workers are started: never do two versions
-serve one database. Where the new version does not start, the old packages and the database are put back.
+The new version is installed into a copy of the virtual environment and tried on a copy of the data, while the
+old one serves. Then the workers are stopped, the database is backed up and migrated once, the workers are started:
+never do two versions serve one database. Where the new version does not start, the old environment and the
+database are put back.
 `;
 
 /** Adds the command; its code is loaded when it runs. */
@@ -65,10 +67,7 @@ async function runUpgrade(
   const setup = new Setup(options);
   const tell = (text: string) => terminal.err(`${terminal.colors.dim(text)}\n`);
   return change(setup, tell, async (context) => {
-    const planned = await planUpgrade((await setup.tuned()).plan, setup.env, {
-      wanted: version,
-      rehearsal,
-    });
+    const planned = await planUpgrade(await setup.tuned(), setup, { wanted: version, rehearsal });
     const { from, to } = planned;
     for (const line of describe(planned)) terminal.err(`${line}\n`);
     if (dryRun) return EXIT.ok;
@@ -80,7 +79,7 @@ async function runUpgrade(
       if (context.journal.read() || error instanceof RehearsalError) throw error;
       const reason = error instanceof Error ? error.message : String(error);
       throw new TuneError(`the upgrade to ${to} failed; ${from} serves again.\n${reason}`, EXIT.service, [
-        ...(existsSync(planned.folder) ? [`what was fetched and backed up is in ${planned.folder}`] : []),
+        ...(existsSync(planned.folder) ? [`what was backed up is in ${planned.folder}`] : []),
       ]);
     });
     terminal.err(`Open WebUI ${to} serves; plan anew where it has new needs: webui-tune\n`);
@@ -88,14 +87,21 @@ async function runUpgrade(
   });
 }
 
-function describe({ from, to, changes, installed, rehearsal }: UpgradeData): string[] {
+function describe({ from, to, changes, installed, rehearsal, environment, python }: UpgradeData): string[] {
   return [
     `Open WebUI ${from} → ${to}${installed ? ' (installed already)' : ''}`,
     ...changes.map(({ name, from: old, to: target }) => `  ${name} ${old ?? '–'} → ${target}`),
+    ...(installed ? [] : [whereInstalled(from, python, environment)]),
     rehearsal === undefined
       ? `no rehearsal: the outage begins once all is fetched`
       : `first a rehearsal: ${to} is tried on a copy of the data, while ${from} serves`,
   ];
+}
+
+function whereInstalled(from: string, python: string, environment: string | undefined): string {
+  return environment === undefined
+    ? `pip changes the packages of ${python} in the outage`
+    : `pip works in a copy of ${environment}, while ${from} serves`;
 }
 
 async function confirm(): Promise<boolean> {

@@ -54,7 +54,7 @@ describe('a rehearsal', () => {
         ...{ from: version, to: '0.12.4', installed: true, changes: [], python, folder },
         rehearsal: 'webui_tune_rehearsal',
       };
-      const rehearsed = await rehearse(data, { ...place, log, layPackages: async () => {} });
+      const rehearsed = await rehearse(data, { ...place, log, newVersion: async () => ({ python }) });
       process.stderr.write(`${version} → 0.12.4: ${outageText(rehearsed)}\n`);
       expect(rehearsed.asked).toEqual(['sign-in', 'chats', 'a chat', 'a document']);
       expect(rehearsed.migration).toBeGreaterThan(0);

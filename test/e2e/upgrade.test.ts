@@ -68,13 +68,17 @@ interface Outcome {
 }
 
 /** Runs it beside a watcher that notes which versions had processes at one time. */
-async function upgrade(...args: string[]): Promise<{ result: Outcome; together: Set<string> }> {
+function upgrade(...args: string[]): Promise<{ result: Outcome; together: Set<string> }> {
+  return upgradeFrom(cluster.folder, ...args);
+}
+
+async function upgradeFrom(cwd: string, ...args: string[]) {
   const runFolder = dirname(await cluster.controlSocket());
   const together = new Set<string>();
   const watcher = setInterval(() => together.add(versionsIn(runFolder).join(' and ')), 50);
   try {
     const words = ['upgrade', ...args, '--yes', '--python', own.python, '--port', `${cluster.port}`];
-    const result = await webuiTune(...words);
+    const result = await webuiTuneIn(cwd, ...words);
     return { result, together };
   } finally {
     clearInterval(watcher);
@@ -82,8 +86,12 @@ async function upgrade(...args: string[]): Promise<{ result: Outcome; together: 
 }
 
 async function webuiTune(...args: string[]): Promise<Outcome> {
+  return webuiTuneIn(cluster.folder, ...args);
+}
+
+async function webuiTuneIn(cwd: string, ...args: string[]): Promise<Outcome> {
   return execa(process.execPath, [CLI, ...args], {
-    cwd: cluster.folder,
+    cwd,
     env: {
       // Its own tools: older ones refuse a newer server.
       PATH: `${postgres.tools}:${process.env.PATH}`,
@@ -136,15 +144,20 @@ const rows = () =>
     `SELECT (SELECT count(*) FROM "user") AS users, (SELECT count(*) FROM config) AS settings,
        (SELECT extowner::regrole::text FROM pg_extension WHERE extname = 'vector') AS owner`,
   );
-/** What a rehearsal has made: in the database, beside the data, and processes. */
+/** The virtual environment. */
+const environment = () => dirname(dirname(own.python));
+/** What an upgrade has made on the way: in the database, beside the data and the environment, and processes. */
 async function leftovers(): Promise<unknown[]> {
   const schemas = await onDatabase("SELECT nspname FROM pg_namespace WHERE nspname LIKE 'webui_tune_%'");
   const backups = join(cluster.folder, 'data', 'backups');
   const folders = existsSync(backups) ? readdirSync(backups, { recursive: true }) : [];
   const processes = allProcesses()
     .map(({ pid }) => commandLine(pid))
-    .filter((words) => words[0] === own.python && words.some((word) => word.endsWith('rehearsal.py')));
-  return [...schemas, ...folders.filter((name) => /rehearsal|packages/.test(String(name))), ...processes];
+    .filter(([program]) => program?.startsWith(dirname(environment())))
+    .filter((words) => words.some((word) => word.endsWith('rehearsal.py')));
+  const beside = readdirSync(dirname(environment())).filter((name) => name.includes('webui-tune'));
+  const made = folders.filter((name) => /rehearsal|packages/.test(String(name)));
+  return [...schemas, ...made, ...beside, ...processes];
 }
 const probes = () => onDatabase("SELECT to_regclass('probe') AS probe");
 
@@ -254,6 +267,7 @@ describe('webui-tune upgrade', () => {
       const { result, together } = await upgrading;
       expect(result.all).toContain(`the upgrade to ${BROKEN} failed; ${OLD} serves again`);
       expect(result.all).toContain('no_such_column');
+      expect(result.all).toContain('the database was not migrated: it stays as it is');
       expect(result.exitCode).toBe(7);
       await cluster.untilServing(WORKERS);
       expect(await servedVersion()).toBe(OLD);
@@ -267,13 +281,52 @@ describe('webui-tune upgrade', () => {
   );
 
   it(
-    'is undone by one more command where it was killed while pip replaced the packages',
+    'goes back where it does not start once it has migrated: the database too',
+    async () => {
+      const before = [await migration(), await rows()];
+      const { result } = await upgrade(DEAF ?? '', '--no-rehearsal');
+      expect(result.all).toContain(`the upgrade to ${DEAF} failed; ${OLD} serves again`);
+      expect(result.all).toContain('putting the database back');
+      expect(result.exitCode).toBe(7);
+      await cluster.untilServing(WORKERS);
+      expect([await servedVersion(), await probes()]).toEqual([OLD, [{ probe: null }]]);
+      expect([await migration(), await rows()]).toEqual(before);
+      expect(await leftovers()).toEqual([]);
+    },
+    UPGRADE_TIMEOUT_MS,
+  );
+
+  it(
+    'stops nothing where it was killed while pip made the new environment',
+    async () => {
+      const workers = cluster.pythonWorkers().map(({ pid }) => pid);
+      const [{ result }] = await Promise.all([
+        upgrade(GOOD ?? ''),
+        until(() => existsSync(`${environment()}.webui-tune-new`), {
+          what: 'a copy of the environment',
+          timeoutMs: UPGRADE_TIMEOUT_MS,
+          intervalMs: 5,
+        }).then(() => process.kill(Number.parseInt(readFileSync(kept('lock'), 'utf8'), 10), 'SIGKILL')),
+      ]);
+      expect(result.exitCode).toBeUndefined();
+      const resumed = await webuiTune('resume');
+      expect(resumed.all).toContain(`the upgrade to ${GOOD} is undone`);
+      expect(resumed.exitCode).toBe(0);
+      expect(cluster.pythonWorkers().map(({ pid }) => pid)).toEqual(workers);
+      expect(await leftovers()).toEqual([]);
+    },
+    UPGRADE_TIMEOUT_MS,
+  );
+
+  it(
+    'is undone by one more command where it was killed while pip replaced the packages in place',
     async () => {
       const before = await migration();
       const contents = await rows();
       const journal = new Journal(kept(''));
+      // Who works in the environment may have files there: it is not replaced as a whole.
       const [{ result }] = await Promise.all([
-        upgrade(GOOD ?? '', '--no-rehearsal'),
+        upgradeFrom(environment(), GOOD ?? '', '--no-rehearsal', '--env-file', cluster.envFile),
         until(() => journal.read()?.step === 'install', {
           what: 'pip',
           timeoutMs: UPGRADE_TIMEOUT_MS,
@@ -300,6 +353,7 @@ describe('webui-tune upgrade', () => {
       const times = (await load.stop()).failedRequests.map(({ atMs }) => atMs);
       const seconds = (Math.max(...times) - Math.min(...times)) / 1000;
       process.stderr.write(`${/^the outage: .*$/m.exec(result.all ?? '')}: it took ${seconds} s\n`);
+      expect(result.all).toContain(`into a copy of ${environment()}`);
       expect(result.all).toContain(`Open WebUI ${GOOD} serves`);
       expect(result.all).toContain(`${GOOD} answers: sign-in, chats, a chat, a document`);
       expect(result.all).toMatch(

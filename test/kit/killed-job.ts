@@ -128,7 +128,9 @@ const target: UpgradeTarget = {
       points.reach('half installed');
       writeFileSync(beside('packages'), direction === 'forward' ? 'new' : 'old');
     },
+    async clear() {},
   },
+  async requireRoom() {},
   rehearsal: {
     async run() {
       await query('CREATE SCHEMA rehearsal');

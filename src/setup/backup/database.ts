@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { EXIT, TuneError } from '../../base/errors.ts';
 import { points } from '../journal/points.ts';
 import { Psql } from './psql.ts';
@@ -33,6 +34,28 @@ export function countUsers(database: Database): Promise<number | undefined> {
     if (tables.length === 0) return undefined;
     const users = tables.filter(({ name }) => name === 'user');
     return (await countRows(psql, users))[0]?.rows ?? 0;
+  });
+}
+
+/**
+ * What Open WebUI's migrations have made: the one that Alembic notes, and a digest of all columns, for what was committed
+ * before it is noted. Two that are alike: nothing was migrated between them. Throws TuneError.
+ */
+export function migrationOf(database: Database): Promise<string> {
+  return Psql.with(database, async (psql) => {
+    const tables = await ownTables(psql, database);
+    if (tables.length === 0) return '';
+    const names = tables.map(({ schema, name }) => `(${literal(schema)}, ${literal(name)})`).join(', ');
+    const columns = await psql.ask(
+      `SELECT table_schema, table_name, column_name, data_type FROM information_schema.columns
+       WHERE (table_schema, table_name) IN (${names}) ORDER BY 1, 2, 3`,
+    );
+    const alembic = tables.find(({ name }) => name === 'alembic_version');
+    const versions = alembic
+      ? await psql.ask(`SELECT version_num FROM ${qualified(alembic)} ORDER BY 1`)
+      : [];
+    const digest = createHash('sha256').update(JSON.stringify(columns)).digest('hex');
+    return [...versions.flat(), digest].join(' ');
   });
 }
 

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { EXIT, TuneError } from '../../base/errors.ts';
+import { type Need, requireSpace } from '../../base/io/disk-space.ts';
 import type { Progress } from '../../base/io/progress.ts';
 import { MIB } from '../../base/units.ts';
 import { SERVICE_APPS } from '../../facts/embedded/apps.ts';
@@ -16,7 +17,6 @@ import { askPython } from './python-half.ts';
 import { readRecord } from './record.ts';
 import { refuseConflicts, refuseKeyElsewhere, refuseRunningTarget, requireCarriable } from './refusals.ts';
 import { findSource, requireLocal, type Source } from './source.ts';
-import { type Need, requireSpace } from './space.ts';
 import { givenTarget, migrationFolder, SERVICES, targetOf, valuesOf } from './target.ts';
 
 export interface MigrateOptions {
@@ -123,7 +123,8 @@ async function look(
   const { cwd } = setup.surroundings;
   const key = findOldKey({ source, holders, settings, hasOurSettings, cwd });
   refuseKeyElsewhere(key, settings);
-  requireSpace(needs(setup, tuned, { source, looked, vectors, files: files.bytes }));
+  const space = needs(setup, tuned, { source, looked, vectors, files: files.bytes });
+  requireSpace('the migration', space, NO_SPACE);
   const target = givenTarget(settings) === undefined ? 'the embedded PostgreSQL' : whereTo(tuned);
   return { data, look: looked, vectors, findings, files, servers, key, target, resumed };
 }
@@ -161,6 +162,8 @@ function whereTo({ plan }: Tuned): string {
   const { database } = plan.services;
   return database.kind === 'postgresql' ? `PostgreSQL at ${database.where}` : 'PostgreSQL';
 }
+
+const NO_SPACE = ['free some, or set XDG_DATA_HOME to a folder on a larger disk; nothing was changed'];
 
 interface Sizes {
   source: Source;

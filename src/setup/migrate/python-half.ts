@@ -4,7 +4,7 @@ import { EXIT, type ExitCode, TuneError } from '../../base/errors.ts';
 import type { Environment } from '../../base/io/environment.ts';
 import { shippedFile } from '../../base/io/package.ts';
 import { runProgram, tailOf } from '../../base/io/run.ts';
-import { moduleEndingWithUs } from '../python/module.ts';
+import { moduleEndingWithUs } from '../python/ending-with-us.ts';
 import { Failure, Finding, Progress } from './messages.ts';
 
 /* The Python half reads and writes the data; it runs with the interpreter that has Open WebUI. */

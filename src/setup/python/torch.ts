@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { EXIT, TuneError } from '../../base/errors.ts';
 import type { Environment } from '../../base/io/environment.ts';
-import { shippedFile } from '../../base/io/package.ts';
 import { type RunResult, runProgram, tailOf } from '../../base/io/run.ts';
+import { downloadSize } from './download-size.ts';
 import { explainPip } from './explain-pip.ts';
 
 /* Decides which build of torch is installed, by asking pip as it is configured. Nothing is guessed. */
@@ -15,8 +15,6 @@ const CPU_INDEX = 'https://download.pytorch.org/whl/cpu';
 
 /** Milliseconds that the index may take to answer, names and connections included. */
 const PATIENCE = 5_000;
-/** Milliseconds for the sizes of all packages. */
-const SIZES_TIMEOUT = 60_000;
 /** Seconds for one connection attempt. They are fewer, so that pip itself can say that nobody answers. */
 const CONNECT = '4';
 /** Milliseconds for a question for which pip may have to fetch the metadata of some 30 packages. */
@@ -124,7 +122,8 @@ async function anyBuild(pip: PipQuestions): Promise<Torch> {
   const { version } = torch.metadata;
   const args = [`torch==${version}`];
   if (!bringsCuda(packages.map(({ metadata }) => metadata.name))) return { args, text: `torch ${version}` };
-  const bytes = await sizeOf(pip, packages);
+  const urls = packages.map(({ download_info }) => download_info.url);
+  const bytes = await downloadSize(pip.python, pip.env, urls);
   const size = bytes === undefined ? 'several GB' : `${(bytes / 1e9).toFixed(1)} GB`;
   return {
     args,
@@ -170,22 +169,6 @@ function parseReport(stdout: string, output: string): Packages {
     return Report.parse(JSON.parse(stdout)).install;
   } catch {
     throw new TuneError(`pip’s report cannot be read:\n${tailOf(output)}`, EXIT.service);
-  }
-}
-
-/** Bytes of all of them, as the index tells; undefined where it does not. */
-async function sizeOf(pip: PipQuestions, packages: Packages): Promise<number | undefined> {
-  const input = JSON.stringify(packages.map(({ download_info }) => download_info.url));
-  const script = shippedFile('pip_sizes.py', 'setup/python/pip_sizes.py');
-  try {
-    const { code, stdout } = await runProgram(pip.python, [script], {
-      env: pip.env,
-      input,
-      timeout: SIZES_TIMEOUT,
-    });
-    return code === 0 ? z.number().parse(JSON.parse(stdout)) : undefined;
-  } catch {
-    return undefined;
   }
 }
 

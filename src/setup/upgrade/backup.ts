@@ -2,7 +2,14 @@ import { join } from 'node:path';
 import { EXIT, TuneError } from '../../base/errors.ts';
 import { runProgram, tailOf } from '../../base/io/run.ts';
 import { databaseUrl, parseDatabaseUrl } from '../../facts/services/urls.ts';
-import { checkTools, dumpDatabase, proveDump, restoreDatabase, type TableRows } from '../backup/database.ts';
+import {
+  checkTools,
+  dumpDatabase,
+  migrationOf,
+  proveDump,
+  restoreDatabase,
+  type TableRows,
+} from '../backup/database.ts';
 import { type DatabaseSource, findDatabase } from '../backup/tools.ts';
 
 /** The database as it was before the migration. */
@@ -11,6 +18,8 @@ export interface DatabaseBackup {
   /** Of PostgreSQL: how many rows each table had, and what the old version's tables are called. */
   tables?: TableRows[];
   names?: string[];
+  /** Of PostgreSQL: what was migrated (migrationOf). */
+  migration?: string;
 }
 
 export interface BackupPlace extends DatabaseSource {
@@ -34,8 +43,23 @@ export async function backUpDatabase(place: BackupPlace): Promise<DatabaseBackup
   }
   const tables = await dumpDatabase(database, path);
   await proveDump(database, path, tables);
-  return { path, tables, names: [...database.tables] };
+  return { path, tables, names: [...database.tables], migration: await migrationOf(database) };
 }
+
+/**
+ * Whether the database may have been migrated since. SQLite keeps a part of a migration that failed, and Alembic does not note
+ * it: there the answer is always yes. Throws TuneError.
+ */
+export async function wasMigrated(
+  { migration, names = [] }: DatabaseBackup,
+  place: BackupPlace,
+): Promise<boolean> {
+  const database = await findDatabase(place);
+  if (!database || migration === undefined) return true;
+  return (await migrationOf({ ...database, tables: union(database.tables, names) })) !== migration;
+}
+
+const union = (a: readonly string[], b: readonly string[]) => [...new Set([...a, ...b])];
 
 /**
  * Puts it back. The new version's packages are still there: its tables, which the old one does not know, are dropped too.
@@ -47,10 +71,11 @@ export async function restoreBackup(
 ): Promise<void> {
   const database = await findDatabase(place);
   if (!database) return copySqlite(path, sqliteOf(place), place);
-  await restoreDatabase({ ...database, tables: [...new Set([...database.tables, ...names])] }, path, tables);
+  await restoreDatabase({ ...database, tables: union(database.tables, names) }, path, tables);
 }
 
-function sqliteOf({ settings, dataDir }: BackupPlace): string {
+/** The file of SQLite. */
+export function sqliteOf({ settings, dataDir }: Pick<BackupPlace, 'settings' | 'dataDir'>): string {
   const text = databaseUrl(settings);
   const file = text === undefined ? undefined : parseDatabaseUrl(text)?.database;
   return file ?? join(dataDir, 'webui.db');

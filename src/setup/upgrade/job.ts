@@ -8,6 +8,7 @@ import {
   checkBackup,
   type DatabaseBackup,
   restoreBackup,
+  wasMigrated,
 } from './backup.ts';
 import type { PackageChange } from './packages.ts';
 import { outageText, type Rehearsed } from './rehearsal.ts';
@@ -20,7 +21,11 @@ export interface UpgradeData {
   installed: boolean;
   changes: PackageChange[];
   python: string;
-  /** Where the packages and the backup of the database are kept. */
+  /** Folder of the virtual environment that a new one takes the place of; undefined: pip changes the packages in place. */
+  environment?: string | undefined;
+  /** Bytes of packages to download; undefined: none, or nobody says. */
+  download?: number | undefined;
+  /** Where the backup of the database is kept, and packages that are changed in place. */
   folder: string;
   /** Name of the schema in which the new version is tried; undefined: it is not, or was already. */
   rehearsal?: string | undefined;
@@ -32,8 +37,13 @@ export interface UpgradeTarget {
   service: Service;
   packages: {
     fetch(data: UpgradeData): Promise<void>;
+    /** Puts them where they are used. Until it is done, what is there may be a mixture. */
     install(data: UpgradeData, direction: 'forward' | 'back'): Promise<void>;
+    /** Removes those that are not used. */
+    clear(data: UpgradeData): Promise<void>;
   };
+  /** Throws TuneError where the disks have no room for all of it. */
+  requireRoom(data: UpgradeData): Promise<void>;
   rehearsal: {
     run(data: UpgradeData): Promise<Rehearsed>;
     /** Removes what it has made. */
@@ -49,7 +59,7 @@ export interface UpgradeTarget {
  * anything comes first.
  */
 export function upgradeJob(
-  { service, packages, rehearsal, serves, place }: UpgradeTarget,
+  { service, packages, requireRoom, rehearsal, serves, place }: UpgradeTarget,
   what: string,
   tell: (text: string) => void,
 ): Job<UpgradeData> {
@@ -58,18 +68,21 @@ export function upgradeJob(
     command: 'upgrade',
     what,
     forwardFrom: 'start',
+    completeFrom: 'clear',
     steps: [
       {
         name: 'fetch',
         do: async (data) => {
           await checkBackup(await placeOf(data));
+          await requireRoom(data);
           makePrivateFolder(data.folder);
-          tell(`fetching ${data.changes.length} package(s), and those to go back to: ${data.folder}`);
+          tell(fetching(data));
           await packages.fetch(data);
           return undefined;
         },
-        undo: async ({ folder, backup }) => {
-          if (!backup) rmSync(folder, { recursive: true, force: true });
+        undo: async (data) => {
+          await packages.clear(data);
+          if (!data.backup) rmSync(data.folder, { recursive: true, force: true });
         },
       },
       {
@@ -118,7 +131,7 @@ export function upgradeJob(
           return undefined;
         },
         undo: async (data) => {
-          tell(`installing ${data.from}`);
+          tell(`putting the packages of ${data.from} back`);
           await packages.install(data, 'back');
         },
       },
@@ -134,10 +147,29 @@ export function upgradeJob(
         undo: async (data) => {
           await service.stop();
           if (!data.backup) return;
+          const place = await placeOf(data);
+          if (!(await wasMigrated(data.backup, place))) {
+            tell('the database was not migrated: it stays as it is');
+            return;
+          }
           tell('putting the database back');
-          await restoreBackup(data.backup, await placeOf(data));
+          await restoreBackup(data.backup, place);
+        },
+      },
+      {
+        name: 'clear',
+        do: async (data) => {
+          await packages.clear(data);
+          return undefined;
         },
       },
     ],
   };
+}
+
+function fetching({ changes, environment, folder }: UpgradeData): string {
+  const count = `${changes.length} package(s)`;
+  return environment === undefined
+    ? `fetching ${count}, and those to go back to: ${folder}`
+    : `installing ${count} into a copy of ${environment}`;
 }

@@ -3,7 +3,8 @@ import { z } from 'zod';
 import { EXIT, TuneError } from '../../base/errors.ts';
 import type { Environment } from '../../base/io/environment.ts';
 import { runProgram, tailOf } from '../../base/io/run.ts';
-import { moduleEndingWithUs } from '../python/module.ts';
+import { downloadSize } from '../python/download-size.ts';
+import { moduleEndingWithUs } from '../python/ending-with-us.ts';
 
 /** A package that changes; `from` is undefined where there was none of that name. */
 export interface PackageChange {
@@ -22,21 +23,35 @@ export interface Packages {
 export const OPEN_WEBUI = 'open-webui';
 
 const Report = z.object({
-  install: z.array(z.object({ metadata: z.object({ name: z.string(), version: z.string() }) })),
+  install: z.array(
+    z.object({
+      metadata: z.object({ name: z.string(), version: z.string() }),
+      download_info: z.object({ url: z.string() }),
+    }),
+  ),
 });
 const Installed = z.array(z.object({ name: z.string(), version: z.string() }));
 
 const COMMON = ['--no-input', '--disable-pip-version-check', '--progress-bar', 'off'];
 
-/** What pip would change to have that version of Open WebUI. Changes nothing. Throws TuneError. */
-export async function planPackages(packages: Packages, version: string): Promise<PackageChange[]> {
+/** What pip would change to have a version of Open WebUI. */
+export interface PackagePlan {
+  changes: PackageChange[];
+  /** Bytes to download; undefined where the index does not say. */
+  bytes: number | undefined;
+}
+
+/** Changes nothing. Throws TuneError. */
+export async function planPackages(packages: Packages, version: string): Promise<PackagePlan> {
   const args = ['install', '--dry-run', '--quiet', '--report', '-', `${OPEN_WEBUI}==${version}`];
   const { install } = Report.parse(jsonOf(await pip(packages, args)));
   const installed = await installedVersions(packages);
-  return install.map(({ metadata: { name, version: to } }) => {
+  const changes = install.map(({ metadata: { name, version: to } }) => {
     const from = installed.get(normalize(name));
     return { name: normalize(name), ...(from !== undefined && { from }), to };
   });
+  const urls = install.map(({ download_info }) => download_info.url);
+  return { changes, bytes: await downloadSize(packages.python, packages.env, urls) };
 }
 
 async function installedVersions(packages: Packages): Promise<Map<string, string>> {
@@ -76,7 +91,13 @@ if package / "__init__.py" in listed:
             path.unlink()
 `;
 
-/** Installs what was fetched. Throws TuneError. */
+/** Downloads and installs the new versions, into an environment that nobody uses yet. Throws TuneError. */
+export async function installPackages(packages: Packages, changes: readonly PackageChange[]): Promise<void> {
+  await pip(packages, ['install', '--no-deps', '--quiet', '--force-reinstall', ...versionsOf(changes)]);
+  await removeStrays(packages);
+}
+
+/** Installs what was fetched, in place. Throws TuneError. */
 export async function applyPackages(
   packages: Packages,
   changes: readonly PackageChange[],
@@ -90,11 +111,12 @@ export async function applyPackages(
   const added = changes.filter(({ from }) => from === undefined).map(({ name }) => name);
   if (direction === 'back' && added.length > 0)
     await pip(packages, ['uninstall', '--yes', '--quiet', ...added]);
-  const { code, output } = await runProgram(packages.python, ['-P', '-c', REMOVE_STRAYS], {
-    env: packages.env,
-  });
-  if (code !== 0)
-    throw new TuneError(`${packages.python} cannot be tidied up:\n${tailOf(output)}`, EXIT.service);
+  await removeStrays(packages);
+}
+
+async function removeStrays({ python, env }: Packages): Promise<void> {
+  const { code, output } = await runProgram(python, ['-P', '-c', REMOVE_STRAYS], { env });
+  if (code !== 0) throw new TuneError(`${python} cannot be tidied up:\n${tailOf(output)}`, EXIT.service);
 }
 
 /** Installs what was fetched into a folder: ahead of the environment's own packages, it is the new version. Throws TuneError. */
@@ -103,9 +125,10 @@ export async function layPackages(
   changes: readonly PackageChange[],
   folder: string,
 ): Promise<void> {
-  const versions = changes.map(({ name, to }) => `${name}==${to}`);
-  await pip(packages, [...offline(packages), '--target', folder, ...versions]);
+  await pip(packages, [...offline(packages), '--target', folder, ...versionsOf(changes)]);
 }
+
+const versionsOf = (changes: readonly PackageChange[]) => changes.map(({ name, to }) => `${name}==${to}`);
 
 function offline(packages: Packages): string[] {
   return ['install', '--no-deps', '--quiet', '--no-index', '--find-links', wheelsOf(packages)];

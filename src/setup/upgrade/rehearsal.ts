@@ -28,8 +28,8 @@ export interface Rehearsed extends Outage {
 }
 
 export interface RehearsalPlace extends BackupPlace {
-  /** Lays the packages that change into a folder of their own. */
-  layPackages(folder: string): Promise<void>;
+  /** What runs the new version: an interpreter, and a folder ahead of its packages, which may be made at that path. */
+  newVersion(folder: string): Promise<{ python: string; path?: string }>;
   /** File that keeps the log of the new version. */
   log: string;
 }
@@ -47,8 +47,8 @@ const TIMEOUT = 1_800_000;
 export async function rehearse(data: UpgradeData, place: RehearsalPlace): Promise<Rehearsed> {
   const folder = folderOf(data);
   for (const name of ['data', 'static']) makePrivateFolder(join(folder, name));
-  const packages = join(folder, 'packages');
-  const laid = await timed(() => (data.installed ? undefined : place.layPackages(packages)));
+  const laid = await timed(() => place.newVersion(join(folder, 'packages')));
+  const { python, path } = laid.result;
   const copied = await timed(() => copyDatabase(data, { ...place, folder }));
   linkModels(place.dataDir, join(folder, 'data'));
   const env = {
@@ -57,9 +57,9 @@ export async function rehearse(data: UpgradeData, place: RehearsalPlace): Promis
     ...QUIET,
     DATA_DIR: join(folder, 'data'),
     STATIC_DIR: join(folder, 'static'),
-    PYTHONPATH: [...(data.installed ? [] : [packages]), place.env.PYTHONPATH].filter(Boolean).join(':'),
+    PYTHONPATH: [path, place.env.PYTHONPATH].filter(Boolean).join(':'),
   };
-  const { migrate, start, asked } = await run(data, { ...place, env, folder });
+  const { migrate, start, asked } = await run(data, { ...place, python, env, folder });
   return { backup: copied.seconds, packages: laid.seconds, migration: migrate, start, asked };
 }
 

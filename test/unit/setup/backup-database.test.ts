@@ -6,6 +6,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import {
   countUsers,
   dumpDatabase,
+  migrationOf,
   proveDump,
   restoreDatabase,
   wasCommitted,
@@ -29,6 +30,18 @@ async function setUp(schema = 'public', settings: Record<string, string> = {}) {
   const source = sourceOf(url, folder, settings);
   return { folder, source, database: await databaseAt(source), dump: join(folder, 'dump') };
 }
+
+it('was migrated where Alembic says so, or where columns have changed that it has not noted', async () => {
+  const { database } = await setUp();
+  const before = await migrationOf(database);
+  await client.query('DELETE FROM chat; CREATE TABLE theirs (id int)');
+  expect(await migrationOf(database)).toBe(before);
+  await client.query('ALTER TABLE chat ADD COLUMN half int');
+  expect(await migrationOf(database)).not.toBe(before);
+  await client.query(`ALTER TABLE chat DROP COLUMN half; UPDATE alembic_version SET version_num = 'a2'`);
+  expect(await migrationOf(database)).not.toBe(before);
+  await client.query('DROP TABLE theirs');
+});
 
 describe('a dump', () => {
   it('is proven in temporary tables, and leaves nothing behind', async () => {

@@ -11,7 +11,6 @@ import {
   requireCarriable,
 } from '../../../src/setup/migrate/refusals.ts';
 import { findSource, signatureOf } from '../../../src/setup/migrate/source.ts';
-import { requireSpace } from '../../../src/setup/migrate/space.ts';
 import { settingsOf } from '../../kit/settings-of.ts';
 import { temporaryFolder } from '../../kit/temporary.ts';
 
@@ -117,22 +116,6 @@ describe('a migration refuses', () => {
     expect(() => refuseRunningTarget(source, '/other', running)).toThrow('PM2 runs another Open WebUI');
     refuseRunningTarget(source, '/data', running);
     refuseRunningTarget(source, '/other', []);
-  });
-
-  it('too little disk, which several things share', () => {
-    const needs = [
-      { path: '/a/copies', bytes: 60 << 20, what: 'the copies' },
-      { path: '/a/database', bytes: 50 << 20, what: 'the new database' },
-      { path: '/b', bytes: 500 << 20, what: 'the files' },
-    ];
-    const disks = (free: number) => ({
-      disk: (path: string) => path.slice(0, 2),
-      free: (path: string) => (path.startsWith('/a') ? free : 1 << 30),
-    });
-    expect(() => requireSpace(needs, disks(100 << 20))).toThrow(
-      'has 100 MiB left, and the migration needs 110 MiB: 60 MiB for the copies, 50 MiB for the new database',
-    );
-    requireSpace(needs, disks(110 << 20));
   });
 });
 
