@@ -35,6 +35,8 @@ export interface InstallationOptions {
   through?: readonly string[];
   /** Further variables of every command; an empty one is as good as none. */
   env?: Record<string, string>;
+  /** The interpreter that has Open WebUI; default: that of the environment that the tests share. */
+  python?: string;
 }
 
 export class Installation {
@@ -45,6 +47,7 @@ export class Installation {
   readonly env: Record<string, string>;
   /** The first words of every command. */
   readonly command: readonly string[];
+  readonly #python: string | undefined;
 
   private constructor(
     home: string,
@@ -52,12 +55,14 @@ export class Installation {
     pm2: Pm2,
     env: Record<string, string>,
     command: readonly string[],
+    python: string | undefined,
   ) {
     this.home = home;
     this.port = port;
     this.pm2 = pm2;
     this.env = env;
     this.command = command;
+    this.#python = python;
   }
 
   static async prepare(scope: Scope, options: InstallationOptions = {}): Promise<Installation> {
@@ -82,7 +87,7 @@ export class Installation {
     };
     const pm2 = new Pm2(scope, { home: pm2Home, userHome: home, cwd: folder });
     const command = [...(options.through ?? []), process.execPath, CLI];
-    return new Installation(home, await freePort(), pm2, env, command);
+    return new Installation(home, await freePort(), pm2, env, command, options.python);
   }
 
   /** Folder of all that `up` makes. */
@@ -114,7 +119,9 @@ export class Installation {
   /** `webui-tune up`, with nobody to ask, and with the environment that the tests share, so that pip has only the services to install. */
   up(...args: string[]): Promise<CommandResult> {
     // The long form installs Open WebUI too; torch comes from where pip's own settings say.
-    const python = WITH_PIP ? ['--torch-index', 'default'] : ['--python', openWebuiEnvironment().python];
+    const named = this.#python ?? openWebuiEnvironment().python;
+    const python =
+      WITH_PIP && this.#python === undefined ? ['--torch-index', 'default'] : ['--python', named];
     return this.run('up', ...python, ...this.#places(), ...args);
   }
 

@@ -14,7 +14,7 @@ export interface Release {
   main?: string;
 }
 
-/** A virtual environment that shares all packages with the cached one, and has an Open WebUI of its own. */
+/** A virtual environment that shares packages with the cached one, and has an Open WebUI of its own. */
 export interface OwnEnvironment {
   python: string;
   /** With which pip finds the releases, and nothing else. */
@@ -76,16 +76,13 @@ export async function makeOwnEnvironment(
   releases: readonly Release[],
 ): Promise<OwnEnvironment> {
   const cached = openWebuiEnvironment().python;
-  const folder = await temporaryFolder(scope, 'venv');
-  const [wheels, venv] = [join(folder, 'wheels'), join(folder, 'venv')];
+  const { folder, python } = await makeSharingEnvironment(scope);
+  const wheels = join(folder, 'wheels');
   await mkdir(wheels);
   await writeFile(join(folder, 'pack.py'), PACK);
   for (const { version, migration = '', main = '' } of releases) {
     await execa(cached, [join(folder, 'pack.py'), wheels, version, migration, main]);
   }
-  await execa(cached, ['-m', 'venv', '--without-pip', venv]);
-  await execa(cached, ['-c', LINK, venv]);
-  const python = join(venv, 'bin', 'python');
   const pipSettings = { PIP_NO_INDEX: '1', PIP_FIND_LINKS: wheels };
   // By force: pip sees the cached one, which it will not touch, for it lies outside of this environment.
   const requirement = `open-webui==${releases[0]?.version}`;
@@ -93,4 +90,14 @@ export async function makeOwnEnvironment(
     env: pipSettings,
   });
   return { python, pipSettings };
+}
+
+/** A virtual environment that has the packages of the cached one, and whatever is installed into it instead of some of them. */
+export async function makeSharingEnvironment(scope: Scope): Promise<{ folder: string; python: string }> {
+  const cached = openWebuiEnvironment().python;
+  const folder = await temporaryFolder(scope, 'venv');
+  const venv = join(folder, 'venv');
+  await execa(cached, ['-m', 'venv', '--without-pip', venv]);
+  await execa(cached, ['-c', LINK, venv]);
+  return { folder, python: join(venv, 'bin', 'python') };
 }
