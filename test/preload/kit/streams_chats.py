@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from unittest import mock
 
 from aiohttp.streams import StreamReader
+from webui_preload.shortcuts.known_source import changed_functions
 from webui_preload.shortcuts.streams import take
 
 _WORDS = [" heron", " waits", ".", "\n\n", " é", " 鷺", "🐟", ' "reed"', "\\", "\t", "\u2028", "a < b", " {", "&amp;"]
@@ -138,7 +139,7 @@ class App:
             _module, ("open_webui.utils.middleware", "open_webui.routers.openai", "open_webui.utils.filter")
         )
         known = take.HANDLING | take.PUBLISHING | take.APPENDING
-        self.unknown = [name for name, digest in known.items() if take.digest_of(name) != digest]
+        self.unknown = changed_functions(known)
         # What is beside the handling of the stream: the database, and what happens when it has ended.
         nothing = mock.AsyncMock(return_value=None)
         for name in ("publish_chat_finished_event", "background_tasks_handler", "outlet_filter_handler"):

@@ -16,6 +16,7 @@ import uuid
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import chain
 from types import CellType, FrameType, GeneratorType, MemberDescriptorType, ModuleType, TracebackType
 from typing import Any
 
@@ -24,6 +25,14 @@ MIN_BYTES = 8
 
 #: Strings that are longer (documentation, templates) are not searched for ids in them.
 MAX_TEXT = 256
+
+#: Types of the values that may come of a draw.
+_KINDS = frozenset({str, bytes, int, uuid.UUID})
+_KINDS_AND_DICT = _KINDS | {dict}
+
+#: Objects that are looked at together. Nearly none of these groups holds an id, and only those that do are looked at
+#: one by one.
+_GROUP = 256
 
 #: An id inside a longer text, as in ``suppress_instrumentation-<uuid>``.
 _UUID_TEXT = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}|[0-9a-f]{32}")
@@ -117,7 +126,7 @@ class Fresh(dict[bytes, bytes]):
 
 
 def find_identities(draws: list[bytes]) -> Identities:
-    """Search the whole heap (1.3 s after a full import of Open WebUI 0.12.4, once per generation)."""
+    """Search the whole heap, once per generation."""
     found = Identities()
     search = _Search(draws, found)
     search.run()
@@ -134,6 +143,8 @@ class _Search:
             for make in (_UUID_FORMS if len(draw) == 16 else ()) + _TOKEN_FORMS:
                 self._exact[make(draw)] = _Form(draw, make)
         self._seen: set[tuple[int, Any]] = set()
+        #: Those that may be a part of a longer text.
+        self._parts_of_texts = [form for form in self._exact if type(form) is str and _UUID_TEXT.fullmatch(form)]
         self._modules: dict[int, str] = {}
         self._classes: dict[int, type] = {}
 
@@ -141,12 +152,28 @@ class _Search:
         if not self._exact:
             return
         owners = gc.get_objects()
-        self._ignored |= {id(owners), id(self._exact)}
+        self._ignored |= {id(owners), id(self._exact), id(self._parts_of_texts)}
         self._modules = {id(vars(module)): name for name, module in _modules()}
-        self._classes = {id(_class_dict(owner)): owner for owner in owners if issubclass(type(owner), type)}
-        for owner in owners:
-            if id(owner) not in self._ignored and type(owner) not in _OWN_TYPES:
-                self._look_into(owner, "")
+        kinds_of_classes = {kind for kind in set(map(type, owners)) if issubclass(kind, type)}
+        self._classes = {id(_class_dict(owner)): owner for owner in owners if type(owner) in kinds_of_classes}
+        for start in range(0, len(owners), _GROUP):
+            group = owners[start : start + _GROUP]
+            if not self._holds_an_id(group):
+                continue
+            for owner in group:
+                if id(owner) not in self._ignored and type(owner) not in _OWN_TYPES:
+                    self._look_into(owner, "")
+
+    def _holds_an_id(self, group: list[Any]) -> bool:
+        """Whether `_look_into` would find something in one of them, for all at once."""
+        referents = [one for one in gc.get_referents(*group) if type(one) in _KINDS_AND_DICT]
+        untracked = [one for one in referents if type(one) is dict and not gc.is_tracked(one)]
+        keys = chain.from_iterable(one for one in chain(group, untracked) if type(one) is dict)
+        values = [one for one in chain(referents, gc.get_referents(*untracked), keys) if type(one) in _KINDS]
+        if not self._exact.keys().isdisjoint(values):
+            return True
+        texts = "\n".join([one for one in values if type(one) is str and 32 < len(one) <= MAX_TEXT])
+        return any(part in texts for part in self._parts_of_texts)
 
     def _look_into(self, owner: Any, label: str) -> None:
         referents = gc.get_referents(owner)
@@ -155,7 +182,7 @@ class _Search:
             referents += [key for key in owner if type(key) is str and len(key) >= 2 * MIN_BYTES]
         for referent in referents:
             kind = type(referent)
-            if kind in (str, bytes, int, uuid.UUID):
+            if kind in _KINDS:
                 if self._is_hit(referent):
                     self._take(owner, referent, label or self._label(owner))
             elif kind is dict and not gc.is_tracked(referent):

@@ -142,7 +142,6 @@ def preload(
         identities = find_identities(recorder.draws)
     if identities.unreachable:
         raise Unsafe("ids that cannot be renewed: " + _in_words(identities.unreachable))
-    gc.collect()
     give_back_free_memory()
     fill_free_blocks()
     gc.freeze()

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from ...log import complain
 from .changelog import shown_versions_alone
 from .placeholder_hash import ready_made_hash
+from .routes_once import routes_built_once
 from .seldom_used import seldom_used_put_off
 
 
@@ -22,6 +23,8 @@ def quick_import(*, asks_mcp: bool) -> Iterator[None]:
             spared.enter_context(ready_made_hash())
             if not spared.enter_context(shown_versions_alone()):
                 complain("the app's changelog is not shown as is known: all of it is read")
+            if not spared.enter_context(routes_built_once()):
+                complain("this FastAPI builds its routes in another way than is known: all of them are built")
         except (ImportError, OSError) as error:
             complain(f"not the Open WebUI whose import can be made quicker: {error!r}")
         yield

@@ -1,17 +1,16 @@
 """Puts what streams spare in place, where Open WebUI and its libraries are those that it was made for."""
 
-import hashlib
 import importlib
-import inspect
 from collections.abc import Callable
 from typing import Any
 
 from ...log import complain
+from ..known_source import changed_functions
 from .appends import append_with
 from .chats import read_chats_together
 from .pipe import Pipe
 
-#: The functions whose steps are relied upon, as in Open WebUI 0.12.4 and what it brings: SHA-256 of their source.
+#: The functions whose steps are relied upon, as in Open WebUI 0.12.4 and what it brings: digests of their source.
 HANDLING = {
     "open_webui.utils.middleware:streaming_chat_response_handler": "0ce9f11989d3ce2e",
     "open_webui.utils.session_pool:stream_wrapper": "9c5fef92873c06d5",
@@ -51,22 +50,10 @@ def take_shortcuts_of_streams() -> None:
 
 
 def _are_known(what: str, functions: dict[str, str]) -> bool:
-    changed = [name for name, digest in functions.items() if digest_of(name) != digest]
+    changed = changed_functions(functions)
     if changed:
         complain(f"{what} is not what is known, and left alone: {', '.join(changed)}")
     return not changed
-
-
-def digest_of(name: str) -> str | None:
-    """Of the source of ``module:function``; None where there is no such."""
-    module, _, path = name.partition(":")
-    try:
-        function: Any = importlib.import_module(module)
-        for part in path.split("."):
-            function = getattr(function, part)
-        return hashlib.sha256(inspect.getsource(function).encode()).hexdigest()[:16]
-    except (ImportError, AttributeError, TypeError, OSError):
-        return None
 
 
 def _has_rooms_in_plain_redis(manager: Any) -> bool:
