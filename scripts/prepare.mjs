@@ -92,7 +92,14 @@ async function main([option, key]) {
   }
   // pip takes one core, and waits for disks and networks: meanwhile this process does the rest, without a word to it.
   const made = Promise.allSettled(
-    Object.entries(all).map(([name, environment]) => ensureEnvironment(environment, '--create', name)),
+    Object.entries(all).map(async ([name, environment]) => {
+      try {
+        await ensureEnvironment(environment, '--create', name);
+      } catch (error) {
+        if (!environment.optionalFor) throw error;
+        say(`${error.message}; skipped without it: ${environment.optionalFor}`);
+      }
+    }),
   );
   try {
     prepareProgram();
