@@ -50,7 +50,7 @@ export interface Contents {
 }
 
 /** Milliseconds before each time that uploads which changed while they were read are tried again, once all else is packed. */
-const PATIENCE = [500, 2_000, 5_000] as const;
+const PATIENCE = [100, 1_000, 5_000] as const;
 
 export interface PackedUploads {
   count: number;
