@@ -10,6 +10,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { ensureChromium } from './chromium.mjs';
 import { environments, olderEnvironment } from './environments.mjs';
+import { ensureFaketime } from './faketime.mjs';
 import { ensureNginx } from './nginx.mjs';
 import { ensurePrometheus } from './prometheus.mjs';
 import { prepareProgram } from './start.mjs';
@@ -103,7 +104,7 @@ async function main([option, key]) {
   );
   try {
     prepareProgram();
-    for (const ensure of [ensureChromium, ensureNginx, ensurePrometheus]) {
+    for (const ensure of [ensureChromium, ensureNginx, ensurePrometheus, ensureFaketime]) {
       try {
         ensure();
       } catch (error) {
