@@ -1,8 +1,8 @@
 """Keeps people signed in when the clock of the machine is set back.
 
-PyJWT refuses a token that was issued later than it is now: whoever has signed in within the last hour would be signed out
-for an hour, if the clock is set back by one. RFC 7519 asks for no such check ("iat" tells the age of a token), and nothing
-depends on it: the signature says that the token is Open WebUI's, and when it ends is checked as before.
+PyJWT refuses a token that was issued later than it is now: whoever has signed in within the last hour would be signed
+out for an hour, if the clock is set back by one. RFC 7519 asks for no such check ("iat" tells a token's age), and
+nothing depends on it: the signature says that the token is Open WebUI's, and when it ends is checked as before.
 """
 
 import importlib
