@@ -41,6 +41,8 @@ export interface ChaosEvent {
   title: string;
   /** What must hold, in words. */
   holds: string;
+  /** Why it cannot happen on this machine; it is skipped with a notice then. */
+  missing?: () => string | undefined;
   /** How often it happens. */
   runs: Record<Form, number>;
   /** Absent: the event shares a cluster with all others without one. */

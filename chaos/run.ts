@@ -42,6 +42,11 @@ export async function runEvents(events: readonly ChaosEvent[], options: RunOptio
   };
   try {
     for (const event of events) {
+      const missing = event.missing?.();
+      if (missing !== undefined) {
+        options.say(`skipped: ${event.name}. ${missing}`);
+        continue;
+      }
       options.say(`${event.name}: ${event.title}`);
       try {
         const start = event.start ?? startShared;

@@ -44,7 +44,12 @@ function changedSince(revision) {
 function checks(mode, since) {
   const python = (name) => ['node', PYTHON, name];
   const first = [['npx', 'biome', 'check', '.'], python('lint'), ['npx', 'tsc', '--noEmit']];
-  const beside = [['node', 'scripts/audit.mjs'], python('types'), python('unit')];
+  const beside = [
+    ['node', 'scripts/audit.mjs'],
+    ['npx', 'tsx', 'scripts/audit-python.ts'],
+    python('types'),
+    python('unit'),
+  ];
   const all = mode === '--all' ? LONG : [];
   if (mode !== '--changed') return { first, tests: [vitest([...QUICK, ...SLOW, ...all])], beside };
   const changed = changedSince(since);
@@ -52,7 +57,7 @@ function checks(mode, since) {
   const isBuilt = changed.some((file) => BUILT.test(file));
   const slow = vitest([...SLOW, ...LONG], ...(isBuilt ? [] : ['--changed', since]));
   const tests = [vitest(QUICK), ['npm', 'run', '--silent', 'build'], slow];
-  return { first, tests, beside: hasPython ? beside.slice(1) : [] };
+  return { first, tests, beside: hasPython ? beside.slice(2) : [] };
 }
 
 /** `isQuiet`: what it says is kept until it ends. */

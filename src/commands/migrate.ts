@@ -138,7 +138,7 @@ async function carry(
     `the migration of ${plan.data.source}`,
     tell,
   );
-  const started = Date.now();
+  const started = performance.now();
   const data = { ...plan.data, options: { ...given, cwd: process.cwd() } };
   const done = await runJob<MigrateData>(job, data, context).catch((error: unknown) => {
     if (context.journal.read()) throw error;
@@ -148,7 +148,7 @@ async function carry(
   const rows = done.verification?.rows ?? [];
   terminal.out(
     json
-      ? `${JSON.stringify({ ...summaryOf(plan), seconds: (Date.now() - started) / 1000, outageSeconds: (done.outage ?? 0) / 1000, verified: rows, findings: done.findings ?? 0, report: reportOf(done) }, undefined, 2)}\n`
+      ? `${JSON.stringify({ ...summaryOf(plan), seconds: (performance.now() - started) / 1000, outageSeconds: (done.outage ?? 0) / 1000, verified: rows, findings: done.findings ?? 0, report: reportOf(done) }, undefined, 2)}\n`
       : textOf(verificationLines({ rows })),
   );
   terminal.err(`Open WebUI serves: ${addressOf((await setup.tuned()).plan)}\n`);

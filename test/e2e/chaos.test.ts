@@ -2,6 +2,7 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { EVENTS } from '../../chaos/events/index.ts';
 import { type Result, runEvents } from '../../chaos/run.ts';
+import { findFaketime } from '../../scripts/faketime.mjs';
 
 const NAMES = [
   'reload',
@@ -13,11 +14,15 @@ const NAMES = [
   'hang',
   'hanging-start',
   'open-files',
+  ...(findFaketime() === undefined ? [] : ['clock']),
   'sentinel',
   'two-starts',
 ];
-/** A net alone: eleven events, each of less than half a minute where nothing else runs. */
+/** A net alone: twelve events, each of less than half a minute where nothing else runs. */
 const TIMEOUT_MS = 1_500_000;
+
+if (findFaketime() === undefined)
+  process.stderr.write('skipped: the clock that is set. libfaketime is missing\n');
 
 const events = EVENTS.filter(({ name }) => NAMES.includes(name));
 let results: Result[];

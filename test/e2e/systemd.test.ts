@@ -1,4 +1,5 @@
 /** The units as a user gets them, installed into a real systemd, with the real Open WebUI in their sandbox. */
+import { randomUUID } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { homedir } from 'node:os';
@@ -13,6 +14,7 @@ import { MIB } from '../../src/base/units.ts';
 import { request } from '../../src/bench/client/http.ts';
 import { startLoad } from '../../src/bench/client/load.ts';
 import { OpenWebui } from '../../src/bench/client/open-webui.ts';
+import { wholeAnswer } from '../../src/bench/scratch/upstream.ts';
 import { PlanSchema } from '../../src/plan/schema.ts';
 import { CLI, openWebuiEnvironment } from '../kit/environment.ts';
 import { freePort } from '../kit/ports.ts';
@@ -33,6 +35,10 @@ const WORKERS = ['open-webui@1.service', 'open-webui@2.service'];
 /** So that the test of a supervisor that hangs takes seconds; the units have 60. */
 const WATCHDOG_SECONDS = 3;
 
+/** Answers in generation at a shutdown; each takes six seconds. */
+const CHATS = 5;
+const PACE = { tokens: 120, pauseMs: 50 };
+
 /** Given, because what is available changes from one plan to the next. */
 const MEMORY = '2GiB';
 
@@ -44,6 +50,7 @@ let services: Services;
 let folder: string;
 let url: string;
 let systemd: Systemd;
+const units: Record<string, string> = {};
 let ui: OpenWebui;
 let memoryMax: number;
 let metricsPort: number;
@@ -144,7 +151,6 @@ beforeAll(async () => {
   const { memory } = PlanSchema.parse(JSON.parse((await cli('--json')).stdout));
   memoryMax = memory.budget - memory.services;
 
-  const units: Record<string, string> = {};
   for (const unit of [TARGET, PRELOAD, METRICS, 'open-webui@.service']) {
     units[unit] = readFileSync(join(out, unit), 'utf8');
   }
@@ -236,6 +242,33 @@ describe.skipIf(missing !== undefined).sequential('in a real systemd', () => {
     for (const requests of worker('requests_total')) expect(requests).toBeGreaterThan(0);
     // Twice the same: it counts what happens, not how often it is asked.
     await untilCounted(ONCE_EACH);
+  });
+
+  it('completes the answers in generation when the machine is shut down, and serves after the next boot', async () => {
+    const { upstream } = services;
+    upstream.pace = PACE;
+    const prompts = Array.from({ length: CHATS }, (_, index) => `shutdown${index}`);
+    const begun = upstream.tokens;
+    const chats = await Promise.all(
+      prompts.map((prompt) => ui.post({ socket: { id: randomUUID() } }, prompt)),
+    );
+    await until(() => upstream.tokens - begun > CHATS, {
+      what: 'the answers are in generation',
+      timeoutMs: TIMEOUT_MS,
+    });
+    const atShutdown = upstream.tokens - begun;
+    await systemd.powerOff(TIMEOUT_MS);
+    // Otherwise nothing was in generation, and nothing is shown.
+    expect(atShutdown).toBeLessThan(CHATS * PACE.tokens * 0.9);
+    await expect(request(`${url}/ready`)).rejects.toThrow('ECONNREFUSED');
+    systemd = await bootSystemd(scope, units);
+    await systemd.systemctl('start', TARGET);
+    await untilActive([PRELOAD, ...WORKERS], START_TIMEOUT_MS);
+    const saved = await Promise.all(chats.map((chat) => ui.savedAnswer(chat)));
+    expect(saved).toEqual(prompts.map((prompt) => wholeAnswer(prompt, PACE)));
+    const page = await ui.connectSocket(scope);
+    expect((await ui.chat(page, 'Hello')).text).toBe(wholeAnswer('Hello', PACE));
+    page.close();
   });
 
   it('does not try again what cannot boot, and says why', async () => {

@@ -3,11 +3,19 @@
  * root make namespaces.
  */
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmdirSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import type { Scope } from '../../src/base/io/scope.ts';
-import { logTail, startProcess } from '../../src/base/io/started.ts';
+import { logTail, startProcess, untilGone } from '../../src/base/io/started.ts';
 import { temporaryFolder } from '../../src/base/io/temp.ts';
 import { until } from '../../src/base/io/wait.ts';
 import { type ProcessInfo, processTree } from '../../src/base/machine/process-table.ts';
@@ -17,6 +25,15 @@ const SCRIPT = join(ROOT, 'test', 'kit', 'boot-systemd.sh');
 const NAMESPACES = ['--mount', '--pid', '--fork', '--ipc', '--uts', '--mount-proc'];
 const BOOT_TIMEOUT_MS = 20_000;
 const CGROUPS = '/sys/fs/cgroup';
+const SHIPPED = '/lib/systemd/system';
+
+/** What a shutdown consists of, as the machine has it. */
+const OF_A_SHUTDOWN = ['poweroff.target', 'systemd-poweroff.service'];
+
+/** systemd(1), "Signals": SIGRTMIN+4 starts poweroff.target; glibc's SIGRTMIN is 34. */
+const POWER_OFF = 34 + 4;
+
+let booted = 0;
 
 /** Units that others refer to; the machine's own would start its services, and empty its /tmp. */
 const TARGETS = ['sysinit', 'basic', 'multi-user', 'sockets', 'timers', 'paths', 'slices'].concat([
@@ -47,6 +64,14 @@ export class Systemd {
   constructor(unshare: number, init: number) {
     this.#unshare = unshare;
     this.#init = init;
+  }
+
+  /** Shuts it down, as a machine is: all units stop in their order. Returns once no process of it is left. */
+  async powerOff(timeoutMs: number): Promise<void> {
+    const all = processTree(this.#unshare);
+    // To this process alone, and not by systemctl: whatever that found in its place, it would be no namespace of ours.
+    process.kill(this.#init, POWER_OFF);
+    await untilGone(all, timeoutMs);
   }
 
   /** Runs systemctl; throws with what it says. */
@@ -94,12 +119,13 @@ export async function bootSystemd(scope: Scope, units: Readonly<Record<string, s
   for (const target of TARGETS) {
     writeFileSync(join(shipped, `${target}.target`), '[Unit]\nDefaultDependencies=no\n');
   }
+  for (const name of OF_A_SHUTDOWN) copyFileSync(join(SHIPPED, name), join(shipped, name));
   for (const [name, text] of Object.entries(units)) {
     const file = join(shipped, 'etc', name);
     mkdirSync(join(file, '..'), { recursive: true });
     writeFileSync(file, text);
   }
-  const name = `webui-tune-test-${process.pid}`;
+  const name = `webui-tune-test-${process.pid}-${booted++}`;
   // Before its end is registered: the groups are empty only afterwards.
   scope.defer('control groups', () => removeGroups(name));
   const unshare = await startProcess(scope, 'unshare', [...NAMESPACES, '/bin/sh', SCRIPT, name, shipped], {

@@ -20,9 +20,9 @@ export class LockHeld extends TuneError {}
  * taken over. Throws TuneError if it does not become free, or cannot be written.
  */
 export async function withLock<T>(path: string, work: () => T | Promise<T>): Promise<T> {
-  const until = Date.now() + PATIENCE;
+  const until = performance.now() + PATIENCE;
   while (!take(path)) {
-    if (Date.now() > until) throw held(path, 'another webui-tune does not end');
+    if (performance.now() > until) throw held(path, 'another webui-tune does not end');
     await sleep(RETRY);
   }
   return whileHeld(path, work);

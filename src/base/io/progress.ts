@@ -36,7 +36,7 @@ export function startProgress(
   const draw = () => {
     if (!now) return;
     const { step, text, share, since } = now;
-    const seconds = Math.round((Date.now() - since) / 1000);
+    const seconds = Math.round((performance.now() - since) / 1000);
     const time = seconds > 0 ? ` (${seconds} s)` : '';
     const what = step === undefined ? text : `${step}: ${text}`;
     if (!isTTY) return err(`  ${what}${time}\n`);
@@ -48,7 +48,7 @@ export function startProgress(
     tell(doing) {
       const isSameStep = now !== undefined && now.step === doing.step;
       const isNews = now?.text !== doing.text;
-      now = { ...doing, since: isSameStep && now ? now.since : Date.now() };
+      now = { ...doing, since: isSameStep && now ? now.since : performance.now() };
       const isByTheClock = isTTY || doing.share === undefined;
       if (!isSameStep) {
         clearInterval(timer);

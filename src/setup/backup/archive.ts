@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { opendir } from 'node:fs/promises';
 import { basename, join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { extract } from 'tar';
 import { z } from 'zod';
 import { EXIT, TuneError } from '../../base/errors.ts';
@@ -48,35 +49,60 @@ export interface Contents {
   objects?: AsyncIterable<StoredObject>;
 }
 
+/** Milliseconds before each time that uploads which changed while they were read are tried again, once all else is packed. */
+const PATIENCE = [100, 1_000, 5_000] as const;
+
+export interface PackedUploads {
+  count: number;
+  /** Names of those that changed whenever they were read: what the backup has of them may not be whole. */
+  changed: string[];
+}
+
 /**
- * Writes a new file (0600), reads it back, and returns the number of uploads in it. Uploads that are deleted meanwhile are
- * left out. Throws TuneError or Node's system errors; what is written by then stays.
+ * Writes a new file (0600), reads it back, and returns what uploads are in it. Uploads that are deleted meanwhile are left out.
+ * Throws TuneError or Node's system errors; what is written by then stays.
  */
 export async function pack(
   file: string,
   { about, dump, key, secretsFile, uploads, objects }: Contents,
-): Promise<number> {
+  patience: readonly number[] = PATIENCE,
+): Promise<PackedUploads> {
   const tar = await TarFile.create(file);
   let count = 0;
+  let changed: string[] = [];
   try {
     // What it is comes first, so that it is found without reading all of it.
     await tar.addText(ENTRIES.about, `${JSON.stringify(about, undefined, 2)}\n`);
     if (key !== undefined) await tar.addText(ENTRIES.key, key);
     const secrets = textOrUndefined(secretsFile);
     if (secrets !== undefined) await tar.addText(ENTRIES.secrets, secrets);
-    await tar.addFile(ENTRIES.database, dump);
+    await tar.addFile(ENTRIES.database, dump, { anyway: true });
     const inStore = objects === undefined ? new Set<string>() : await packObjects(tar, objects);
     count += inStore.size;
     for await (const name of filesBelow(uploads)) {
       // Open WebUI keeps copies of what it has put into the store.
       if (inStore.has(name)) continue;
-      if (await tar.addFile(`${ENTRIES.uploads}/${name}`, join(uploads, name))) count++;
+      const added = await tar.addFile(`${ENTRIES.uploads}/${name}`, join(uploads, name));
+      if (added === 'whole') count++;
+      else if (added === 'changed') changed.push(name);
+    }
+    for (const [attempt, pause] of patience.entries()) {
+      if (changed.length === 0) break;
+      await sleep(pause);
+      const again = changed;
+      changed = [];
+      for (const name of again) {
+        const anyway = attempt === patience.length - 1;
+        const added = await tar.addFile(`${ENTRIES.uploads}/${name}`, join(uploads, name), { anyway });
+        if (added === 'whole') count++;
+        else if (added === 'changed') changed.push(name);
+      }
     }
     await tar.finish();
   } finally {
     await tar.close();
   }
-  if (await isWhole(file)) return count;
+  if (await isWhole(file)) return { count, changed };
   throw new TuneError(`${file} does not hold what was written to it`, EXIT.output, ['look at that disk']);
 }
 

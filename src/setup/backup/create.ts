@@ -51,6 +51,8 @@ export interface Packed {
   uploads: number;
   /** Objects that the database names, and that the object store does not have. */
   missing: number;
+  /** Names of uploads that changed whenever they were read. */
+  changed: string[];
 }
 
 /** Packs the dump with all else, and reads it back. Throws TuneError. */
@@ -67,7 +69,8 @@ export async function packAll(
       ...{ about, dump: join(folder, ENTRIES.database), key, secretsFile, uploads },
       ...(objects && { objects }),
     };
-    return { uploads: await pack(unfinished, contents), missing };
+    const { count, changed } = await pack(unfinished, contents);
+    return { uploads: count, missing, changed };
   } catch (error) {
     const reasons: Readonly<Record<string, string>> = {
       ENOSPC: 'no space left',
@@ -153,12 +156,27 @@ export function refuseExisting(file: string): void {
   throw new TuneError(`${file} is there already, and is left as it is`, EXIT.output, ['name another file']);
 }
 
+/** Names that are shown. */
+const SHOWN = 5;
+
 /** What a backup lacks, in words; undefined: nothing. */
 export function lackingIn(
-  { missing = 0 }: Partial<Packed>,
-  { objects, elsewhere }: BackupSource,
+  { missing = 0, changed = [] }: Partial<Packed>,
+  { objects, elsewhere }: Pick<BackupSource, 'objects' | 'elsewhere'>,
 ): string | undefined {
-  if (elsewhere !== undefined) return elsewhere;
-  if (missing === 0) return undefined;
-  return `${plural(missing, 'upload')} of the database ${missing === 1 ? 'is' : 'are'} not in ${objects?.where}, and so not in the backup`;
+  const lacking: string[] = [];
+  if (elsewhere !== undefined) lacking.push(elsewhere);
+  else if (missing > 0) {
+    lacking.push(
+      `${plural(missing, 'upload')} of the database ${missing === 1 ? 'is' : 'are'} not in ${objects?.where}, and so not in the backup`,
+    );
+  }
+  if (changed.length > 0) {
+    const more = changed.length > SHOWN ? `, and ${changed.length - SHOWN} more` : '';
+    lacking.push(
+      `${plural(changed.length, 'upload')} kept changing during the backup, and may not be whole in it: ` +
+        `${changed.slice(0, SHOWN).join(', ')}${more}`,
+    );
+  }
+  return lacking.length === 0 ? undefined : lacking.join('; ');
 }

@@ -1,10 +1,11 @@
 import { createHash } from 'node:crypto';
 import { EXIT, TuneError } from '../../base/errors.ts';
+import { Pacer } from '../../base/machine/pacer.ts';
 import { points } from '../journal/points.ts';
 import { Psql } from './psql.ts';
 import { listOf, objectsOf, replay } from './replay.ts';
 import { quote } from './rewrite.ts';
-import { type Database, runTool } from './tools.ts';
+import { type Database, runTool, saveOutput } from './tools.ts';
 
 /** A table, and how many rows it has. */
 export interface TableRows {
@@ -91,8 +92,9 @@ export function dumpDatabase(
       ]);
     }
     const empty = tables.filter(({ name }) => !vectors && isVector(name));
-    await runTool(database, 'pg_dump', [
-      ...['--format=custom', '--no-owner', '--no-privileges', `--snapshot=${snapshot}`, `--file=${file}`],
+    await saveOutput(database, file, 'pg_dump', [
+      // The least compression: a larger file, and less of the processors that users need.
+      ...['--format=custom', '--compress=1', '--no-owner', '--no-privileges', `--snapshot=${snapshot}`],
       ...patternsOf(tables),
       ...empty.map((table) => `--exclude-table-data=${qualified(table)}`),
     ]);
@@ -116,7 +118,7 @@ export function proveDump(database: Database, dump: string, expected: readonly T
     const list = (await listOf(database, dump)).filter(
       (entry) => !/ INDEX .* idx_document_chunk_vector /.test(entry),
     );
-    await replay(psql, database, { dump, list, schemaFor: () => 'pg_temp' });
+    await replay(psql, database, { dump, list, schemaFor: () => 'pg_temp', pacer: new Pacer() });
     await expectRows(
       psql,
       expected.map((table) => ({ ...table, schema: 'pg_temp' })),

@@ -1,6 +1,4 @@
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
-import { once } from 'node:events';
-import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { spawnOptions } from '../../base/io/interrupts.ts';
 import { type Database, toolFailed, toolOf } from './tools.ts';
@@ -89,7 +87,7 @@ export class Psql {
   }
 
   /** Runs the SQL of a stream as it comes. */
-  async feed(source: Readable, rewrite: NodeJS.ReadWriteStream): Promise<void> {
+  async feed(source: AsyncIterable<Buffer>, rewrite: NodeJS.ReadWriteStream): Promise<void> {
     try {
       await pipeline(source, rewrite, this.#child.stdin, { end: false });
     } catch (error) {
@@ -99,23 +97,4 @@ export class Psql {
       throw error;
     }
   }
-}
-
-/** Starts pg_restore on a dump: its SQL as a stream, and a promise that it ended well. */
-export function startRestore(database: Database, args: readonly string[]) {
-  const child = spawn(toolOf(database, 'pg_restore'), args, {
-    env: database.env,
-    stdio: ['ignore', 'pipe', 'pipe'],
-    ...spawnOptions(),
-  });
-  let errors = '';
-  child.stderr.setEncoding('utf8').on('data', (text: string) => {
-    errors = (errors + text).slice(-10_000);
-  });
-  const ended = once(child, 'close').then(([code]) => {
-    if (code !== 0) throw toolFailed('pg_restore', errors);
-  });
-  // It is awaited after the stream, which may fail first.
-  ended.catch(() => {});
-  return { sql: child.stdout, ended };
 }

@@ -1,7 +1,8 @@
 import { rmSync, writeFileSync } from 'node:fs';
-import { type Psql, startRestore } from './psql.ts';
+import type { Pacer } from '../../base/machine/pacer.ts';
+import type { Psql } from './psql.ts';
 import { Rewrite } from './rewrite.ts';
-import { type Database, runTool } from './tools.ts';
+import { type Database, paced, runTool, startTool } from './tools.ts';
 
 interface DumpedObject {
   type: string;
@@ -33,13 +34,15 @@ interface Replay {
   list: readonly string[];
   /** Where an object of that name goes. */
   schemaFor: (name: string) => string;
+  /** Absent: it is waited for, and takes what it can get. */
+  pacer?: Pacer;
 }
 
 /** Runs a dump's SQL. */
 export async function replay(
   psql: Psql,
   database: Database,
-  { dump, list, schemaFor }: Replay,
+  { dump, list, schemaFor, pacer }: Replay,
 ): Promise<void> {
   const known = new Set(objectsOf(list).map(({ schema, name }) => `${schema}.${name}`));
   const settings = new Set((await psql.ask('SELECT name FROM pg_settings')).map(([name = '']) => name));
@@ -51,8 +54,8 @@ export async function replay(
   try {
     writeFileSync(file, list.join('\n'), { mode: 0o600 });
     const args = ['--no-owner', '--no-privileges', `--use-list=${file}`, '--file=-', dump];
-    const { sql, ended } = startRestore(database, args);
-    await psql.feed(sql, rewrite);
+    const { output: sql, ended } = startTool(database, 'pg_restore', args);
+    await psql.feed(pacer ? paced(sql, pacer) : sql, rewrite);
     await ended;
     // Whether all of it was taken is known once psql answers again.
     await psql.ask('SELECT 1');

@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto';
-import { constants } from 'node:fs';
+import { type BigIntStats, constants } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { Header, Pax } from 'tar';
-import { EXIT, systemCode, TuneError } from '../../base/errors.ts';
+import { systemCode } from '../../base/errors.ts';
+import { Pacer } from '../../base/machine/pacer.ts';
 
 /** Bytes of a tar's unit (POSIX, "ustar"). */
 const BLOCK = 512;
@@ -11,13 +12,17 @@ const CHUNK = 1024 * 1024;
 /** The last entry: what all bytes before it add up to. One block of it, and two that end the file. */
 const CHECKSUM = 'checksum';
 const CLOSING = 4 * BLOCK;
-/** How often a file may become shorter while it is read. */
-const ATTEMPTS = 10;
+/** Milliseconds within which a second change may leave the time of the first: the kernel counts these times in its ticks. */
+const TICK = 20;
+
+/** What became of a file: it is in the archive, there is none, or it changed while it was read. */
+export type Added = 'whole' | 'gone' | 'changed';
 
 /** A new tar file, which only its owner may read. Files may change while they are packed. */
 export class TarFile {
   readonly #file: FileHandle;
   readonly #chunk = Buffer.alloc(CHUNK);
+  readonly #pacer = new Pacer();
   #hash = createHash('sha256');
   #size = 0;
 
@@ -38,29 +43,33 @@ export class TarFile {
     await this.#pad(content.length);
   }
 
-  /** Adds a file with as many bytes as it has now; false: it is gone. */
-  async addFile(name: string, path: string): Promise<boolean> {
+  /**
+   * Adds a file as it is. One that changes while it is read is left out, to be tried again later; with `anyway` it is added
+   * with as many bytes as it had at first, if it still has them.
+   */
+  async addFile(name: string, path: string, { anyway = false } = {}): Promise<Added> {
     let source: FileHandle;
     try {
       source = await open(path);
     } catch (error) {
-      if (systemCode(error) === 'ENOENT') return false;
+      if (systemCode(error) === 'ENOENT') return 'gone';
       throw error;
     }
+    const start = { hash: this.#hash.copy(), size: this.#size };
     try {
-      const start = { hash: this.#hash.copy(), size: this.#size };
-      for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
-        const { size, mode, mtime } = await source.stat();
-        await this.#addHeader(name, size, { mode: mode & 0o777, mtime });
-        if (await this.#copy(source, size)) {
-          await this.#pad(size);
-          return true;
-        }
-        // It is shorter than its header says: written anew, over this attempt.
-        this.#hash = start.hash.copy();
-        this.#size = start.size;
-      }
-      throw new TuneError(`${path} becomes shorter again and again`, EXIT.output, ['try again later']);
+      const begun = Date.now();
+      const before = await source.stat({ bigint: true });
+      const size = Number(before.size);
+      await this.#addHeader(name, size, { mode: Number(before.mode) & 0o777, mtime: before.mtime });
+      const isLong = await this.#copy(source, size);
+      if (isLong) await this.#pad(size);
+      const isWhole = isLong && isUnchanged(before, await source.stat({ bigint: true }), begun);
+      if (isWhole) return 'whole';
+      if (isLong && anyway) return 'changed';
+      // Written over by what comes next.
+      this.#hash = start.hash;
+      this.#size = start.size;
+      return 'changed';
     } finally {
       await source.close();
     }
@@ -120,7 +129,14 @@ export class TarFile {
     }
     this.#hash.update(bytes);
     this.#size += bytes.length;
+    await this.#pacer.pace();
   }
+}
+
+/** Whether a file that was read from `begun` on is of one piece. */
+function isUnchanged(before: BigIntStats, after: BigIntStats, begun: number): boolean {
+  if (after.size !== before.size || after.mtimeNs !== before.mtimeNs) return false;
+  return Math.abs(begun - Number(after.mtimeMs)) > TICK;
 }
 
 /** Whether a file that TarFile has written is still what it was; reads all of it. */
@@ -130,6 +146,7 @@ export async function isWhole(path: string): Promise<boolean> {
     const { size } = await file.stat();
     const chunk = Buffer.alloc(CHUNK);
     const hash = createHash('sha256');
+    const pacer = new Pacer();
     const end = size - CLOSING;
     if (end < 0) return false;
     for (let position = 0; position < end; ) {
@@ -137,6 +154,7 @@ export async function isWhole(path: string): Promise<boolean> {
       if (bytesRead === 0) return false;
       hash.update(chunk.subarray(0, bytesRead));
       position += bytesRead;
+      await pacer.pace();
     }
     const { bytesRead } = await file.read(chunk, 0, CLOSING, end);
     const closing = chunk.subarray(0, bytesRead).toString('latin1');

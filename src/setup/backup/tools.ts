@@ -1,9 +1,15 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { type FileHandle, open } from 'node:fs/promises';
 import { join } from 'node:path';
-import { EXIT, TuneError } from '../../base/errors.ts';
+import type { Readable } from 'node:stream';
+import { EXIT, systemCode, TuneError } from '../../base/errors.ts';
 import type { Environment } from '../../base/io/environment.ts';
+import { spawnOptions } from '../../base/io/interrupts.ts';
 import { findOnPath, isExecutable } from '../../base/io/path.ts';
 import { namesIn } from '../../base/io/read.ts';
 import { runProgram, tailOf } from '../../base/io/run.ts';
+import { Pacer } from '../../base/machine/pacer.ts';
 import { packagesFolder, programsIn } from '../../facts/embedded/packages.ts';
 import { type DatabaseUrl, databaseUrl, parseDatabaseUrl, whereOf } from '../../facts/services/urls.ts';
 import type { Settings } from '../../facts/types.ts';
@@ -140,6 +146,72 @@ export async function runTool(database: Database, name: string, args: readonly s
   const { code, output } = await runProgram(toolOf(database, name), args, { env: database.env });
   if (code !== 0) throw toolFailed(name, output);
   return output;
+}
+
+/** Starts one of the tools: what it prints, as it comes, and a promise that it ended well. */
+export function startTool(
+  database: Database,
+  name: string,
+  args: readonly string[],
+): { output: Readable; ended: Promise<void> } {
+  const child = spawn(toolOf(database, name), args, {
+    env: database.env,
+    stdio: ['ignore', 'pipe', 'pipe'],
+    ...spawnOptions(),
+  });
+  let errors = '';
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    errors = (errors + text).slice(-10_000);
+  });
+  const ended = once(child, 'close').then(([code]) => {
+    if (code !== 0) throw toolFailed(name, errors);
+  });
+  // It is awaited after the output, which may fail first.
+  ended.catch(() => {});
+  return { output: child.stdout, ended };
+}
+
+/** Writes what one of the tools prints into a new file, which only its owner may read. Throws TuneError. */
+export async function saveOutput(
+  database: Database,
+  path: string,
+  name: string,
+  args: readonly string[],
+): Promise<void> {
+  const file = await open(path, 'w', 0o600).catch((error: unknown) => {
+    throw notWritten(path, error);
+  });
+  try {
+    const { output, ended } = startTool(database, name, args);
+    for await (const chunk of paced(output, new Pacer())) await writeAll(file, path, chunk);
+    await ended;
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+}
+
+async function writeAll(file: FileHandle, path: string, bytes: Buffer): Promise<void> {
+  try {
+    for (let done = 0; done < bytes.length; ) done += (await file.write(bytes, done)).bytesWritten;
+  } catch (error) {
+    throw notWritten(path, error);
+  }
+}
+
+function notWritten(path: string, error: unknown): unknown {
+  const code = systemCode(error);
+  if (code === undefined) return error;
+  const reason = code === 'ENOSPC' ? 'no space left' : code;
+  return new TuneError(`${path} cannot be written: ${reason}`, EXIT.output);
+}
+
+/** Hands the pieces on, with pauses: what prints them waits, as nobody reads. */
+export async function* paced(chunks: AsyncIterable<Buffer>, pacer: Pacer): AsyncGenerator<Buffer> {
+  for await (const chunk of chunks) {
+    yield chunk;
+    await pacer.pace();
+  }
 }
 
 export function toolFailed(name: string, output: string): TuneError {

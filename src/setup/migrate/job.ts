@@ -130,9 +130,9 @@ function whileItRuns(migration: Migration, tell: Tell): JobStep<MigrateData>[] {
       do: async (data) => {
         makePrivateFolder(data.folder);
         const signature = migration.signature(data.source);
-        const began = Date.now();
+        const began = performance.now();
         await python.snapshot(data, copyOf(data));
-        return { copied: { signature, seconds: (Date.now() - began) / 1000 } };
+        return { copied: { signature, seconds: (performance.now() - began) / 1000 } };
       },
       undo: async (data) => removeCopies(data),
     },

@@ -68,10 +68,10 @@ async function fetchFromHub(folder: string, where: string, sources: ModelSources
   progress(`asking ${where}`);
   const watch = setInterval(() => {
     const bytes = bytesIn(folder);
-    if (hasAnswered && bytes > there) giveUpAt = Date.now() + STALL_TIMEOUT;
+    if (hasAnswered && bytes > there) giveUpAt = performance.now() + STALL_TIMEOUT;
     there = bytes;
     if (hasAnswered) progress(`from ${where}: ${megabytes(there)} of ${megabytes(all)} MB`);
-    if (Date.now() > giveUpAt) abort.abort();
+    if (performance.now() > giveUpAt) abort.abort();
   }, INTERVAL);
   try {
     const script = shippedFile('fetch_model.py', 'setup/model/fetch_model.py');
@@ -87,10 +87,10 @@ async function fetchFromHub(folder: string, where: string, sources: ModelSources
       },
       signal: abort.signal,
       onLine: (line) => {
-        if (line === 'asking') giveUpAt = Date.now() + ANSWER_TIMEOUT;
+        if (line === 'asking') giveUpAt = performance.now() + ANSWER_TIMEOUT;
         if (line !== 'answered') return;
         hasAnswered = true;
-        giveUpAt = Date.now() + STALL_TIMEOUT;
+        giveUpAt = performance.now() + STALL_TIMEOUT;
       },
     });
     return code === 0;

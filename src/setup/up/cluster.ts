@@ -139,7 +139,7 @@ async function startApps(
     failure = error;
   });
   try {
-    const deadline = Date.now() + SERVE_TIMEOUT;
+    const deadline = performance.now() + SERVE_TIMEOUT;
     for (let round = 1; ; round++) {
       if (failure !== undefined) throw failure;
       if (await isReady(plan)) {
@@ -151,7 +151,7 @@ async function startApps(
         const said = log.lastWord();
         if (said !== undefined) progress(said);
       }
-      if (Date.now() > deadline) {
+      if (performance.now() > deadline) {
         throw new TuneError(`no worker serves after ${SERVE_TIMEOUT / 60_000} minutes`, EXIT.service, [
           `pm2 logs ${APPS.preload} shows what it is doing`,
         ]);

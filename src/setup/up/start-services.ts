@@ -104,12 +104,12 @@ function portTaken(setup: Setup, { name, port }: Service): TuneError {
 }
 
 async function untilListening(pm2: Pm2, { name, port }: Service): Promise<void> {
-  const deadline = Date.now() + START_TIMEOUT;
+  const deadline = performance.now() + START_TIMEOUT;
   for (let round = 1; !(await isListening(LOOPBACK, port)); round++) {
     if (round % 20 === 0) {
       const app = (await pm2.list()).find((process) => process.name === name);
       const failed = app === undefined || app.pm2_env.status === 'errored' || app.pm2_env.restart_time > 5;
-      if (failed || Date.now() > deadline) {
+      if (failed || performance.now() > deadline) {
         throw new TuneError(
           `${name} does not start:\n${app ? logTail(app) : 'PM2 does not know it'}`,
           EXIT.service,
@@ -176,13 +176,13 @@ export function settingsOf({ services }: Setup, { database, broker }: Wanted): M
 
 /** PostgreSQL listens before it lets anybody in: "the database system is starting up" (SQLSTATE 57P03). */
 async function whenAccepting(work: () => Promise<void>): Promise<void> {
-  const deadline = Date.now() + START_TIMEOUT;
+  const deadline = performance.now() + START_TIMEOUT;
   for (;;) {
     try {
       return await work();
     } catch (error) {
       const startingUp = error instanceof Error && 'code' in error && error.code === '57P03';
-      if (!startingUp || Date.now() > deadline) {
+      if (!startingUp || performance.now() > deadline) {
         throw new TuneError(
           `the embedded PostgreSQL does not let us in: ${(error as Error).message}`,
           EXIT.service,

@@ -38,6 +38,21 @@ describe('withLock', () => {
     expect(order).toEqual(['first', 'second']);
   });
 
+  it('waits for as long where the clock is set forward by an hour', async () => {
+    const path = join(temporaryFolder(), 'lock');
+    writeFileSync(path, String(process.pid));
+    const clock = vi.spyOn(Date, 'now');
+    try {
+      const waiting = withLock(path, () => 'done');
+      clock.mockReturnValue(Date.now() + 3_600_000);
+      await new Promise((resolve) => setTimeout(resolve, 60));
+      execFileSync('rm', [path]);
+      expect(await waiting).toBe('done');
+    } finally {
+      clock.mockRestore();
+    }
+  });
+
   it('says plainly who holds it, at once where the work takes long', async () => {
     const path = join(temporaryFolder(), 'lock');
     const second = holdLock(path, 'somebody upgrades', async () => {

@@ -45,6 +45,7 @@
     run_folder, generation
                           the installation's private folder; folder and lock of this start
     observed              writes down the memory of the preload process, for the next plan
+    clock                 keeps people signed in when the clock is set back
     key_digest            notices a new WEBUI_SECRET_KEY
     signals, kernel       names of signals; what a process asks of its kernel
     protocol, log, ask, asgi

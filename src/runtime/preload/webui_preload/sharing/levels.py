@@ -14,6 +14,7 @@ from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType
 
+from ..clock import accept_tokens_of_later
 from ..installed import open_webui_folder
 from ..models.local_models import NO_MODELS, LocalModels, share_models
 from ..models.offline import start_without_network
@@ -123,6 +124,7 @@ def preload(
             main = importlib.import_module("open_webui.main")
             start_without_network(main)
             install_missing_alone(main)
+            accept_tokens_of_later()
             if shortcuts:
                 take_shortcuts(main.app)
         shared: list[str] = []

@@ -18,6 +18,7 @@ from pathlib import Path
 from types import FrameType, ModuleType
 
 from ..asgi import App
+from ..clock import accept_tokens_of_later
 from ..contract import STREAMS, WORKER_END_SECONDS, WORKER_PROCESS, Frames, Roles
 from ..documents.client import Handover
 from ..documents.jobs import Jobs
@@ -121,6 +122,7 @@ def _serve(job: Job) -> int:
     if not job.preload.has_app:
         start_without_network(main)
         install_missing_alone(main)
+        accept_tokens_of_later()
         if job.shortcuts:
             take_shortcuts(main.app)
     follow = follow_embedding_settings(main)
