@@ -24,7 +24,7 @@ function appsOf({ runtime }: Plan): string[] {
 
 /** Stops the workers, which finish their answers, then the preload process; returns once no process is left. */
 export async function stopCluster(pm2: Pm2, plan: Plan): Promise<void> {
-  const deadline = Date.now() + plan.drainSeconds * 1000 + GONE_TIMEOUT;
+  const deadline = performance.now() + plan.drainSeconds * 1000 + GONE_TIMEOUT;
   for (;;) {
     // Again and again: what PM2 was just about to start may only turn up now.
     const running = (await pm2.list()).filter(({ pm2_env }) => !ENDED.includes(pm2_env.status));
@@ -33,7 +33,7 @@ export async function stopCluster(pm2: Pm2, plan: Plan): Promise<void> {
     // Workers have the path of their socket from the preload process.
     const left = remainingProcesses(plan);
     if (names.length === 0 && left.length === 0) return;
-    if (Date.now() > deadline) {
+    if (performance.now() > deadline) {
       const pids = left.map(({ pid }) => pid).join(', ');
       throw new TuneError(`processes of Open WebUI do not end: ${pids || names.join(', ')}`, EXIT.service, [
         'look at what they are, end them, and try again',
@@ -57,10 +57,10 @@ const ENDED = ['stopped', 'errored'];
  */
 export async function startCluster(pm2: Pm2, plan: Plan): Promise<void> {
   const before = restartsOf(await pm2.list());
-  const deadline = Date.now() + START_TIMEOUT;
+  const deadline = performance.now() + START_TIMEOUT;
   const check = (processes: readonly Pm2Process[]) => {
     failOnRestarts(processes, before);
-    if (Date.now() > deadline) {
+    if (performance.now() > deadline) {
       throw new TuneError(`no worker serves after ${START_TIMEOUT / 60_000} minutes`, EXIT.service);
     }
   };
