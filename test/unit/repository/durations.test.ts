@@ -8,7 +8,6 @@ import { ROOT } from '../../kit/environment.ts';
 const MOMENTS: Readonly<Record<string, string>> = {
   'base/io/lock.ts': 'compares with the time of a file',
   'setup/migrate/job.ts': 'the outage, which two runs may share',
-  'setup/upgrade/cluster.ts': 'the end of a wait',
 };
 
 const COUNTED = /Date\.now\(\)\)?\s*[-+<>]|[-<>]\s*Date\.now\(\)/;
