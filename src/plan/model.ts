@@ -34,21 +34,23 @@ export const METRICS = 40 * MIB;
  */
 export const LEVELS: Readonly<Record<PreloadLevel, LevelCost>> = {
   full: {
-    // On two machines 810 and 846 MiB with one worker, 839 and 927 with two, 1,000 and 1,095 with four; each of the four has
-    // 79 to 83, its supervisor included. With a shared local model (all-MiniLM-L6-v2) 905 to 1,028 with two, 1,043 with four.
-    base: 750 * MIB,
+    // 775 MiB with one worker, 858 with two, 1,016 to 1,033 with four; each of the four has 74 to 83, its supervisor included.
+    // On another machine 4 to 10 % more, measured when the import still took 45 MiB more. A shared local model
+    // (all-MiniLM-L6-v2) was measured then too: 905 to 1,028 with two, 1,043 with four.
+    base: 710 * MIB,
     worker: 72 * MIB,
     // Not the model, but torch's working memory: some 50 MiB in each worker that has embedded a document; not all have.
     embedding: 25 * MIB,
-    source: 'measured: 839 to 927 MiB with two workers, 1,000 to 1,095 with four',
+    source: 'measured: 775 MiB with one worker, 858 with two, 1,016 to 1,033 with four',
   },
   lean: {
-    // 416 MiB with one worker, 485 with two, 609 to 639 with four; each of the four has 69 to 73, its supervisor included.
-    base: 345 * MIB,
+    // 345 MiB with one worker, 416 with two, 548 to 578 with four; each of the four has 64 to 74, its supervisor included.
+    base: 275 * MIB,
     worker: 63 * MIB,
-    // Torch (300 MiB, which the other levels share or load anyway) and the model: 1,351 MiB with two workers.
+    // Torch (300 MiB, which the other levels share or load anyway) and the model: 1,351 MiB with two workers, when the base
+    // was 70 MiB more.
     embedding: 425 * MIB,
-    source: 'measured: 416 MiB with one worker, 485 with two, 609 to 639 with four',
+    source: 'measured: 345 MiB with one worker, 416 with two, 548 to 578 with four',
   },
   libraries: {
     base: 660 * MIB,

@@ -10,7 +10,7 @@ import { REMOTE } from '../../kit/plans.ts';
 describe('workers', () => {
   it.each<[string, Partial<PlanInput>, number, Plan['limitedBy']]>([
     ['one for each core', {}, 4, 'cores'],
-    // (4096 − 410 reserve − 750) ÷ (72 + 25 for the embedding model + 9 + 64) = 17, and one of them for reloads.
+    // (4096 − 410 reserve − 710) ÷ (72 + 25 for the embedding model + 9 + 64) = 17, and one of them for reloads.
     ['as many as fit', { machine: machineOf(64, 4 * GIB) }, 16, 'memory'],
     // Without the model: 2936 ÷ 145 = 20.
     [

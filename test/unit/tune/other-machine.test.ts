@@ -26,16 +26,16 @@ describe('--root', () => {
     await expect(printed({ root: FIXTURES, out })).rejects.toThrow('writes nothing here');
   });
 
-  it('names the presets with which one worker would fit, and none that would not', async () => {
+  it('names the presets with which workers would fit, and none that would not', async () => {
     const tooSmall = (flags: object) => printed({ root: join(FIXTURES, 'vps-1-gib'), json: true, ...flags });
     await expect(tooSmall({})).rejects.toMatchObject({
       exitCode: EXIT.machine,
       message: expect.stringMatching(/too little memory for one worker: \d+ MiB are missing/),
-      mend: expect.arrayContaining(['webui-tune --preset small: 1 worker would fit']),
+      mend: expect.arrayContaining(['webui-tune --preset small: 2 workers would fit']),
     });
     // What is named does fit.
     const { out } = await tooSmall({ preset: 'small' });
-    expect(JSON.parse(out)).toMatchObject({ workers: 1, preset: 'small' });
+    expect(JSON.parse(out)).toMatchObject({ workers: 2, preset: 'small' });
     await expect(tooSmall({ memory: '300MiB' })).rejects.toMatchObject({
       mend: expect.arrayContaining(['none of the presets would fit either']),
     });
