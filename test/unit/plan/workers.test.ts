@@ -12,7 +12,7 @@ describe('workers', () => {
     ['one for each core', {}, 4, 'cores'],
     // (4096 − 410 reserve − 710) ÷ (72 + 25 for the embedding model + 9 + 64) = 17, and one of them for reloads.
     ['as many as fit', { machine: machineOf(64, 4 * GIB) }, 16, 'memory'],
-    // Without the model: 2936 ÷ 145 = 20.
+    // Without the model: 2976 ÷ 145 = 20.
     [
       'more where documents are embedded elsewhere',
       { machine: machineOf(64, 4 * GIB), preload: 'app', settings: REMOTE },
