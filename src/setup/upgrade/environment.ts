@@ -80,8 +80,16 @@ export async function copyEnvironment(folder: string, python: string, env: Envir
   throw new TuneError(`${folder} cannot be copied:\n${tailOf(output)}`, EXIT.output);
 }
 
-/** Lets the programs of the new environment start by the name that it will have. */
-export function renamePrograms(folder: string): void {
+/**
+ * Lets the programs of the new environment start by the name that it will have, and has all of it on disk before it gets that
+ * name: after a power failure, a journal that says so must be right.
+ */
+export async function finishEnvironment(folder: string, python: string, env: Environment): Promise<void> {
+  renamePrograms(folder);
+  await runProgram(python, ['-c', 'import os; os.sync()'], { env });
+}
+
+function renamePrograms(folder: string): void {
   const bin = join(madeOf(folder), 'bin');
   const [from, to] = [`${madeOf(folder)}/`, `${folder}/`];
   for (const name of namesIn(bin)) {

@@ -5,9 +5,9 @@ import { serves, startCluster, stopCluster } from './cluster.ts';
 import {
   copyEnvironment,
   exchangeEnvironments,
+  finishEnvironment,
   madePython,
   removeBeside,
-  renamePrograms,
 } from './environment.ts';
 import type { UpgradeData, UpgradeTarget } from './job.ts';
 import { applyPackages, fetchPackages, installPackages, layPackages, type Packages } from './packages.ts';
@@ -46,7 +46,7 @@ export function upgradeTarget(setup: Setup): UpgradeTarget {
         if (environment === undefined) return fetchPackages(packagesOf(data), changes);
         await copyEnvironment(environment, data.python, env);
         await installPackages(madeOf(data, environment), changes);
-        renamePrograms(environment);
+        await finishEnvironment(environment, data.python, env);
       },
       install: async (data, direction) =>
         data.environment === undefined

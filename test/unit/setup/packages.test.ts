@@ -7,9 +7,9 @@ import { temporaryFolder } from '../../../src/base/io/temp.ts';
 import {
   copyEnvironment,
   exchangeEnvironments,
+  finishEnvironment,
   madePython,
   removeBeside,
-  renamePrograms,
   replaceableEnvironment,
 } from '../../../src/setup/upgrade/environment.ts';
 import { applyPackages, installPackages } from '../../../src/setup/upgrade/packages.ts';
@@ -105,7 +105,7 @@ describe('an environment that is replaced', () => {
     const config = (of: string) => statSync(join(of, 'pyvenv.cfg'));
     expect(config(`${venv}.webui-tune-new`).ino).toBe(config(venv).ino);
     await installPackages(made, [change]);
-    renamePrograms(venv);
+    await finishEnvironment(venv, python, env);
     expect(version()).toBe('1.0.0');
     exchangeEnvironments(venv, 'forward');
     expect([version(), ...beside()]).toEqual(['2.0.0', false, true]);
