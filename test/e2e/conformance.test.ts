@@ -56,11 +56,13 @@ it(
             request(`${url}${path}`, { headers, timeoutMs: ANSWER_TIMEOUT_MS });
           const [first, there, again] = [await ask(ours), await ask(plain), await ask(ours)];
           statuses.set(first.status, (statuses.get(first.status) ?? 0) + 1);
-          // What no two answers of one server share, such as a time, is compared by its form.
+          // What no two answers of one server share, such as a time, is compared by its form. Some questions make what
+          // they ask for: then what was answered before or after counts.
           const compared = contentOf(first) === contentOf(again) ? contentOf : formOf;
-          if (compared(first) !== compared(there)) {
+          const known = [first, again].map(compared);
+          if (!known.includes(compared(there))) {
             differences.push(
-              `${path} as ${who}: ${compared(first).slice(0, 300)} | ${compared(there).slice(0, 300)}`,
+              `${path} as ${who}: ${known[0]?.slice(0, 300)} | ${compared(there).slice(0, 300)}`,
             );
           }
         }
