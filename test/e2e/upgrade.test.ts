@@ -109,6 +109,9 @@ async function webuiTuneIn(cwd: string, ...args: string[]): Promise<Outcome> {
 /** Folder of what webui-tune keeps of the installation. */
 const kept = (name: string) => join(cluster.folder, 'home', '.local', 'share', 'webui-tune', name);
 
+/** Kills the command that changes the installation. */
+const killUpgrade = () => process.kill(Number.parseInt(readFileSync(kept('lock'), 'utf8'), 10), 'SIGKILL');
+
 function versionsIn(runFolder: string): string[] {
   const versions = readdirSync(runFolder)
     .filter((name) => name.startsWith('generation-'))
@@ -236,7 +239,7 @@ describe('webui-tune upgrade', () => {
         until(async () => (await leftovers()).length >= 3 && (await leftovers()).some(Array.isArray), {
           what: 'the new version runs on a schema and a folder of its own',
           timeoutMs: UPGRADE_TIMEOUT_MS,
-        }).then(() => process.kill(Number.parseInt(readFileSync(kept('lock'), 'utf8'), 10), 'SIGKILL')),
+        }).then(() => killUpgrade()),
       ]);
       expect(result.exitCode).toBeUndefined();
       const resumed = await webuiTune('resume');
@@ -306,7 +309,7 @@ describe('webui-tune upgrade', () => {
           what: 'a copy of the environment',
           timeoutMs: UPGRADE_TIMEOUT_MS,
           intervalMs: 5,
-        }).then(() => process.kill(Number.parseInt(readFileSync(kept('lock'), 'utf8'), 10), 'SIGKILL')),
+        }).then(() => killUpgrade()),
       ]);
       expect(result.exitCode).toBeUndefined();
       const resumed = await webuiTune('resume');
@@ -331,7 +334,7 @@ describe('webui-tune upgrade', () => {
           what: 'pip',
           timeoutMs: UPGRADE_TIMEOUT_MS,
           intervalMs: 5,
-        }).then(() => process.kill(Number.parseInt(readFileSync(kept('lock'), 'utf8'), 10), 'SIGKILL')),
+        }).then(() => killUpgrade()),
       ]);
       expect(result.exitCode).toBeUndefined();
       const resumed = await webuiTune('resume');

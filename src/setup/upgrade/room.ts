@@ -1,9 +1,9 @@
 import { existsSync } from 'node:fs';
-import { stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { isLoopback } from '../../base/io/address.ts';
 import { type Need, requireSpace } from '../../base/io/disk-space.ts';
+import { statOrUndefined } from '../../base/io/stat.ts';
 import { tablesSize } from '../backup/database.ts';
 import { findDatabase } from '../backup/tools.ts';
 import { type BackupPlace, sqliteOf } from './backup.ts';
@@ -20,7 +20,7 @@ export async function requireRoom(
   place: Omit<BackupPlace, 'folder'>,
 ): Promise<void> {
   const database = await findDatabase(place);
-  const tables = database ? await tablesSize(database) : (await stat(sqliteOf(place))).size;
+  const tables = database ? await tablesSize(database) : (statOrUndefined(sqliteOf(place))?.size ?? 0);
   const isOurs = isLoopback(database?.env.PGHOST ?? '') && existsSync(join(place.services, 'postgres'));
   const needs: Need[] = [
     { path: folder, bytes: tables, what: 'the backup of the database' },
