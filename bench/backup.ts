@@ -36,7 +36,7 @@ const CHATS_MIB = Number(process.env.BENCH_CHATS_MIB ?? 300);
 const FILE_MIB = 16;
 const CHAT_BYTES = 50_000;
 
-/** What must hold: the issue on data that is never lost. */
+/** What must hold: percent of the throughput, and MiB. */
 const LARGEST_LOSS = 25;
 const MOST_MEMORY_MIB = 64;
 

@@ -109,8 +109,21 @@ async function webuiTuneIn(cwd: string, ...args: string[]): Promise<Outcome> {
 /** Folder of what webui-tune keeps of the installation. */
 const kept = (name: string) => join(cluster.folder, 'home', '.local', 'share', 'webui-tune', name);
 
-/** Kills the command that changes the installation. */
-const killUpgrade = () => process.kill(Number.parseInt(readFileSync(kept('lock'), 'utf8'), 10), 'SIGKILL');
+/** The outcome of an upgrade that is killed as soon as a condition holds, and undone by one more command. */
+async function killedAndUndone(
+  upgrading: Promise<{ result: Outcome }>,
+  what: string,
+  condition: () => boolean | Promise<boolean>,
+): Promise<void> {
+  const killing = until(condition, { what, timeoutMs: UPGRADE_TIMEOUT_MS, intervalMs: 5 }).then(() =>
+    process.kill(Number.parseInt(readFileSync(kept('lock'), 'utf8'), 10), 'SIGKILL'),
+  );
+  const [{ result }] = await Promise.all([upgrading, killing]);
+  expect(result.exitCode).toBeUndefined();
+  const resumed = await webuiTune('resume');
+  expect(resumed.all).toContain(`the upgrade to ${GOOD} is undone`);
+  expect(resumed.exitCode).toBe(0);
+}
 
 function versionsIn(runFolder: string): string[] {
   const versions = readdirSync(runFolder)
@@ -234,17 +247,11 @@ describe('webui-tune upgrade', () => {
     'leaves nothing where it was killed in the middle of a rehearsal, once resumed',
     async () => {
       const before = [await migration(), await rows(), cluster.pythonWorkers().map(({ pid }) => pid)];
-      const [{ result }] = await Promise.all([
+      await killedAndUndone(
         upgrade(GOOD ?? ''),
-        until(async () => (await leftovers()).length >= 3 && (await leftovers()).some(Array.isArray), {
-          what: 'the new version runs on a schema and a folder of its own',
-          timeoutMs: UPGRADE_TIMEOUT_MS,
-        }).then(() => killUpgrade()),
-      ]);
-      expect(result.exitCode).toBeUndefined();
-      const resumed = await webuiTune('resume');
-      expect(resumed.all).toContain(`the upgrade to ${GOOD} is undone`);
-      expect(resumed.exitCode).toBe(0);
+        'the new version runs on a schema and a folder of its own',
+        async () => (await leftovers()).length >= 3 && (await leftovers()).some(Array.isArray),
+      );
       expect(await leftovers()).toEqual([]);
       expect([await migration(), await rows(), cluster.pythonWorkers().map(({ pid }) => pid)]).toEqual(
         before,
@@ -303,18 +310,9 @@ describe('webui-tune upgrade', () => {
     'stops nothing where it was killed while pip made the new environment',
     async () => {
       const workers = cluster.pythonWorkers().map(({ pid }) => pid);
-      const [{ result }] = await Promise.all([
-        upgrade(GOOD ?? ''),
-        until(() => existsSync(`${environment()}.webui-tune-new`), {
-          what: 'a copy of the environment',
-          timeoutMs: UPGRADE_TIMEOUT_MS,
-          intervalMs: 5,
-        }).then(() => killUpgrade()),
-      ]);
-      expect(result.exitCode).toBeUndefined();
-      const resumed = await webuiTune('resume');
-      expect(resumed.all).toContain(`the upgrade to ${GOOD} is undone`);
-      expect(resumed.exitCode).toBe(0);
+      await killedAndUndone(upgrade(GOOD ?? ''), 'a copy of the environment', () =>
+        existsSync(`${environment()}.webui-tune-new`),
+      );
       expect(cluster.pythonWorkers().map(({ pid }) => pid)).toEqual(workers);
       expect(await leftovers()).toEqual([]);
     },
@@ -328,18 +326,11 @@ describe('webui-tune upgrade', () => {
       const contents = await rows();
       const journal = new Journal(kept(''));
       // Who works in the environment may have files there: it is not replaced as a whole.
-      const [{ result }] = await Promise.all([
+      await killedAndUndone(
         upgradeFrom(environment(), GOOD ?? '', '--no-rehearsal', '--env-file', cluster.envFile),
-        until(() => journal.read()?.step === 'install', {
-          what: 'pip',
-          timeoutMs: UPGRADE_TIMEOUT_MS,
-          intervalMs: 5,
-        }).then(() => killUpgrade()),
-      ]);
-      expect(result.exitCode).toBeUndefined();
-      const resumed = await webuiTune('resume');
-      expect(resumed.all).toContain(`the upgrade to ${GOOD} is undone`);
-      expect(resumed.exitCode).toBe(0);
+        'pip',
+        () => journal.read()?.step === 'install',
+      );
       await cluster.untilServing(WORKERS);
       expect(await servedVersion()).toBe(OLD);
       expect([await migration(), await rows()]).toEqual([before, contents]);

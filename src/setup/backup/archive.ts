@@ -70,6 +70,11 @@ export async function pack(
   const tar = await TarFile.create(file);
   let count = 0;
   let changed: string[] = [];
+  const addUpload = async (name: string, anyway = false) => {
+    const added = await tar.addFile(`${ENTRIES.uploads}/${name}`, join(uploads, name), { anyway });
+    if (added === 'whole') count++;
+    else if (added === 'changed') changed.push(name);
+  };
   try {
     // What it is comes first, so that it is found without reading all of it.
     await tar.addText(ENTRIES.about, `${JSON.stringify(about, undefined, 2)}\n`);
@@ -81,22 +86,14 @@ export async function pack(
     count += inStore.size;
     for await (const name of filesBelow(uploads)) {
       // Open WebUI keeps copies of what it has put into the store.
-      if (inStore.has(name)) continue;
-      const added = await tar.addFile(`${ENTRIES.uploads}/${name}`, join(uploads, name));
-      if (added === 'whole') count++;
-      else if (added === 'changed') changed.push(name);
+      if (!inStore.has(name)) await addUpload(name);
     }
     for (const [attempt, pause] of patience.entries()) {
       if (changed.length === 0) break;
       await sleep(pause);
       const again = changed;
       changed = [];
-      for (const name of again) {
-        const anyway = attempt === patience.length - 1;
-        const added = await tar.addFile(`${ENTRIES.uploads}/${name}`, join(uploads, name), { anyway });
-        if (added === 'whole') count++;
-        else if (added === 'changed') changed.push(name);
-      }
+      for (const name of again) await addUpload(name, attempt === patience.length - 1);
     }
     await tar.finish();
   } finally {

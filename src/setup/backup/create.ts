@@ -2,6 +2,7 @@ import { existsSync, linkSync, renameSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { EXIT, systemCode, TuneError } from '../../base/errors.ts';
 import { flushFolder, makePrivateFolder } from '../../base/io/write.ts';
+import { Pacer } from '../../base/machine/pacer.ts';
 import { plural } from '../../base/units.ts';
 import type { Job } from '../journal/job.ts';
 import { ENTRIES, pack } from './archive.ts';
@@ -41,8 +42,9 @@ export interface BackupWork {
 export async function dump({ database }: BackupSource, { folder }: BackupWork): Promise<TableRows[]> {
   makePrivateFolder(folder);
   const file = join(folder, ENTRIES.database);
-  const tables = await dumpDatabase(database, file);
-  await proveDump(database, file, tables);
+  const pacer = new Pacer();
+  const tables = await dumpDatabase(database, file, { pacer });
+  await proveDump(database, file, tables, pacer);
   return tables;
 }
 

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { EXIT, TuneError } from '../../base/errors.ts';
-import { Pacer } from '../../base/machine/pacer.ts';
+import type { Pacer } from '../../base/machine/pacer.ts';
 import { points } from '../journal/points.ts';
 import { Psql } from './psql.ts';
 import { listOf, objectsOf, replay } from './replay.ts';
@@ -75,12 +75,13 @@ export function tablesSize(database: Database): Promise<number> {
 
 /**
  * Open WebUI's tables as they are at one moment, in pg_dump's own format, with the rows that each had then. Throws
- * TuneError; where there are no tables too. `vectors`: whether with the rows of the vector store.
+ * TuneError; where there are no tables too. `vectors`: whether with the rows of the vector store. `pacer` pauses it while others
+ * need the processors; absent: the service waits for it.
  */
 export function dumpDatabase(
   database: Database,
   file: string,
-  { vectors = true }: { vectors?: boolean } = {},
+  { vectors = true, pacer }: { vectors?: boolean; pacer?: Pacer } = {},
 ): Promise<TableRows[]> {
   return Psql.with(database, async (psql) => {
     await psql.ask('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
@@ -92,7 +93,7 @@ export function dumpDatabase(
       ]);
     }
     const empty = tables.filter(({ name }) => !vectors && isVector(name));
-    await saveOutput(database, file, 'pg_dump', [
+    await saveOutput({ database, file, pacer }, 'pg_dump', [
       // The least compression: a larger file, and less of the processors that users need.
       ...['--format=custom', '--compress=1', '--no-owner', '--no-privileges', `--snapshot=${snapshot}`],
       ...patternsOf(tables),
@@ -107,9 +108,14 @@ export function dumpDatabase(
 
 /**
  * Restores a dump into temporary tables, which nobody else sees and which are gone with the session, and counts their
- * rows. Throws TuneError where the dump is not what it ought to be.
+ * rows. `pacer` as for dumpDatabase. Throws TuneError where the dump is not what it ought to be.
  */
-export function proveDump(database: Database, dump: string, expected: readonly TableRows[]): Promise<void> {
+export function proveDump(
+  database: Database,
+  dump: string,
+  expected: readonly TableRows[],
+  pacer?: Pacer,
+): Promise<void> {
   return Psql.with(database, async (psql) => {
     await psql.ask('BEGIN');
     // One core is enough for the indexes of a copy.
@@ -118,7 +124,7 @@ export function proveDump(database: Database, dump: string, expected: readonly T
     const list = (await listOf(database, dump)).filter(
       (entry) => !/ INDEX .* idx_document_chunk_vector /.test(entry),
     );
-    await replay(psql, database, { dump, list, schemaFor: () => 'pg_temp', pacer: new Pacer() });
+    await replay(psql, database, { dump, list, schemaFor: () => 'pg_temp', ...(pacer && { pacer }) });
     await expectRows(
       psql,
       expected.map((table) => ({ ...table, schema: 'pg_temp' })),

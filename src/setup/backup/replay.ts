@@ -55,7 +55,7 @@ export async function replay(
     writeFileSync(file, list.join('\n'), { mode: 0o600 });
     const args = ['--no-owner', '--no-privileges', `--use-list=${file}`, '--file=-', dump];
     const { output: sql, ended } = startTool(database, 'pg_restore', args);
-    await psql.feed(pacer ? paced(sql, pacer) : sql, rewrite);
+    await psql.feed(paced(sql, pacer), rewrite);
     await ended;
     // Whether all of it was taken is known once psql answers again.
     await psql.ask('SELECT 1');

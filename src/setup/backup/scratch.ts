@@ -1,5 +1,6 @@
 import { EXIT, TuneError } from '../../base/errors.ts';
 import type { Environment } from '../../base/io/environment.ts';
+import { Pacer } from '../../base/machine/pacer.ts';
 import { dumpDatabase, restoreDatabase } from './database.ts';
 import { Psql } from './psql.ts';
 import { quote } from './rewrite.ts';
@@ -15,7 +16,7 @@ export async function copyToSchema(
   schema: string,
   dump: string,
 ): Promise<Pick<Environment, 'PGOPTIONS'>> {
-  const expected = await dumpDatabase(database, dump, { vectors: false });
+  const expected = await dumpDatabase(database, dump, { vectors: false, pacer: new Pacer() });
   const extensions = await Psql.with(database, async (psql) => {
     if ((await psql.askOne("SELECT has_database_privilege(current_database(), 'CREATE')")) !== 't') {
       throw new TuneError(

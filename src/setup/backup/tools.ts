@@ -9,7 +9,7 @@ import { spawnOptions } from '../../base/io/interrupts.ts';
 import { findOnPath, isExecutable } from '../../base/io/path.ts';
 import { namesIn } from '../../base/io/read.ts';
 import { runProgram, tailOf } from '../../base/io/run.ts';
-import { Pacer } from '../../base/machine/pacer.ts';
+import type { Pacer } from '../../base/machine/pacer.ts';
 import { packagesFolder, programsIn } from '../../facts/embedded/packages.ts';
 import { type DatabaseUrl, databaseUrl, parseDatabaseUrl, whereOf } from '../../facts/services/urls.ts';
 import type { Settings } from '../../facts/types.ts';
@@ -173,8 +173,7 @@ export function startTool(
 
 /** Writes what one of the tools prints into a new file, which only its owner may read. Throws TuneError. */
 export async function saveOutput(
-  database: Database,
-  path: string,
+  { database, file: path, pacer }: { database: Database; file: string; pacer: Pacer | undefined },
   name: string,
   args: readonly string[],
 ): Promise<void> {
@@ -183,7 +182,7 @@ export async function saveOutput(
   });
   try {
     const { output, ended } = startTool(database, name, args);
-    for await (const chunk of paced(output, new Pacer())) await writeAll(file, path, chunk);
+    for await (const chunk of paced(output, pacer)) await writeAll(file, path, chunk);
     await ended;
     await file.sync();
   } finally {
@@ -206,11 +205,14 @@ function notWritten(path: string, error: unknown): unknown {
   return new TuneError(`${path} cannot be written: ${reason}`, EXIT.output);
 }
 
-/** Hands the pieces on, with pauses: what prints them waits, as nobody reads. */
-export async function* paced(chunks: AsyncIterable<Buffer>, pacer: Pacer): AsyncGenerator<Buffer> {
+/** Hands the pieces on; with a pacer, with pauses: what prints them waits, as nobody reads. */
+export async function* paced(
+  chunks: AsyncIterable<Buffer>,
+  pacer: Pacer | undefined,
+): AsyncGenerator<Buffer> {
   for await (const chunk of chunks) {
     yield chunk;
-    await pacer.pace();
+    await pacer?.pace();
   }
 }
 

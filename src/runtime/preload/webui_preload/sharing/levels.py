@@ -121,12 +121,7 @@ def preload(
             _import_libraries(third_party_modules(open_webui_folder()))
         _import_where_found(_SERVER_PARTS + (_APP_PARTS if level in (APP, LEAN) else ()))
         if level in (APP, LEAN):
-            main = importlib.import_module("open_webui.main")
-            start_without_network(main)
-            install_missing_alone(main)
-            accept_tokens_of_later()
-            if shortcuts:
-                take_shortcuts(main.app)
+            adapt_app(importlib.import_module("open_webui.main"), shortcuts=shortcuts)
         shared: list[str] = []
         if level == APP and (here := models()):
             threads = unsafe_threads()
@@ -148,6 +143,15 @@ def preload(
     fill_free_blocks()
     gc.freeze()
     return Preload(level, reason, version, identities, descriptors, frozenset(shared), holding.held)
+
+
+def adapt_app(main: ModuleType, *, shortcuts: bool) -> None:
+    """Change the imported app as each worker needs it, before its engine has a connection."""
+    start_without_network(main)
+    install_missing_alone(main)
+    accept_tokens_of_later()
+    if shortcuts:
+        take_shortcuts(main.app)
 
 
 #: Bytes of the largest object that pymalloc serves, the step between its size classes, and its pool

@@ -18,7 +18,6 @@ from pathlib import Path
 from types import FrameType, ModuleType
 
 from ..asgi import App
-from ..clock import accept_tokens_of_later
 from ..contract import STREAMS, WORKER_END_SECONDS, WORKER_PROCESS, Frames, Roles
 from ..documents.client import Handover
 from ..documents.jobs import Jobs
@@ -26,16 +25,13 @@ from ..documents.take_out import take_documents_out
 from ..generation import Generation
 from ..kernel import name_process
 from ..log import complain, set_role
-from ..models.offline import start_without_network
 from ..protocol import encode
 from ..services.wait import wait_for_services
 from ..services.watch import ServiceWatch
 from ..settings import SettingsError
-from ..sharing.levels import Preload
+from ..sharing.levels import Preload, adapt_app
 from ..sharing.telemetry import name_instance
-from ..shortcuts.requirements import install_missing_alone
 from ..shortcuts.streams.pace import streamed_tokens
-from ..shortcuts.take import take_shortcuts
 from ..static.cache import StaticCache
 from ..static.files import StaticFiles
 from . import boot_limit
@@ -120,11 +116,7 @@ def _serve(job: Job) -> int:
     environment = importlib.import_module("open_webui.env")
     tasks = importlib.import_module("open_webui.tasks")
     if not job.preload.has_app:
-        start_without_network(main)
-        install_missing_alone(main)
-        accept_tokens_of_later()
-        if job.shortcuts:
-            take_shortcuts(main.app)
+        adapt_app(main, shortcuts=job.shortcuts)
     follow = follow_embedding_settings(main)
     handover = Handover(job.control_path, Jobs(job.control_path.parent)) if job.documents else None
     if handover:

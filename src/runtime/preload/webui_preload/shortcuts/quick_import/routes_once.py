@@ -57,6 +57,7 @@ def routes_built_once() -> Iterator[bool]:
 
     whole, get_dependant = routing.APIRoute.__init__, utils.get_dependant
     routing.APIRoute.__init__ = _declaring(whole)  # type: ignore[method-assign]
+    # It stays: routes are asked later.
     routing.APIRoute.__getattr__ = _building_with(whole)  # type: ignore[attr-defined]
     utils.get_dependant = _sharing(get_dependant)
     try:
