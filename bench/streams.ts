@@ -26,7 +26,7 @@ const PAUSE_MS = 20;
 /** For how long a chat is watched neither at its beginning nor at its end. */
 const EDGE_MS = 1_500;
 
-/** Of uvicorn's: issue 18. */
+/** Of uvicorn’s. */
 const LARGEST_SHARE = 0.4;
 
 /** The readers are users, who see no model that nobody has shared with them. */

@@ -121,6 +121,23 @@ describe('no request fails, of clients of any kind,', () => {
   });
 });
 
+describe('a worker', () => {
+  it('answers with what has changed since the app was asked before the fork', async () => {
+    expect(await cluster.preloadLog()).toContain('with warm caches');
+    const ask = async () =>
+      (await ui.call<{ content: string }[]>('GET', '/api/v1/configs/banners'))[0]?.content;
+    for (const content of ['the first', 'the second']) {
+      const banner = { id: content, type: 'info', content, dismissible: true, timestamp: 1 };
+      await ui.call('POST', '/api/v1/configs/banners', { banners: [banner] });
+      const before = cluster.pythonWorkers();
+      await cluster.pm2.reload(APPS.cluster);
+      await untilGone(before, LEAVE_TIMEOUT_MS);
+      const answers = await Promise.all(Array.from({ length: 8 }, ask));
+      expect(new Set(answers)).toEqual(new Set([content]));
+    }
+  });
+});
+
 describe('the preload process', () => {
   it('may die: its workers serve on, and its successor takes them over', async () => {
     const before = cluster.pythonWorkers();

@@ -18,8 +18,12 @@ class Answer:
 
 
 async def ask(app: App, path: str, *, method: str = "GET", headers: Iterable[tuple[bytes, bytes]] = ()) -> Answer:
-    """The app's answer to a request from this machine. Names of ``headers`` are in lower case."""
+    """The app's answer to a request from this machine, for a path with or without a query.
+
+    Names of ``headers`` are in lower case.
+    """
     answer = Answer()
+    path, _, query = path.partition("?")
 
     async def receive() -> Message:
         return {"type": "http.request", "body": b"", "more_body": False}
@@ -41,7 +45,7 @@ async def ask(app: App, path: str, *, method: str = "GET", headers: Iterable[tup
         "path": path,
         "raw_path": path.encode(),
         "root_path": "",
-        "query_string": b"",
+        "query_string": query.encode(),
         "headers": [(b"host", b"localhost"), *headers],
         "client": ("127.0.0.1", 0),
         "server": ("127.0.0.1", 0),

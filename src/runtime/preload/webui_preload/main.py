@@ -1,11 +1,12 @@
 """The preload process from its start to its end."""
 
+import json
 import os
 import signal
 import socket
 import sys
 import traceback
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 from types import FrameType
@@ -46,8 +47,18 @@ from .static.cache import StaticPacking
 #: sysexits.h, EX_TEMPFAIL: PM2 tries again, with back-off.
 EXIT_TRY_AGAIN = 75
 
-#: A preload process that starts over at another level passes it on: "<level> <reason>".
+#: A preload process that starts over with less passes on what: a `Fallback` as JSON.
 FALLBACK = "WEBUI_TUNE_PRELOAD_FALLBACK"
+
+
+@dataclass(frozen=True)
+class Fallback:
+    """What could not be forked before this process started over, and what it is to do instead."""
+
+    level: str
+    reason: str
+    #: Parts of a level (`levels.MODELS`, `levels.WARMTH`) that are left out.
+    without: list[str] = field(default_factory=list)
 
 
 def main() -> NoReturn:
@@ -55,7 +66,8 @@ def main() -> NoReturn:
     environment = dict(os.environ)
     try:
         host = find_host(os.environ)
-        fallback = os.environ.pop(FALLBACK, "")
+        passed_on = os.environ.pop(FALLBACK, "")
+        fallback = Fallback(**json.loads(passed_on)) if passed_on else None
         settings = read_settings(os.environ)
         for word in protect_files(settings):
             complain(word)
@@ -88,15 +100,14 @@ def main() -> NoReturn:
         packing = StaticPacking(settings.static_cache, os.environ, computed)
         generation = Generation(settings.run_folder, os.urandom(4).hex(), version)
         os.environ.setdefault("STATIC_DIR", str(generation.static_folder()))
-        # A fallback may mean that the models cannot be forked.
-        shares = settings.shortcuts and not fallback
-        start = Start(settings, level, reason, shares, engines.asks_mcp)
+        start = Start(settings, level, reason, fallback.without if fallback else [], engines.asks_mcp)
         preload = _import(start, supply, generation, host, environment)
         supply.settle()
     except SettingsError as error:
         _give_up(str(error), settings)
     say(
-        f"Open WebUI {version}, generation {generation.name}: preloaded {preload.level} ({preload.reason}); "
+        f"Open WebUI {version}, generation {generation.name}: preloaded {preload.level} ({preload.reason})"
+        f"{', with warm caches' if preload.is_warm else ''}; "
         f"{len(preload.identities.places)} ids and {len(preload.descriptors.connections)} connections are "
         "renewed in each worker"
     )
@@ -157,11 +168,10 @@ def _warn_of_neighbours(settings: Settings) -> None:
         )
 
 
-def _choose_level(settings: Settings, fallback: str, engines: Engines) -> tuple[str, str]:
+def _choose_level(settings: Settings, fallback: Fallback | None, engines: Engines) -> tuple[str, str]:
     """The level, and why."""
     if fallback:
-        level, _, reason = fallback.partition(" ")
-        return level, reason
+        return fallback.level, fallback.reason
     if settings.choice != "auto":
         return settings.choice, f"--preload {settings.choice}"
     return (levels.APP if engines.local else levels.LEAN), engines.reason
@@ -169,7 +179,7 @@ def _choose_level(settings: Settings, fallback: str, engines: Engines) -> tuple[
 
 @dataclass(frozen=True)
 class Start:
-    """What is to be imported, and why. ``shares``: whether to load the local models too.
+    """What is to be imported, and why. ``without``: parts that cannot be forked here.
 
     ``asks_mcp``: whether the client for MCP servers is needed.
     """
@@ -177,8 +187,12 @@ class Start:
     settings: Settings
     level: str
     reason: str
-    shares: bool
+    without: list[str]
     asks_mcp: bool
+
+    def takes(self, part: str) -> bool:
+        """Whether ``part`` of the level is to be had."""
+        return self.settings.shortcuts and part not in self.without
 
 
 def _import(
@@ -186,23 +200,24 @@ def _import(
 ) -> levels.Preload:
     settings, level, version = start.settings, start.level, generation.version
     say(f"importing Open WebUI {version}, level {level}: {start.reason}")
-    models = supply.settle if start.shares else lambda: NO_MODELS
+    models = supply.settle if start.takes(levels.MODELS) else lambda: NO_MODELS
     try:
         return levels.preload(
             level,
             start.reason,
             version,
             models=models,
-            shortcuts=settings.shortcuts,
-            asks_mcp=start.asks_mcp,
+            options=levels.AppOptions(settings.shortcuts, start.takes(levels.WARMTH), start.asks_mcp),
         )
     except levels.Unsafe as obstacle:
-        following = level if obstacle.models else levels.NEXT_LEVEL.get(level)
+        following = level if obstacle.part else levels.NEXT_LEVEL.get(level)
         if following is None:
             _give_up(f"cannot fork even with nothing preloaded: {obstacle}", settings)
-        what = f"{level} with its local models" if obstacle.models else level
+        what = f"{level} with its {obstacle.part}" if obstacle.part else level
         complain(f"level {what} cannot be forked: {obstacle}. Going on with {following}.")
-        environment[FALLBACK] = f"{following} {what} is not safe to fork here: {obstacle}"
+        without = [*start.without, obstacle.part] if obstacle.part else start.without
+        reason = f"{what} is not safe to fork here: {obstacle}"
+        environment[FALLBACK] = json.dumps(asdict(Fallback(following, reason, without)))
         following_environment = supply.supplied(environment)
         supply.leave()
         generation.leave()

@@ -16,12 +16,13 @@ from types import ModuleType
 
 from ..clock import accept_tokens_of_later
 from ..installed import open_webui_folder
+from ..log import complain
 from ..models.local_models import NO_MODELS, LocalModels, share_models
 from ..models.offline import start_without_network
 from ..shortcuts.quick_import.take import quick_import
 from ..shortcuts.requirements import install_missing_alone
 from ..shortcuts.take import take_shortcuts
-from .descriptors import Descriptors, inspect_descriptors, open_descriptors
+from .descriptors import Descriptors, Open, inspect_descriptors, open_descriptors
 from .identities import EntropyRecorder, Identities, find_identities
 from .telemetry import HeldTelemetry, HoldTelemetryBack
 from .threads import unsafe_threads
@@ -58,12 +59,16 @@ _APP_PARTS = (
 )
 
 
-class Unsafe(Exception):
-    """This level cannot be forked; the text says why. ``models``: it can be forked without the local models."""
+#: What a level may be forked without, where it is not safe with it: the local models, and the warmed caches.
+MODELS, WARMTH = "local models", "warmed caches"
 
-    def __init__(self, obstacle: str, *, models: bool = False) -> None:
+
+class Unsafe(Exception):
+    """This level cannot be forked; the text says why. ``part``: it may be without that one (MODELS, WARMTH)."""
+
+    def __init__(self, obstacle: str, part: str = "") -> None:
         super().__init__(obstacle)
-        self.models = models
+        self.part = part
 
 
 @dataclass(frozen=True)
@@ -79,6 +84,8 @@ class Preload:
     models: frozenset[str] = frozenset()
     #: What the import would have set up, for each worker to do.
     telemetry: HeldTelemetry = field(default_factory=HeldTelemetry)
+    #: Whether workers find the app's caches filled.
+    is_warm: bool = False
 
     @property
     def has_app(self) -> bool:
@@ -91,19 +98,33 @@ class Preload:
         self.descriptors.cut_connections()
 
 
+@dataclass(frozen=True)
+class AppOptions:
+    """What is done about the app so that it works less."""
+
+    #: Whether it is given its shortcuts.
+    shortcuts: bool = False
+    #: Whether it is asked for what a page asks, so that workers find its caches filled.
+    warms: bool = False
+    #: Whether an MCP server is configured, whose client is then imported.
+    asks_mcp: bool = True
+
+
+AS_IT_IS = AppOptions()
+
+
 def preload(
     level: str,
     reason: str,
     version: str,
     *,
     models: Callable[[], LocalModels] = lambda: NO_MODELS,
-    shortcuts: bool = False,
-    asks_mcp: bool = True,
+    options: AppOptions = AS_IT_IS,
 ) -> Preload:
     """Import what ``level`` says. Raises Unsafe, or whatever the import raises.
 
-    The app is given its shortcuts; ``asks_mcp``: an MCP server is configured. The whole app also loads the local
-    ``models``, which are asked for after the import, so that they may arrive meanwhile.
+    The whole app also loads the local ``models``, which are asked for after the import, so that they may arrive
+    meanwhile.
 
     In the end the heap is frozen. Otherwise a garbage collection in a child would write to every object, and so
     un-share nearly every page: gunicorn's preload grows from 1,181 to 1,837 MiB that way.
@@ -113,7 +134,7 @@ def preload(
     holding = HoldTelemetryBack()
     with EntropyRecorder() as recorder, holding:
         if level in (APP, LEAN):
-            sparing = quick_import(asks_mcp=asks_mcp) if shortcuts else contextlib.nullcontext()
+            sparing = quick_import(asks_mcp=options.asks_mcp) if options.shortcuts else contextlib.nullcontext()
             with _HiddenModules(HEAVY_LIBRARIES if level == LEAN else ()), sparing:
                 drop_markup(importlib.import_module("open_webui.env"))
                 importlib.import_module("open_webui.main")
@@ -121,28 +142,52 @@ def preload(
             _import_libraries(third_party_modules(open_webui_folder()))
         _import_where_found(_SERVER_PARTS + (_APP_PARTS if level in (APP, LEAN) else ()))
         if level in (APP, LEAN):
-            adapt_app(importlib.import_module("open_webui.main"), shortcuts=shortcuts)
+            adapt_app(importlib.import_module("open_webui.main"), shortcuts=options.shortcuts)
+        warmed = options.warms and level in (APP, LEAN) and _warm(before)
         shared: list[str] = []
         if level == APP and (here := models()):
             threads = unsafe_threads()
             shared = share_models(here)
             if unsafe_threads() != threads:
-                raise Unsafe(_in_words(unsafe_threads()), models=True)
-    descriptors = inspect_descriptors(before)
-    obstacles = unsafe_threads() + descriptors.unsafe
-    if obstacles:
-        raise Unsafe(_in_words(obstacles))
+                raise Unsafe(_in_words(unsafe_threads()), MODELS)
     gc.collect()
+    descriptors = inspect_descriptors(before)
+    obstacles = unsafe_threads() + descriptors.unsafe + (_rows_kept() if warmed else [])
+    # What is safe to fork before it is warmed may be so again.
+    part = WARMTH if warmed else ""
+    if obstacles:
+        raise Unsafe(_in_words(obstacles), part)
     with warnings.catch_warnings():
         # The search touches every object, also deprecated ones, which warn.
         warnings.simplefilter("ignore")
         identities = find_identities(recorder.draws)
     if identities.unreachable:
-        raise Unsafe("ids that cannot be renewed: " + _in_words(identities.unreachable))
+        raise Unsafe("ids that cannot be renewed: " + _in_words(identities.unreachable), part)
     give_back_free_memory()
     fill_free_blocks()
     gc.freeze()
-    return Preload(level, reason, version, identities, descriptors, frozenset(shared), holding.held)
+    return Preload(level, reason, version, identities, descriptors, frozenset(shared), holding.held, warmed)
+
+
+def _warm(before: set[Open]) -> bool:
+    """Fill the app's caches, where it is safe to fork. Whether they are filled."""
+    # It imports libraries of Open WebUI, which must not be imported before it.
+    from .warm import NotWarmed, warm
+
+    if unsafe_threads() or inspect_descriptors(before).unsafe:
+        return False
+    try:
+        warm(importlib.import_module("open_webui.main"))
+    except NotWarmed as error:
+        complain(f"each worker fills its own caches: {error}")
+        return False
+    return True
+
+
+def _rows_kept() -> list[str]:
+    from .warm import rows_kept
+
+    return rows_kept()
 
 
 def adapt_app(main: ModuleType, *, shortcuts: bool) -> None:

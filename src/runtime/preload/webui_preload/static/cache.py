@@ -37,7 +37,7 @@ class StaticPacking:
         self._compresses = _may_compress(environ, computed)
         if cache is None:
             return
-        if _audits_reading(environ):
+        if audits_reading(environ):
             say("static files are the app's to answer: ENABLE_AUDIT_GET_REQUESTS is set, and it records them")
             return
         try:
@@ -81,8 +81,8 @@ def _frontend(environ: Mapping[str, str]) -> Path:
     return (tree / "build" if tree else open_webui_folder() / "frontend").resolve()
 
 
-def _audits_reading(environ: Mapping[str, str]) -> bool:
-    """Whether the app keeps a record of every file that is asked for (open_webui/utils/audit.py)."""
+def audits_reading(environ: Mapping[str, str]) -> bool:
+    """Whether the app keeps a record of everything that is asked for (open_webui/utils/audit.py)."""
     level = environ.get("AUDIT_LOG_LEVEL", "NONE").upper()
     return level != "NONE" and environ.get("ENABLE_AUDIT_GET_REQUESTS", "False").lower() == "true"
 
