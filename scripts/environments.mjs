@@ -10,8 +10,11 @@ import { join } from 'node:path';
 
 export const OPEN_WEBUI_VERSION = '0.12.4';
 
-/** Pythons that Open WebUI 0.12 runs on. The first one that is found is used. */
-const PYTHONS = ['python3.11', 'python3.12', 'python3'];
+/**
+ * Pythons that Open WebUI 0.12 runs on. The first one that is found is used; WEBUI_TUNE_TEST_PYTHON, such as python3.12, goes
+ * before all.
+ */
+const PYTHONS = [process.env.WEBUI_TUNE_TEST_PYTHON, 'python3.11', 'python3.12', 'python3'].filter(Boolean);
 const SUPPORTED = /^3\.1[12]\.\d+$/;
 
 /**
