@@ -7,8 +7,8 @@ import { isSupportedPython } from '../../facts/openwebui/versions.ts';
 import type { Setup } from '../up/setup.ts';
 import { type Wheels, whyNot } from './wheels.ts';
 
-/** Commands that may be a Python to make an environment with, the best first. */
-const PYTHONS = ['python3.11', 'python3.12', 'python3', 'python'];
+/** Commands that may be a Python to make an environment with, the best first: on 3.12 workers share more (docs/planning.md). */
+const PYTHONS = ['python3.12', 'python3.11', 'python3', 'python'];
 
 /** Commands of Pythons that can at least run pip, and with it fetch uv. */
 const ANY_PYTHONS = [...PYTHONS, 'python3.13', 'python3.14', 'python3.15', 'python3.10', 'python3.9'];

@@ -1,3 +1,4 @@
+import asyncio
 import base64
 import os
 import secrets
@@ -23,6 +24,10 @@ class Slotted:
 
 class WithClassAttribute:
     ident = ""
+
+
+async def _wait(future: "asyncio.Future[int]") -> int:
+    return await future
 
 
 def in_child_of(identities: Identities, look: Callable[[], object]) -> str:
@@ -52,6 +57,25 @@ class IdentitiesTest(unittest.TestCase):
         self.assertEqual(module.INSTANCE_ID, original, "the parent keeps its own")
         for answer in answers:
             self.assertEqual(uuid.UUID(answer).version, 4)
+
+    def test_what_asyncio_keeps_for_reuse_is_left_alone(self) -> None:
+        async def wait_for_many() -> int:
+            loop = asyncio.get_running_loop()
+            futures = [loop.create_future() for _ in range(300)]
+            waiting = [loop.create_task(_wait(future)) for future in futures]
+            await asyncio.sleep(0)
+            for future in futures:
+                future.set_result(1)
+            return sum(await asyncio.gather(*waiting))
+
+        def check() -> str:
+            with EntropyRecorder() as recorder:
+                ident = [str(uuid.uuid4())]
+                first = asyncio.run(wait_for_many())
+            found = find_identities(recorder.draws)
+            return f"{first} {asyncio.run(wait_for_many())} {len(ident)} {len(found.places)}"
+
+        self.assertEqual(in_child(check), "300 300 1 1")
 
     def test_every_form_and_place_is_renewed_and_stays_of_its_kind(self) -> None:
         plain, slotted = Plain(), Slotted()

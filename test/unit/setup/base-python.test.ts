@@ -29,6 +29,12 @@ describe('the Python that an environment is made with', () => {
     expect(unfit).toEqual([`${join(PATH, 'python3.11')} does not run`, `${join(PATH, 'python3')} is 3.13.1`]);
   });
 
+  it('is 3.12 where both are there', async () => {
+    const PATH = pathWith({ 'python3.11': '3.11.9', 'python3.12': '3.12.4', python3: '3.11.9' });
+    const { fit } = await findBasePythons(setupWith(PATH));
+    expect(fit.map(({ version }) => version)).toEqual(['3.12.4', '3.11.9', '3.11.9']);
+  });
+
   it('is the one that the wheels are for', async () => {
     const PATH = pathWith({ 'python3.11': '3.11.2', 'python3.12': '3.12.4' });
     const wheels = { folder: '/stick', pythons: ['3.12'], manifest: undefined };

@@ -151,7 +151,7 @@ class _Search:
     def run(self) -> None:
         if not self._exact:
             return
-        owners = gc.get_objects()
+        owners = _owners()
         self._ignored |= {id(owners), id(self._exact), id(self._parts_of_texts)}
         self._modules = {id(vars(module)): name for name, module in _modules()}
         kinds_of_classes = {kind for kind in set(map(type, owners)) if issubclass(kind, type)}
@@ -293,6 +293,23 @@ _SEEDS = frozenset({"numpy.random.bit_generator.SeedSequence"})
 
 #: Types of the search itself, whose objects hold the values that it looks for.
 _OWN_TYPES = (_Form, _Slot, Identities, _Search, FrameType, GeneratorType)
+
+
+def _owners() -> list[Any]:
+    """All objects that the collector tracks, modules aside, and the dictionaries of modules that it does not.
+
+    What a module in C refers to beside its dictionary may be free: _asyncio (3.12) names the iterators that it keeps
+    for reuse, and whoever looked at one would free it again.
+    """
+    objects = gc.get_objects()
+    dictionaries = [module_dict for one in objects if (module_dict := _module_dict(one)) is not None]
+    untracked = [one for one in dictionaries if not gc.is_tracked(one)]
+    return [one for one in objects if not issubclass(type(one), ModuleType)] + untracked
+
+
+def _module_dict(value: Any) -> dict[str, Any] | None:
+    # As the type itself would give it: a subclass may do more when it is asked.
+    return ModuleType.__getattribute__(value, "__dict__") if issubclass(type(value), ModuleType) else None
 
 
 def _modules() -> list[tuple[str, ModuleType]]:
