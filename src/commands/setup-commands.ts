@@ -1,4 +1,5 @@
 import { Option } from 'commander';
+import { keepHeapSmall } from '../base/machine/small-heap.ts';
 import { SCHEDULES } from '../runtime/backups/state.ts';
 import type { BackupOptions } from './backup.ts';
 import type { CommandContext } from './context.ts';
@@ -86,6 +87,7 @@ export function addSetupCommands({ program, terminal, done }: CommandContext): v
     )
     .description('save the database, the uploads and the key in one file, also while everything runs')
     .action(async (file: string | undefined, options: BackupOptions) => {
+      keepHeapSmall();
       const { backup } = await import('./backup.ts');
       done(await backup(file, options, terminal));
     });
