@@ -15,6 +15,9 @@ import { SECRETS_NAME } from '../../tune/secrets/secrets-file.ts';
 /** What is not a file of Open WebUI's, or is carried by other means: the database, the vectors, our own. */
 const OTHERS = /^(?:webui\.db.*|vector_db|backups|\.webui_secret_key)$/;
 
+/** Milliseconds in which a file may change without its time: kernels count it in ticks, FAT in two seconds. */
+const TICK = 2_000;
+
 export interface FilesCopied {
   files: number;
   bytes: number;
@@ -38,7 +41,8 @@ export function sizeOfFiles(folder: string): { files: number; bytes: number } {
 
 /**
  * Copies the files of a data folder into another; what is there with the same size and time stays. What an earlier copy
- * has brought and the source has no more is deleted. The source is only read.
+ * has brought and the source has no more is deleted. The source is only read. The copy of a file that was written within the
+ * last two seconds has an earlier time, so that it is copied again.
  */
 export function copyFiles(from: string, to: string): FilesCopied {
   const total = { files: 0, bytes: 0, deleted: 0 };
@@ -78,10 +82,11 @@ function copyOne(path: string, target: string, total: FilesCopied): void {
   } else if (stats.isFile()) {
     total.files++;
     total.bytes += stats.size;
-    // The time is set last: a copy that was cut short has another one.
+    // The time is set last: a copy that was cut short has another one. So has one of a file that has just been written.
     if (there?.isFile() && there.size === stats.size && isSameTime(there.mtimeMs, stats.mtimeMs)) return;
+    const mayChangeUnseen = Math.abs(Date.now() - stats.mtimeMs) < TICK;
     copyFileSync(path, target);
-    lutimesSync(target, stats.atime, stats.mtime);
+    lutimesSync(target, stats.atime, mayChangeUnseen ? new Date(stats.mtimeMs - TICK) : stats.mtime);
   }
 }
 

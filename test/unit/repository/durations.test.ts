@@ -7,6 +7,7 @@ import { ROOT } from '../../kit/environment.ts';
 /** What counts with moments, and why. */
 const MOMENTS: Readonly<Record<string, string>> = {
   'base/io/lock.ts': 'compares with the time of a file',
+  'setup/migrate/files.ts': 'compares with the time of a file',
   'setup/migrate/job.ts': 'the outage, which two runs may share',
 };
 

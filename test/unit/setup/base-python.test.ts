@@ -44,7 +44,7 @@ describe('the Python that an environment is made with', () => {
     const about = { platform: 'linux', arch: 'x64', torch: '2.13.0+cpu', files: {} };
     const manifest = { ...about, python: '3.11', oldest: '3.11.5' };
     const later = await findBasePythons(setupWith(PATH), { folder: '/', pythons: ['3.11'], manifest });
-    expect(later.unfit[0]).toBe(
+    expect(later.unfit).toContain(
       `${join(PATH, 'python3.11')} is 3.11.2, and the wheels need 3.11.5 or a later 3.11`,
     );
     const suits = await findBasePythons(setupWith(PATH), {

@@ -170,6 +170,8 @@ describe('the files', () => {
 
   it('are copied again only where they differ, and deleted where they are gone', () => {
     const { from, to } = setUp();
+    for (const path of ['uploads/a.txt', 'uploads/b.txt', 'cache/image/c.png'])
+      utimesSync(join(from, path), 9, 9);
     copyFiles(from, to);
     const copied = statSync(join(to, 'uploads', 'b.txt')).ctimeMs;
     rmSync(join(from, 'uploads', 'a.txt'));
@@ -184,5 +186,15 @@ describe('the files', () => {
     writeFileSync(join(to, 'uploads', 'b.txt'), 'xxx');
     copyFiles(from, to);
     expect(readFileSync(join(to, 'uploads', 'b.txt'), 'utf8')).toBe('two');
+  });
+
+  it('are copied again where they were just written, and could have changed within the same tick of the clock', () => {
+    const { from, to } = setUp();
+    copyFiles(from, to);
+    const written = statSync(join(from, 'uploads', 'b.txt'));
+    writeFileSync(join(from, 'uploads', 'b.txt'), 'six');
+    utimesSync(join(from, 'uploads', 'b.txt'), written.atime, written.mtime);
+    copyFiles(from, to);
+    expect(readFileSync(join(to, 'uploads', 'b.txt'), 'utf8')).toBe('six');
   });
 });
