@@ -1,7 +1,9 @@
 import { resolve } from 'node:path';
 import { EXIT, type ExitCode, TuneError } from '../base/errors.ts';
+import { packageVersion } from '../base/io/package.ts';
 import { quoteForShell } from '../base/io/shell.ts';
 import type { Terminal } from '../base/io/terminal.ts';
+import { planPods } from '../plan/pods.ts';
 import { renderCompose } from '../render/compose/index.ts';
 import { ownServices } from '../render/compose/services.ts';
 import { type ContainerFormat, USUAL_NAMES } from '../render/formats.ts';
@@ -9,7 +11,7 @@ import { renderHelm } from '../render/helm/index.ts';
 import { SECRET } from '../render/helm/values.ts';
 import { type ReportLine, reportOf } from '../render/report.ts';
 import { keepRuntime, stableRuntime } from '../runtime/folder.ts';
-import { planDeployment } from '../tune/containers.ts';
+import { deploymentInput, planDeployment } from '../tune/containers.ts';
 import { checkOutput, writeOutput } from '../tune/output.ts';
 import { type EcosystemOptions, requireNoHelmOptions } from './plan-options.ts';
 import { printReport } from './report.ts';
@@ -51,10 +53,10 @@ const RENDERERS: Readonly<
   Record<ContainerFormat, (options: EcosystemOptions, file: string) => Promise<Deployment>>
 > = {
   async helm({ host, ...options }, file) {
-    const plan = await planDeployment(options);
+    const pods = planPods(await deploymentInput(options), options);
     const { text, summary, steps, secretKeys, warnings } = renderHelm(
-      plan,
-      { ...options, ...(host !== undefined && { host }) },
+      pods,
+      { ...options, ...(host !== undefined && { host }), version: packageVersion() },
       file,
     );
     return {
@@ -65,7 +67,7 @@ const RENDERERS: Readonly<
         note(`the Secret ${SECRET} needs the keys ${secretKeys.join(', ')}`),
         note(`one pod migrates: ${steps[0]}`),
         note(`then all of them:  ${steps[1]}`),
-        note('rendered and schema-checked, never applied to a cluster'),
+        note('rendered, schema-checked and played with podman, never applied to a cluster'),
       ],
     };
   },

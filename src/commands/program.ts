@@ -1,8 +1,9 @@
-import { Command, Option } from 'commander';
+import { Command, InvalidArgumentError, Option } from 'commander';
 import { EXIT_MEANINGS, type ExitCode } from '../base/errors.ts';
 import { packageVersion } from '../base/io/package.ts';
 import type { Terminal } from '../base/io/terminal.ts';
 import { MOST_WORKERS } from '../plan/options.ts';
+import { GRACE_BOUNDS, GRACE_SECONDS, MOST_WORKERS_PER_POD } from '../plan/pods.ts';
 import { FORMATS } from '../render/formats.ts';
 import { addBenchCommand } from './bench-command.ts';
 import { addDoctorCommand } from './doctor-command.ts';
@@ -25,7 +26,7 @@ Examples:
   $ webui-tune --explain memory.budget
   $ webui-tune --cpus 16 --memory 64GiB > ecosystem.config.js
   $ webui-tune --preset small --env-file /etc/open-webui.env > ecosystem.config.js
-  $ webui-tune --format helm --replicas 6 --storage-class nfs --host chat.example.com > values.yaml
+  $ webui-tune --format helm --cpus 4 --memory 4GiB --storage-class nfs --host chat.example.com > values.yaml
   $ webui-tune --format compose > compose.yaml
   $ webui-tune --format systemd --out /etc/systemd/system
 
@@ -63,10 +64,24 @@ export function makeProgram(terminal: Terminal, done: (code: ExitCode) => void):
     )
     .option(
       '--replicas <n>',
-      'with --format helm: number of pods (default: the planned number of workers)',
+      'with --format helm: number of pods (default: as many as hold the planned workers, at least two)',
       parseReplicas,
     )
+    .option(
+      '--workers-per-pod <n>',
+      'with --format helm: workers that share a pod’s memory (default: the planned workers, at most four)',
+      parseWorkersPerPod,
+    )
     .option('--storage-class <name>', 'with --format helm: storage class that several nodes can mount')
+    .option(
+      '--tools-image <image>',
+      'with --format helm: your own image that brings Node, PM2 and the runtime (default: from npm’s registry)',
+    )
+    .option(
+      '--grace-seconds <n>',
+      `with --format helm: seconds that Kubernetes gives a pod to end (default: ${GRACE_SECONDS}, as the chart does)`,
+      parseGraceSeconds,
+    )
     .addOption(
       new Option('--json', 'print the whole plan as JSON (zod schema: PlanSchema); write nothing').conflicts([
         'out',
@@ -95,6 +110,18 @@ export function makeProgram(terminal: Terminal, done: (code: ExitCode) => void):
   addWatchCommands(context);
   addBenchCommand(context);
   return program;
+}
+
+function parseWorkersPerPod(text: string): number {
+  return wholeNumber(text, MOST_WORKERS_PER_POD, `a number from 1 to ${MOST_WORKERS_PER_POD}`);
+}
+
+function parseGraceSeconds(text: string): number {
+  const { least, most } = GRACE_BOUNDS;
+  const expected = `a number of seconds from ${least} to ${most}`;
+  const seconds = wholeNumber(text, most, expected);
+  if (seconds < least) throw new InvalidArgumentError(`Expected ${expected}.`);
+  return seconds;
 }
 
 function parseReplicas(text: string): number {

@@ -28,6 +28,9 @@ export const SUPERVISOR = 9 * MIB;
  */
 export const METRICS = 40 * MIB;
 
+/** Bytes of the PM2 daemon in a container (measured: 59 MiB RSS with four instances) and of the files in its run folder. */
+export const PM2_DAEMON = 96 * MIB;
+
 /**
  * `Pss` of the whole tree and `Private_*` of its processes (/proc/PID/smaps_rollup) after chats, an upload and 1,500 API
  * calls, by `npm run bench:prediction` and `bench:cluster`: Open WebUI 0.12.4, Python 3.11, x86-64, two cores.

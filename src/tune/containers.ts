@@ -5,6 +5,7 @@ import { collectSettings, workerVariable } from '../facts/settings/collect.ts';
 import { findEnvFile, readEnvFile } from '../facts/settings/env-file.ts';
 import type { ServiceFacts } from '../facts/types.ts';
 import { makePlan } from '../plan/index.ts';
+import type { PlanInput } from '../plan/input.ts';
 import type { Plan } from '../plan/types.ts';
 import { OPEN_WEBUI_IMAGE } from '../render/image.ts';
 import { EXAMPLE_PLACES, UNASKED } from './examples.ts';
@@ -29,13 +30,19 @@ interface Deployment {
   runtime?: string;
 }
 
+/** Plans containers. Writes nothing. Throws TuneError. */
+export async function planDeployment(options: TuneOptions, deployment: Deployment = {}): Promise<Plan> {
+  return makePlan(await deploymentInput(options, deployment));
+}
+
 /**
- * Plans containers. They bring their own Open WebUI, so none is looked for here. Writes nothing. Throws TuneError.
+ * What containers are planned with. They bring their own Open WebUI, so none is looked for here. Writes nothing. Throws
+ * TuneError.
  */
-export async function planDeployment(
+export async function deploymentInput(
   options: TuneOptions,
   { services, runtime }: Deployment = {},
-): Promise<Plan> {
+): Promise<PlanInput> {
   const { cwd = process.cwd(), env = process.env } = options;
   const preset = loadPreset(options.preset ?? 'default', cwd);
   const found = await readMachine(options.root);
@@ -49,7 +56,7 @@ export async function planDeployment(
     secretsFile: {},
     preset: preset.settings,
   });
-  return makePlan({
+  return {
     machine,
     preset,
     services: services?.(machine) ?? (options.root === undefined ? await askServices(settings) : UNASKED),
@@ -59,5 +66,5 @@ export async function planDeployment(
     dataDir: { reason: 'of the image', source: 'computed' },
     hasLocalVectors: false,
     ...requested,
-  });
+  };
 }

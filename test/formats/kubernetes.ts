@@ -9,6 +9,11 @@ function memory(quantity: unknown): number | undefined {
   return match ? Number(match[1]) * { Ki: 2 ** 10, Mi: 2 ** 20, Gi: 2 ** 30 }[match[2] as 'Ki'] : undefined;
 }
 
+/** The workers that a container starts. */
+function workersOf({ command }: KubernetesObject): number {
+  return Number(/"instances": (\d+)/.exec(command?.join('\n') ?? '')?.[1] ?? 1);
+}
+
 /** One line for each thing that is wrong. `connections` is what PostgreSQL has for all pods. */
 export function faultsIn(objects: readonly KubernetesObject[], connections: number): string[] {
   const component = 'app.kubernetes.io/component';
@@ -48,7 +53,7 @@ export function faultsIn(objects: readonly KubernetesObject[], connections: numb
   const number = (name: string) => Number(value(name)?.value ?? 0);
   const engine = number('DATABASE_POOL_SIZE') + number('DATABASE_POOL_MAX_OVERFLOW');
   const each = 2 * engine + number('PGVECTOR_POOL_SIZE') + number('PGVECTOR_POOL_MAX_OVERFLOW');
-  const all = workload.spec.replicas * each;
+  const all = workload.spec.replicas * workersOf(app) * each;
   check(each > 0 && all <= connections, `${all} connections, of ${connections}`);
   check(value('REDIS_URL') !== undefined, 'no Redis');
   return faults;

@@ -1,9 +1,10 @@
 import { formatBytes, MIB, plural } from '../../base/units.ts';
 import { containerSettings } from '../../plan/containers.ts';
 import type { Plan } from '../../plan/types.ts';
+import { clusterMemory } from '../cluster-in-image.ts';
 import { COMPOSE_HEADER } from '../first-lines.ts';
 import { renderYaml, sentence, type YamlComment, type YamlValue } from '../yaml.ts';
-import { clusterComments, clusterConfigs, clusterContainers, clusterMemory } from './cluster.ts';
+import { clusterComments, clusterConfigs, clusterContainers } from './cluster.ts';
 import { type ContainerSecret, containerEnvironment, containerSecrets } from './open-webui.ts';
 import {
   maxConnections,

@@ -1,31 +1,29 @@
 import { formatBytes } from '../../base/units.ts';
-import type { DatabaseFacts } from '../../facts/types.ts';
-import type { ContainerSetting } from '../../plan/containers.ts';
+import { REDIS_CONNECTIONS } from '../../plan/bounds.ts';
 import { MEASURED } from '../../plan/measured-capacity.ts';
+import { everyWorker, type Pods, STARTUP_PERIOD } from '../../plan/pods.ts';
 import { connectionBudget, connectionsOf } from '../../plan/pools.ts';
 import { sentence, type YamlComment, type YamlValue } from '../yaml.ts';
-import { type Pods, STARTUP_PERIOD } from './pods.ts';
+import { type ClusterInput, clusterComments } from './cluster.ts';
 import { mayBeMissing, SECRET } from './values.ts';
 
 interface CommentInput {
-  replicas: number;
   pods: Pods;
+  cluster: ClusterInput | undefined;
   ownRedis: boolean;
-  settings: readonly ContainerSetting[];
 }
 
 /** The reason for each value, with its arithmetic. */
 export function commentsOn(
   values: Readonly<Record<string, YamlValue>>,
-  { replicas, pods, ownRedis, settings }: CommentInput,
+  { pods, cluster, ownRedis }: CommentInput,
 ): YamlComment[] {
+  const { replicas, settings } = pods;
+  const forms = cluster ? [...ofCluster(pods), ...clusterComments(pods, cluster)] : ofOneWorker();
   const seconds = pods.startupChecks * STARTUP_PERIOD;
   const environment = values.extraEnvVars as Readonly<Record<string, YamlValue>>;
   return [
-    [
-      ['replicaCount'],
-      'One worker in each pod: several in one pod would share a restart and a memory limit.',
-    ],
+    ...forms,
     [
       ['workload'],
       'Empty means a StatefulSet, whose pods roll one by one: two versions would serve one database.',
@@ -42,8 +40,8 @@ export function commentsOn(
     [['openaiApiKeyExistingSecret'], 'Without it the chart renders a placeholder key.'],
     [['resources', 'requests', 'memory'], `${pods.requestReason}. Pods share no memory.`],
     [
-      ['resources', 'limits'],
-      `Twice the request (a choice). No CPU limit, because it would slow the boot down. A node with k pods needs ` +
+      ['resources', 'limits', 'memory'],
+      `${pods.limitReason}. No CPU limit, because it would slow the boot down. A node with k pods needs ` +
         `k × ${formatBytes(pods.request)} free; with k × ${formatBytes(pods.limit)} it never overcommits.`,
     ],
     [
@@ -51,13 +49,9 @@ export function commentsOn(
       `${pods.startupChecks} × ${STARTUP_PERIOD} s = ${seconds} s, six times the measured boot of ` +
         `${MEASURED.bootSeconds} s. Migrations run before the port opens: the first step gives them an hour.`,
     ],
-    [
-      ['readinessProbe'],
-      'Asks the database too: a pod that cannot reach it gets no requests, but is not restarted.',
-    ],
     [['livenessProbe'], 'A minute without an answer, because a worker that is only busy must not be killed.'],
     [['persistence', 'storageClass'], 'From --storage-class: all pods mount one volume of uploads.'],
-    ...redisComments(ownRedis, replicas),
+    ...redisComments(ownRedis, pods),
     [['topologySpreadConstraints'], 'Spread pods if possible; as a requirement it could leave pods pending.'],
     [['ingress', 'class'], 'nginx is an example; another class needs its own annotations.'],
     [
@@ -70,7 +64,6 @@ export function commentsOn(
       `A map, because a list in an overlay would replace all of it. Secrets refer to ${SECRET}.`,
     ],
     [['extraEnvVars', 'ENABLE_DB_MIGRATIONS'], 'Only on in the first step.'],
-    [['extraEnvVars', 'UVICORN_WORKERS'], 'The pods are the workers.'],
     ...settings.flatMap(({ key, reason }): YamlComment[] =>
       reason !== 'yours' && key in environment && key !== 'DATABASE_POOL_SIZE'
         ? [[['extraEnvVars', key], sentence(reason)]]
@@ -81,10 +74,37 @@ export function commentsOn(
       `While nodes are drained, at most ${mayBeMissing(replicas)} of ${replicas} pods may be missing (a third). A list in an ` +
         'overlay replaces this one. It begins with a blank line because the chart needs one.',
     ],
+    connectionsComment(pods),
   ];
 }
 
-function redisComments(ownRedis: boolean, replicas: number): YamlComment[] {
+function ofOneWorker(): YamlComment[] {
+  return [
+    [['replicaCount'], 'One worker in each pod (--workers-per-pod 1).'],
+    [
+      ['readinessProbe'],
+      'Asks the database too: a pod that cannot reach it gets no requests, but is not restarted.',
+    ],
+    [['extraEnvVars', 'UVICORN_WORKERS'], 'The pods are the workers.'],
+  ];
+}
+
+function ofCluster({ replicas, workersPerPod }: Pods): YamlComment[] {
+  return [
+    [
+      ['replicaCount'],
+      `${replicas} pods × ${workersPerPod} workers (--workers-per-pod). The workers of a pod share its memory, and a pod can ` +
+        'replace a worker without ending.',
+    ],
+    [
+      ['readinessProbe'],
+      'The database and Redis answer: a pod that cannot reach them gets no requests, but is not restarted.',
+    ],
+    [['extraEnvVars', 'PATH'], 'The image’s own, after Node and PM2: kubectl exec … -- pm2 list.'],
+  ];
+}
+
+function redisComments(ownRedis: boolean, { replicas, workersPerPod }: Pods): YamlComment[] {
   if (ownRedis) {
     return [
       [
@@ -93,10 +113,14 @@ function redisComments(ownRedis: boolean, replicas: number): YamlComment[] {
       ],
     ];
   }
+  const several =
+    workersPerPod === 1
+      ? ''
+      : ` × ${workersPerPod} workers, each with up to ${REDIS_CONNECTIONS} connections, and for one more pod`;
   return [
     [
       ['websocket', 'redis', 'args'],
-      `One Redis without a password, for ${replicas} pods. By default Redis closes a slow pub/sub client at 32 MB. Idle ` +
+      `One Redis without a password, for ${replicas} pods${several}. By default Redis closes a slow pub/sub client at 32 MB. Idle ` +
         'connections are closed after half an hour.',
     ],
     [
@@ -107,19 +131,19 @@ function redisComments(ownRedis: boolean, replicas: number): YamlComment[] {
 }
 
 /** The sum of all pools, as a comment on the first of their settings. */
-export function connectionsComment(
-  replicas: number,
-  database: DatabaseFacts,
-  settings: readonly ContainerSetting[],
-): YamlComment {
+function connectionsComment({ replicas, workersPerPod, database, settings }: Pods): YamlComment {
   const number = (name: string) => Number(settings.find(({ key }) => key === name)?.value ?? 0);
   const [size, overflow] = [number('DATABASE_POOL_SIZE'), number('DATABASE_POOL_MAX_OVERFLOW')];
   const vector = number('PGVECTOR_POOL_SIZE') + number('PGVECTOR_POOL_MAX_OVERFLOW');
-  const all = replicas * connectionsOf({ engine: size + overflow, vector });
+  const each = connectionsOf({ engine: size + overflow, vector });
   const budget = connectionBudget(database);
+  const [pods, workers] =
+    workersPerPod === 1
+      ? [`${replicas} pods`, replicas]
+      : [`(${replicas} + 1) pods × ${workersPerPod} workers`, everyWorker(replicas, workersPerPod)];
   return [
     ['extraEnvVars', 'DATABASE_POOL_SIZE'],
-    `${replicas} pods × (2 engines × (${size} + ${overflow}) + ${vector} for vectors) = ${all} connections at most, of ` +
+    `${pods} × (2 engines × (${size} + ${overflow}) + ${vector} for vectors) = ${workers * each} connections at most, of ` +
       `${budget?.connections ?? '?'} (${budget?.reason ?? 'unknown'}).`,
   ];
 }

@@ -1,11 +1,10 @@
-import { formatBytes } from '../../base/units.ts';
-import { containerSettings, embedsLocally, namesThisMachine } from '../../plan/containers.ts';
-import type { Plan } from '../../plan/types.ts';
+import { formatBytes, plural } from '../../base/units.ts';
+import { namesThisMachine } from '../../plan/containers.ts';
+import { GRACE_SECONDS, type Pods } from '../../plan/pods.ts';
 import { HELM_HEADER } from '../first-lines.ts';
 import { renderYaml } from '../yaml.ts';
-import { commentsOn, connectionsComment } from './comments.ts';
+import { commentsOn } from './comments.ts';
 import { type HelmOptions, requireOptions } from './options.ts';
-import { podDatabase, podFigures, requirePossible } from './pods.ts';
 import { helmValues, SECRET, secretKeys } from './values.ts';
 
 /** The chart that the values were rendered with, and schema-checked. */
@@ -15,12 +14,15 @@ const CHART = {
   repository: 'https://helm.openwebui.com',
 } as const;
 
+/** Replaces one pod after another, each by one that serves already: for pods of one version. */
+const ROLL =
+  '--set strategy.type=RollingUpdate --set strategy.rollingUpdate.maxSurge=1 --set strategy.rollingUpdate.maxUnavailable=0';
+
 /** Startup probes in the first step, one every two seconds: an hour for the migration. */
 const MIGRATION_CHECKS = 1800;
 
 export interface Helm {
   text: string;
-  replicas: number;
   /** The two commands, in their order. */
   steps: readonly [migrate: string, scale: string];
   /** Keys that the Secret must have. */
@@ -30,36 +32,30 @@ export interface Helm {
   warnings: string[];
 }
 
-/** values.yaml for Open WebUI's chart, and how to install it. Pure. Throws TuneError for what cannot work. */
-export function renderHelm(plan: Plan, given: HelmOptions, file = 'values.yaml'): Helm {
+/**
+ * values.yaml for Open WebUI's chart, and how to install it. `version` is this package's. Pure. Throws TuneError for malformed
+ * options.
+ */
+export function renderHelm(pods: Pods, given: HelmOptions & { version: string }, file = 'values.yaml'): Helm {
   const options = requireOptions(given);
-  const database = podDatabase(plan);
-  const replicas = given.replicas ?? plan.workers;
-  requirePossible(plan, replicas, database);
-  const { limit, request } = podFigures(false);
-  const { settings, local } = containerSettings(plan, {
-    workers: replicas,
-    database,
-    workerLimit: limit - request,
-  });
-  const pods = podFigures(embedsLocally(settings));
+  const { plan, replicas, workersPerPod, database, settings, local, graceSeconds } = pods;
   const redis = plan.settings.find(({ key }) => key === 'REDIS_URL');
   const ownRedis = redis !== undefined && !(redis.value !== undefined && namesThisMachine(redis.value));
-  const values = helmValues({ replicas, options, pods, settings, ownRedis });
+  const cluster = pods.cluster && {
+    cluster: pods.cluster,
+    version: given.version,
+    toolsImage: options.toolsImage,
+  };
+  const values = helmValues({ options, pods, cluster, ownRedis });
   const keys = secretKeys(settings, ownRedis);
-  const steps = installSteps(file);
-  const comments = [
-    ...commentsOn(values, { replicas, pods, ownRedis, settings }),
-    connectionsComment(replicas, database, settings),
-  ];
+  const steps = installSteps(file, cluster !== undefined);
   return {
-    text: renderYaml(values, comments, header(steps, keys)),
-    replicas,
+    text: renderYaml(values, commentsOn(values, { pods, cluster, ownRedis }), header(steps, keys, pods)),
     steps,
     secretKeys: keys,
     summary:
-      `${replicas} ${replicas === 1 ? 'pod' : 'pods'}, one worker each: ${formatBytes(replicas * pods.request)} of memory ` +
-      `requested, ${formatBytes(replicas * pods.limit)} at most`,
+      `${plural(replicas, 'pod')}, ${workersPerPod === 1 ? 'one worker' : `${workersPerPod} workers`} each: ` +
+      `${formatBytes(replicas * pods.request)} of memory requested, ${formatBytes(replicas * pods.limit)} at most`,
     warnings: [
       ...(database.answer.up
         ? []
@@ -72,19 +68,28 @@ export function renderHelm(plan: Plan, given: HelmOptions, file = 'values.yaml')
       ...(namesThisMachine(`postgresql://${database.where}`)
         ? [`DATABASE_URL names this machine: in ${SECRET}, give it an address that pods can reach`]
         : []),
+      ...(cluster === undefined && options.toolsImage !== undefined
+        ? ['--tools-image is not used: a pod of one worker needs no tools']
+        : []),
+      ...(cluster === undefined || graceSeconds === GRACE_SECONDS
+        ? []
+        : [
+            `the chart gives a pod ${GRACE_SECONDS} s to end: set terminationGracePeriodSeconds to ${graceSeconds} as ` +
+              'docs/kubernetes.md says, or the workers are killed before they have finished',
+          ]),
     ],
   };
 }
 
-function installSteps(file: string): readonly [string, string] {
+function installSteps(file: string, hasCluster: boolean): Helm['steps'] {
   const install = `helm upgrade --install owui ${CHART.name} --version ${CHART.version} -n chat -f ${file} --wait --timeout 70m`;
   const once =
     `--set replicaCount=1 --set startupProbe.failureThreshold=${MIGRATION_CHECKS} ` +
     '--set-string extraEnvVars.ENABLE_DB_MIGRATIONS=True';
-  return [`${install} ${once}`, install];
+  return [`${install} ${once}`, hasCluster ? `${install} ${ROLL}` : install];
 }
 
-function header([migrate, scale]: Helm['steps'], keys: readonly string[]): string {
+function header([migrate, scale]: Helm['steps'], keys: readonly string[], { cluster }: Pods): string {
   return `${HELM_HEADER.slice(2)}
 
 Rendered, and checked with helm and the strict Kubernetes schemas against chart ${CHART.version}; never applied to a cluster.
@@ -105,5 +110,9 @@ The chart has no schema: it silently ignores a misspelt key.
 
    then all of them:
 
-     ${scale}`;
+     ${scale}${cluster ? ROLLING : ''}`;
 }
+
+const ROLLING = `
+
+3. Other settings, and the same version: the second command alone. It replaces one pod after another, without an outage.`;

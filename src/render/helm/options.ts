@@ -1,21 +1,31 @@
 import { EXIT, TuneError } from '../../base/errors.ts';
 
-/** Options for the Helm values only. */
+/** Options for the Helm values only, beside those of the pods (plan/pods.ts). */
 export interface HelmOptions {
-  /** Pods, one worker in each; undefined: as many as the plan has workers. */
-  replicas?: number;
   /** Storage class whose volumes several nodes can mount at once (ReadWriteMany). */
   storageClass?: string;
   /** Name that browsers use. */
   host?: string;
+  /** Image that brings Node, PM2 and the runtime to the pods of several workers; undefined: npm's registry does. */
+  toolsImage?: string;
 }
+
+/** An image as Kubernetes names it: a registry and a path, then a tag or a digest (distribution/reference, shortened). */
+const IMAGE = /^[a-z0-9][a-z0-9._/:-]*[a-z0-9](?::[\w][\w.-]{0,127})?(?:@sha256:[0-9a-f]{64})?$/i;
 
 /** Names of Kubernetes objects and of hosts (RFC 1123, DNS subdomain). */
 const SUBDOMAIN =
   /^(?=.{1,253}$)[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)*$/;
 
+/** Options that are well-formed. */
+export interface CheckedOptions {
+  storageClass: string;
+  host: string;
+  toolsImage?: string;
+}
+
 /** Checks that the required options are given and well-formed. Throws TuneError. */
-export function requireOptions({ storageClass, host }: HelmOptions): { storageClass: string; host: string } {
+export function requireOptions({ storageClass, host, toolsImage }: HelmOptions): CheckedOptions {
   if (!storageClass) {
     throw new TuneError(
       '--format helm needs --storage-class: all pods share one volume of uploads, and several nodes can seldom mount ' +
@@ -31,7 +41,14 @@ export function requireOptions({ storageClass, host }: HelmOptions): { storageCl
     ]);
   }
   if (!SUBDOMAIN.test(host)) throw malformed('--host', host);
-  return { storageClass, host };
+  if (toolsImage !== undefined && !IMAGE.test(toolsImage)) {
+    throw new TuneError(
+      `--tools-image ${JSON.stringify(toolsImage)} is not the name of an image`,
+      EXIT.usage,
+      ['--tools-image registry.example.com/webui-tune:0.1.0'],
+    );
+  }
+  return { storageClass, host, ...(toolsImage !== undefined && { toolsImage }) };
 }
 
 function malformed(flag: string, value: string): TuneError {

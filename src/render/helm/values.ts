@@ -1,8 +1,10 @@
 import type { ContainerSetting } from '../../plan/containers.ts';
+import { type Pods, REDIS_CLIENTS, STARTUP_PERIOD } from '../../plan/pods.ts';
+import { CLUSTER_ENVIRONMENT, DATA_DIR } from '../cluster-in-image.ts';
 import { OPEN_WEBUI_IMAGE } from '../image.ts';
 import { block, type YamlValue } from '../yaml.ts';
-import type { HelmOptions } from './options.ts';
-import { type Pods, REDIS_CLIENTS, STARTUP_PERIOD } from './pods.ts';
+import { type ClusterInput, clusterValues } from './cluster.ts';
+import type { CheckedOptions } from './options.ts';
 
 /** Name of the Secret that the user makes; its keys are the names of the settings. */
 export const SECRET = 'open-webui-env';
@@ -24,28 +26,26 @@ const OLLAMA = /^(?:OLLAMA_BASE_URLS?|ENABLE_OLLAMA_API)$/;
 export const SECRET_KEYS = ['WEBUI_SECRET_KEY', 'DATABASE_URL', 'OPENAI_API_KEY'] as const;
 
 export interface ValuesInput {
-  replicas: number;
-  options: Required<Pick<HelmOptions, 'storageClass' | 'host'>>;
+  options: CheckedOptions;
   pods: Pods;
-  settings: readonly ContainerSetting[];
+  /** The cluster in each pod; undefined: one worker, by the image's own server. */
+  cluster: ClusterInput | undefined;
   /** Whether the user's own Redis replaces the chart's. */
   ownRedis: boolean;
 }
 
 /** All of values.yaml, as data. */
-export function helmValues({
-  replicas,
-  options,
-  pods,
-  settings,
-  ownRedis,
-}: ValuesInput): Record<string, YamlValue> {
+export function helmValues({ options, pods, cluster, ownRedis }: ValuesInput): Record<string, YamlValue> {
+  const { replicas, settings } = pods;
+  // What the image's own server offers; the cluster is ready when a worker is, and Redis answers too.
+  const [started, ready] = cluster ? ['/ready', '/ready'] : ['/health', '/health/db'];
   const openai = settings.find(({ key }) => key === 'OPENAI_API_BASE_URL')?.value;
   return {
     replicaCount: replicas,
     workload: { kind: 'Deployment' },
     strategy: { type: 'Recreate' },
     image: { repository: OPEN_WEBUI_IMAGE.repository, tag: OPEN_WEBUI_IMAGE.tag },
+    ...(cluster && clusterValues(cluster)),
     ollama: { enabled: false },
     // Otherwise the chart sets ENABLE_OLLAMA_API itself.
     ...(settings.some(({ key }) => OLLAMA.test(key)) && { ollamaUrlsFromExtraEnv: true }),
@@ -54,19 +54,19 @@ export function helmValues({
     openaiApiKeyExistingSecret: SECRET,
     openaiApiKeyExistingSecretKey: 'OPENAI_API_KEY',
     resources: {
-      requests: { cpu: '500m', memory: mebibytes(pods.request) },
+      requests: { cpu: `${pods.cpu}m`, memory: mebibytes(pods.request) },
       limits: { memory: mebibytes(pods.limit) },
     },
     copyAppData: {
       resources: { requests: { cpu: '50m', memory: '64Mi' }, limits: { memory: '128Mi' } },
     },
     startupProbe: {
-      ...httpProbe('/health'),
+      ...httpProbe(started),
       periodSeconds: STARTUP_PERIOD,
       timeoutSeconds: 5,
       failureThreshold: pods.startupChecks,
     },
-    readinessProbe: { ...httpProbe('/health/db'), periodSeconds: 5, timeoutSeconds: 5, failureThreshold: 3 },
+    readinessProbe: { ...httpProbe(ready), periodSeconds: 5, timeoutSeconds: 5, failureThreshold: 3 },
     livenessProbe: { ...httpProbe('/health'), periodSeconds: 10, timeoutSeconds: 5, failureThreshold: 6 },
     persistence: { size: '20Gi', storageClass: options.storageClass, accessModes: ['ReadWriteMany'] },
     websocket: websocket(ownRedis),
@@ -89,7 +89,7 @@ export function helmValues({
         'nginx.ingress.kubernetes.io/proxy-body-size': '0',
       },
     },
-    extraEnvVars: environment(settings, options.host),
+    extraEnvVars: environment(settings, options.host, cluster !== undefined),
     extraResources: [block(disruptionBudget(replicas))],
   };
 }
@@ -126,12 +126,16 @@ function websocket(ownRedis: boolean): Record<string, YamlValue> {
 }
 
 /** Every value is a string: Kubernetes refuses a number or a boolean. */
-function environment(settings: readonly ContainerSetting[], host: string): Record<string, YamlValue> {
+function environment(
+  settings: readonly ContainerSetting[],
+  host: string,
+  hasCluster: boolean,
+): Record<string, YamlValue> {
   const own: Record<string, YamlValue> = {
     WEBUI_SECRET_KEY: secretRef('WEBUI_SECRET_KEY'),
     DATABASE_URL: secretRef('DATABASE_URL'),
     ENABLE_DB_MIGRATIONS: 'False',
-    UVICORN_WORKERS: '1',
+    ...(hasCluster ? { DATA_DIR, ...CLUSTER_ENVIRONMENT } : { UVICORN_WORKERS: '1' }),
     CORS_ALLOW_ORIGIN: `https://${host}`,
   };
   const named = settings.filter(

@@ -2,15 +2,21 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { TuneError } from '../../../src/base/errors.ts';
+import { GIB, MIB } from '../../../src/base/units.ts';
 import { makePlan } from '../../../src/plan/index.ts';
 import type { PlanInput } from '../../../src/plan/input.ts';
+import { type PodsRequest, planPods } from '../../../src/plan/pods.ts';
+import { clusterMemory } from '../../../src/render/cluster-in-image.ts';
 import { HELM_HEADER } from '../../../src/render/first-lines.ts';
 import { renderHelm } from '../../../src/render/helm/index.ts';
 import type { HelmOptions } from '../../../src/render/helm/options.ts';
-import { DOWN, hostileText, inputOf, SERVICES } from '../../kit/inputs.ts';
+import { PM2_VERSION } from '../../../src/render/pm2-version.ts';
+import { DOWN, hostileText, inputOf, machineOf, SERVICES } from '../../kit/inputs.ts';
 import { settingsOf } from '../../kit/settings-of.ts';
 
-const OPTIONS: HelmOptions = { replicas: 6, storageClass: 'nfs-rwx', host: 'chat.example.com' };
+type Options = HelmOptions & PodsRequest;
+
+const OPTIONS: Options = { replicas: 6, workersPerPod: 1, storageClass: 'nfs-rwx', host: 'chat.example.com' };
 
 /** Every key of the chart that is rendered: its values.yaml, chart 16.0.0. A map below a `*` is the user's own. */
 const CHART_KEYS = new Set([
@@ -25,6 +31,10 @@ const CHART_KEYS = new Set([
   'openaiBaseApiUrl',
   'openaiApiKeyExistingSecret',
   'openaiApiKeyExistingSecretKey',
+  'command',
+  'extraInitContainers',
+  'volumes',
+  'volumeMounts.container',
   'resources.*',
   'copyAppData.resources',
   'startupProbe.*',
@@ -51,12 +61,13 @@ const CHART_KEYS = new Set([
 // biome-ignore lint/suspicious/noExplicitAny: a parsed file, whose shape is what is tested
 type Values = any;
 
-function helm(overrides: Partial<PlanInput> = {}, options: HelmOptions = OPTIONS) {
-  const { text, ...rest } = renderHelm(makePlan(inputOf(overrides)), options);
-  return { text, values: parse(text) as Values, ...rest };
+function helm(overrides: Partial<PlanInput> = {}, options: Options = OPTIONS) {
+  const pods = planPods(inputOf(overrides), options);
+  const { text, ...rest } = renderHelm(pods, { ...options, version: '0.1.0' });
+  return { text, values: parse(text) as Values, pods, ...rest };
 }
 
-function refusal(overrides: Partial<PlanInput>, options: HelmOptions = OPTIONS): string {
+function refusal(overrides: Partial<PlanInput>, options: Options = OPTIONS): string {
   try {
     helm(overrides, options);
   } catch (error) {
@@ -70,10 +81,11 @@ const postgres = (facts: object) => ({
   services: { ...SERVICES, database: { ...SERVICES.database, ...facts } } as typeof SERVICES,
 });
 
-describe('renderHelm', () => {
-  const { text, values, steps, secretKeys } = helm();
-
-  it('has not changed by accident', () => expect(text).toMatchFileSnapshot('../../fixtures/values.yaml.txt'));
+describe.each([
+  ['one worker in each pod', OPTIONS],
+  ['a cluster in each pod', { ...OPTIONS, workersPerPod: 2 }],
+])('renderHelm with %s', (_, options) => {
+  const { text, values, secretKeys } = helm({}, options);
 
   it('begins with the line that we know our files by', () =>
     expect(text.startsWith(`${HELM_HEADER}\n`)).toBe(true));
@@ -107,6 +119,25 @@ describe('renderHelm', () => {
       6 * 16,
     ));
 
+  it('shares one volume, and never rolls two versions', () => {
+    expect(values.persistence).toMatchObject({ accessModes: ['ReadWriteMany'], storageClass: 'nfs-rwx' });
+    expect([values.workload.kind, values.strategy.type]).toEqual(['Deployment', 'Recreate']);
+  });
+
+  it.each([1, 6, 14])('keeps the pools of %d pods within the database', (replicas) => {
+    const { extraEnvVars: env } = helm({}, { ...options, replicas }).values;
+    const pool = Number(env.DATABASE_POOL_SIZE) + Number(env.DATABASE_POOL_MAX_OVERFLOW);
+    expect(pool).toBeGreaterThan(0);
+    const workers = (replicas + 1) * (options.workersPerPod ?? 1);
+    expect(workers * (2 * pool + Number(env.PGVECTOR_POOL_SIZE))).toBeLessThanOrEqual(500 - 3 - 7 - 5);
+  });
+});
+
+describe('one worker in each pod', () => {
+  const { text, values, steps } = helm();
+
+  it('has not changed by accident', () => expect(text).toMatchFileSnapshot('../../fixtures/values.yaml.txt'));
+
   it('migrates in one pod, then starts them all', () => {
     expect(values.extraEnvVars.ENABLE_DB_MIGRATIONS).toBe('False');
     expect(steps[0]).toBe(
@@ -116,11 +147,6 @@ describe('renderHelm', () => {
     for (const step of steps) expect(text).toContain(`#      ${step}\n`);
   });
 
-  it('shares one volume, and never rolls two versions', () => {
-    expect(values.persistence).toMatchObject({ accessModes: ['ReadWriteMany'], storageClass: 'nfs-rwx' });
-    expect([values.workload.kind, values.strategy.type]).toEqual(['Deployment', 'Recreate']);
-  });
-
   it.each([1, 6, 17, 40])('keeps the pools of %d pods within the database', (replicas) => {
     const { extraEnvVars: env } = helm({}, { ...OPTIONS, replicas }).values;
     const pool = Number(env.DATABASE_POOL_SIZE) + Number(env.DATABASE_POOL_MAX_OVERFLOW);
@@ -128,8 +154,10 @@ describe('renderHelm', () => {
     expect(replicas * (2 * pool + Number(env.PGVECTOR_POOL_SIZE))).toBeLessThanOrEqual(500 - 3 - 7 - 5);
   });
 
-  it('takes the workers of the plan where no number is given', () =>
-    expect(helm({}, { storageClass: 'nfs', host: 'a.example' }).replicas).toBe(makePlan(inputOf()).workers));
+  it('takes the workers of the plan where no number of pods is given', () =>
+    expect(helm({}, { storageClass: 'nfs', host: 'a.example', workersPerPod: 1 }).pods.replicas).toBe(
+      makePlan(inputOf()).workers,
+    ));
 
   it('asks for more memory where each pod embeds documents itself', () => {
     const remote = helm({ settings: settingsOf({ RAG_EMBEDDING_ENGINE: 'openai' }) }).values;
@@ -166,6 +194,115 @@ describe('renderHelm', () => {
     } as const;
     expect(helm(silent).warnings.join()).toContain('assuming max_connections = 100');
     expect(helm(silent).text.replace(/\s*\n\s*# /g, ' ')).toContain('max_connections 100 − 3 reserved');
+  });
+});
+
+describe('a cluster in each pod', () => {
+  const CLUSTER: Options = { ...OPTIONS, replicas: 2, workersPerPod: 2 };
+  const { text, values, steps, pods } = helm({}, CLUSTER);
+  const remote = { settings: settingsOf({ RAG_EMBEDDING_ENGINE: 'openai' }) };
+  const script: string = values.command[2];
+  const apps = (given: Values = values) =>
+    JSON.parse(/<<'END'\n(.*?)\nEND\n/s.exec(given.command[2])?.[1] ?? '').apps as Values[];
+  const MIB_OF = (quantity: string) => Number(/^(\d+)Mi$/.exec(quantity)?.[1]);
+
+  it('has not changed by accident', () =>
+    expect(text).toMatchFileSnapshot('../../fixtures/values.cluster.yaml.txt'));
+
+  it('runs so many workers under PM2 in the image, on all of its addresses', () => {
+    const [preload, cluster] = apps();
+    expect(cluster).toMatchObject({ name: 'open-webui', exec_mode: 'cluster', instances: 2 });
+    expect(preload.env).toMatchObject({ WEBUI_TUNE_HOST: '0.0.0.0', WEBUI_TUNE_PORT: '8080' });
+    expect(script).toContain('/opt/webui-tune/tools/node_modules/pm2/bin/pm2-runtime start /run/webui-tune/');
+    expect(values.volumeMounts.container).toEqual([
+      { name: 'webui-tune', mountPath: '/opt/webui-tune', readOnly: true },
+    ]);
+  });
+
+  it.each([
+    [undefined, 15],
+    [90, 60],
+    [40, 25],
+  ])('drains within %s s of grace, after the time in which requests still come', (graceSeconds, drain) => {
+    const given = helm({}, { ...CLUSTER, ...(graceSeconds && { graceSeconds }) });
+    const [, cluster] = apps(given.values);
+    expect(cluster.env.WEBUI_TUNE_DRAIN_SECONDS).toBe(`${drain}`);
+    expect(given.values.command[2]).toContain(`trap 'sleep 5; kill -TERM "$pm2" || true' TERM INT`);
+    expect(given.warnings.join().includes('terminationGracePeriodSeconds')).toBe(graceSeconds !== undefined);
+  });
+
+  it('asks the cluster whether it is ready, and any worker whether it lives', () => {
+    expect(values.startupProbe.httpGet.path).toBe('/ready');
+    expect(values.readinessProbe.httpGet.path).toBe('/ready');
+    expect(values.livenessProbe.httpGet.path).toBe('/health');
+  });
+
+  it('brings Node, PM2 and the runtime from npm’s registry, by their versions', () => {
+    const [init] = values.extraInitContainers;
+    expect(init.image).toBe('node:22-bookworm-slim');
+    expect(init.command[2]).toContain('npm pack --silent webui-tune@0.1.0\n');
+    expect(init.command[2]).toContain(`pm2@${PM2_VERSION}\n`);
+  });
+
+  it('brings them from an image, where one is named', () => {
+    const { values: own } = helm({}, { ...CLUSTER, toolsImage: 'registry.example.com:5000/tools:0.1.0' });
+    const [init] = own.extraInitContainers;
+    expect(init.image).toBe('registry.example.com:5000/tools:0.1.0');
+    expect(init.command[2]).toContain('cp -R /usr/local/share/webui-tune/. /opt/webui-tune\n');
+  });
+
+  it('migrates in one pod that replaces all others, then rolls', () => {
+    expect(values.extraEnvVars.ENABLE_DB_MIGRATIONS).toBe('False');
+    expect(steps[0]).toMatch(
+      / -f values\.yaml --wait --timeout 70m --set replicaCount=1 --set startupProbe\.failureThreshold=1800 --set-string extraEnvVars\.ENABLE_DB_MIGRATIONS=True$/,
+    );
+    expect(steps[1]).toContain('strategy.type=RollingUpdate');
+    for (const step of steps) expect(text).toContain(`#      ${step}\n`);
+  });
+
+  it('takes the memory that its plan has', () => {
+    const lean = helm(remote, CLUSTER).pods;
+    const { cluster, request, limit } = lean;
+    if (!cluster) throw new Error('there is no cluster');
+    const { memory, documents } = cluster;
+    expect(memory).toMatchObject({ level: 'lean', base: 275 * MIB, worker: 72 * MIB });
+    expect(request).toBeGreaterThanOrEqual(memory.predicted + 3 * memory.growth);
+    expect(clusterMemory(cluster)).toBeLessThanOrEqual(limit);
+    expect(documents.atOnce).toBeGreaterThan(0);
+    expect(MIB_OF(helm(remote, CLUSTER).values.resources.requests.memory)).toBe(request / MIB);
+    expect(MIB_OF(values.resources.requests.memory)).toBeGreaterThan(request / MIB);
+  });
+
+  it('shares memory: four workers ask for less than a third of what four pods do', () => {
+    const four = helm(remote, { ...CLUSTER, workersPerPod: 4 }).pods.request;
+    expect(four).toBeLessThan((4 * helm(remote, { ...OPTIONS, replicas: 4 }).pods.request) / 3);
+  });
+
+  it.each<[string, Partial<PlanInput>, PodsRequest, [pods: number, workers: number]]>([
+    ['four cores', {}, {}, [2, 4]],
+    ['sixteen cores', { machine: machineOf(16, 64 * GIB) }, {}, [4, 4]],
+    ['two cores', { machine: machineOf(2, 8 * GIB) }, {}, [2, 2]],
+    ['one core', { machine: machineOf(1, 8 * GIB) }, {}, [1, 1]],
+    ['a number of pods', {}, { replicas: 3 }, [3, 4]],
+    ['Open WebUI’s own server', { runtime: 'uvicorn' }, {}, [4, 1]],
+    ['six workers', { workers: { value: 6, from: '--workers 6', source: 'flag' } }, {}, [2, 4]],
+  ])('chooses for %s', (_, overrides, request, [replicas, workersPerPod]) =>
+    expect(planPods(inputOf(overrides), request)).toMatchObject({ replicas, workersPerPod }),
+  );
+
+  it('keeps to a size of the user’s', () => {
+    const memory = { value: 2 * GIB, from: '--memory 2GiB', source: 'flag' } as const;
+    const { values: own, pods: given } = helm({ ...remote, memory }, CLUSTER);
+    expect(own.resources.limits.memory).toBe('2048Mi');
+    expect(given.cluster && clusterMemory(given.cluster)).toBeLessThanOrEqual(2 * GIB);
+  });
+
+  it('counts the pools of every worker, and of one more pod', () => {
+    const { database } = pods;
+    expect(text.replace(/\s*\n\s*# /g, ' ')).toMatch(
+      /\(2 \+ 1\) pods × 2 workers × \(2 engines × \(15 \+ 5\) \+ 8 for vectors\) = 288 connections at most, of 485/,
+    );
+    expect(database.maxConnections).toBe(500);
   });
 });
 
@@ -221,7 +358,7 @@ function fromTemplate(value: string): string {
 }
 
 describe('what cannot work is refused, with the reason', () => {
-  it.each<[string, Partial<PlanInput>, HelmOptions, string]>([
+  it.each<[string, Partial<PlanInput>, Options, string]>([
     ['no storage class', {}, { ...OPTIONS, storageClass: '' }, '--storage-class'],
     [
       'a malformed storage class',
@@ -258,5 +395,30 @@ describe('what cannot work is refused, with the reason', () => {
       { ...OPTIONS, replicas: 200 },
       'Redis',
     ],
+    [
+      'more workers than Redis has clients for',
+      postgres({ maxConnections: 9000 }),
+      { ...OPTIONS, replicas: 60, workersPerPod: 4 },
+      '--replicas 38',
+    ],
+    [
+      'the pools of the workers of all pods',
+      {},
+      { ...OPTIONS, workersPerPod: 8 },
+      '6 + 1 pods × 8 workers × 10 connections',
+    ],
+    [
+      'a pod that is too small for its workers',
+      { memory: { value: 1.5 * GIB, from: '--memory 1.5GiB', source: 'flag' } },
+      { ...OPTIONS, workersPerPod: 4 },
+      'a pod of 1,536 MiB (--memory 1.5GiB) holds',
+    ],
+    [
+      'several workers of Open WebUI’s own server',
+      { runtime: 'uvicorn' },
+      { ...OPTIONS, workersPerPod: 2 },
+      '--runtime uvicorn',
+    ],
+    ['an image that is none', {}, { ...OPTIONS, workersPerPod: 2, toolsImage: 'a b' }, '--tools-image'],
   ])('%s', (_, overrides, options, reason) => expect(refusal(overrides, options)).toContain(reason));
 });
