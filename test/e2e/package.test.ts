@@ -5,9 +5,16 @@ import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { execa } from 'execa';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { parse } from 'yaml';
+import { packageVersion } from '../../src/base/io/package.ts';
 import { temporaryFolder } from '../../src/base/io/temp.ts';
-import { APPS } from '../../src/runtime/contract.ts';
+import { planPods } from '../../src/plan/pods.ts';
+import { ADDED } from '../../src/render/cluster-in-image.ts';
+import { renderHelm } from '../../src/render/helm/index.ts';
+import { PM2_VERSION } from '../../src/render/pm2-version.ts';
+import { APPS, RUNTIME_FILES } from '../../src/runtime/contract.ts';
 import { openWebuiEnvironment, ROOT } from '../kit/environment.ts';
+import { inputOf } from '../kit/inputs.ts';
 import { useScope } from '../kit/vitest.ts';
 
 const scope = useScope();
@@ -83,5 +90,27 @@ describe('npm pack', () => {
       exports: { '.': { types: string; import: string } };
     };
     expect(readFileSync(join(ROOT, exports['.'].types), 'utf8')).toContain('export');
+  });
+
+  it('is what a pod’s init container takes the runtime from, and npm’s registry has PM2', async () => {
+    const pod = join(folder, 'pod');
+    await mkdir(pod);
+    const request = { replicas: 2, workersPerPod: 2 };
+    const options = { storageClass: 'nfs', host: 'chat.example.com', version: packageVersion() };
+    const values = parse(renderHelm(planPods(inputOf(), request), options).text);
+    const [shell, flags, script]: string[] = values.extraInitContainers[0].command;
+    const here = [
+      ['/usr/local/bin/node', process.execPath],
+      [ADDED, pod],
+      [`webui-tune@${packageVersion()}`, tarball],
+    ].reduce((text, [there = '', place = '']) => text.replaceAll(there, place), script ?? '');
+    await execa(shell ?? '', [flags ?? '', here], { cwd: folder });
+    for (const file of Object.values(RUNTIME_FILES))
+      expect(existsSync(join(pod, 'runtime', file)), file).toBe(true);
+    const { stdout } = await execa(join(pod, 'tools', 'node'), [
+      join(pod, 'tools', 'node_modules', 'pm2', 'bin', 'pm2-runtime'),
+      '--version',
+    ]);
+    expect(stdout.trim()).toBe(PM2_VERSION);
   });
 });

@@ -3,6 +3,7 @@
  * of others and not in this repository: without a checkout (WEBUI_TUNE_CHART=…/charts/open-webui), the parts that it
  * copies as they are into a pod are checked alone.
  */
+import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -10,11 +11,12 @@ import { afterAll, describe, expect, it } from 'vitest';
 import { parse, parseAllDocuments, stringify } from 'yaml';
 import { type PodsRequest, planPods } from '../../src/plan/pods.ts';
 import { renderHelm } from '../../src/render/helm/index.ts';
+import { ROOT } from '../kit/environment.ts';
 import { inputOf, SERVICES } from '../kit/inputs.ts';
+import { CHART, keptChart, renderChart } from '../kit/rendered-chart.ts';
 import { faultsIn, type KubernetesObject } from './kubernetes.ts';
 import { chartWithoutDependencies, helmTemplate, schemaFaults } from './validators.ts';
 
-const CHART = process.env.WEBUI_TUNE_CHART;
 if (!CHART) {
   process.stderr.write(
     'skipped: the rendered chart. WEBUI_TUNE_CHART names no checkout of github.com/open-webui/helm-charts ' +
@@ -273,6 +275,30 @@ describe.each(FORMS)('%s', (_, request) => {
 function optionsOf(step: string): string[] {
   return (step.split('--timeout 70m')[1] ?? '').trim().split(' ');
 }
+
+describe('what is kept of the rendered chart', () => {
+  it('is of the values that are rendered now, and works', async () => {
+    const objects = parseAllDocuments(keptChart()).map((document) => document.toJS() as KubernetesObject);
+    const there = objects.filter((object) => object !== null);
+    expect(await schemaFaults(folder, there)).toBeUndefined();
+    expect(faultsIn(there, CONNECTIONS)).toEqual([]);
+  });
+
+  it('gets another grace period by the post-renderer of the documents', () => {
+    const page = readFileSync(join(ROOT, 'docs', 'kubernetes.md'), 'utf8');
+    const command = /^ {4}(sed .*)$/m.exec(page)?.[1] ?? '';
+    const rendered = execFileSync('sh', ['-c', command], { input: keptChart(), encoding: 'utf8' });
+    const [workload] = parseAllDocuments(rendered)
+      .map((document) => document.toJS() as KubernetesObject)
+      .filter((object) => object?.kind === 'Deployment');
+    expect(workload.spec.template.spec.terminationGracePeriodSeconds).toBe(75);
+    expect(page).toContain(`args: [${command.replace('sed ', '')}]`);
+  });
+
+  it.runIf(CHART)('is what the chart renders', async () => {
+    expect(await renderChart(CHART ?? '')).toBe(keptChart());
+  });
+});
 
 /** Paths to every scalar and every list. */
 function leavesOf(value: KubernetesObject, path: string[] = []): string[][] {

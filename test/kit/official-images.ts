@@ -10,14 +10,19 @@ import type { Scope } from '../../src/base/io/scope.ts';
 import { temporaryFolder } from '../../src/base/io/temp.ts';
 import { findRedis } from '../../src/bench/scratch/programs.ts';
 import { packagesFolder } from '../../src/facts/embedded/packages.ts';
+import { IN_TOOLS_IMAGE } from '../../src/render/helm/cluster.ts';
+import { PM2_VERSION } from '../../src/render/pm2-version.ts';
 import { installPackages } from './embedded-postgres.ts';
-import { openWebuiEnvironment } from './environment.ts';
+import { openWebuiEnvironment, ROOT } from './environment.ts';
 import { layOutApp, layOutPackages } from './image.ts';
 import type { Podman } from './podman.ts';
 
 /** Of the machine's Debian: what an image's own Debian would bring. */
 const SYSTEM = ['bin', 'sbin', 'lib', 'lib64', 'share', 'libexec'].map((name) => `/usr/${name}`);
 const ETC = ['nsswitch.conf', 'ld.so.cache', 'alternatives', 'ssl', 'localtime'];
+
+/** Of Debian's images. */
+const PATH = '/usr/local/bin:/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin';
 
 /** As the official image: it makes the database at its first start, and runs as the user postgres. */
 const POSTGRES_ENTRYPOINT = `#!/bin/bash
@@ -61,10 +66,9 @@ export async function makeOfficialImages(
 ): Promise<OfficialImages> {
   const folder = await temporaryFolder(scope, 'images');
   chmodSync(folder, 0o755);
-  const system = SYSTEM.filter((path) => existsSync(path)).map(readOnly);
+  const system = systemVolumes();
   const root = (name: string) => layOutSystem(join(folder, name));
 
-  const openWebui = layOutOpenWebui(root('open-webui'));
   const entrypoint = 'ENTRYPOINT ["docker-entrypoint.sh"]';
   const programs = await installPackages(folder);
   const postgres = root('postgres');
@@ -78,12 +82,8 @@ export async function makeOfficialImages(
   mkdirSync(join(node, 'usr/local/lib/node_modules/npm'), { recursive: true });
   symlinkSync('../lib/node_modules/npm/bin/npm-cli.js', join(node, 'usr/local/bin/npm'));
 
-  await Promise.all([
-    podman.makeImage(images.openWebui, join(folder, 'open-webui'), [
-      'WORKDIR /app/backend',
-      'CMD ["bash", "start.sh"]',
-      ...Object.entries(OPEN_WEBUI_VARIABLES).map(([name, value]) => `ENV ${name}=${value}`),
-    ]),
+  const [openWebui] = await Promise.all([
+    makeOpenWebuiImage(scope, podman, images.openWebui),
     podman.makeImage(images.postgres, postgres, [
       `ENV PATH=${programs.postgres}:/usr/local/bin:/usr/bin:/bin`,
       'ENV PGDATA=/var/lib/postgresql/data',
@@ -95,7 +95,7 @@ export async function makeOfficialImages(
     podman.makeImage(images.node, node, []),
   ]);
   return {
-    openWebui: [...system, ...openWebui],
+    openWebui,
     postgres: [...system, readOnly(packagesFolder(folder))],
     valkey: system,
     node: [
@@ -106,8 +106,36 @@ export async function makeOfficialImages(
   };
 }
 
+/** Open WebUI's own image; returns the volumes that bring the programs. */
+export async function makeOpenWebuiImage(scope: Scope, podman: Podman, name: string): Promise<string[]> {
+  const root = layOutSystem(join(await temporaryFolder(scope, 'open-webui-image'), 'root'));
+  const volumes = layOutOpenWebui(root);
+  await podman.makeImage(name, root, [
+    'WORKDIR /app/backend',
+    'CMD ["bash", "start.sh"]',
+    ...Object.entries(OPEN_WEBUI_VARIABLES).map(([variable, value]) => `ENV ${variable}=${value}`),
+  ]);
+  return [...systemVolumes(), ...volumes];
+}
+
+/** An image as docs/kubernetes.md has one made for pods without a way to npm's registry; returns its volumes. */
+export async function makeToolsImage(scope: Scope, podman: Podman, name: string): Promise<string[]> {
+  const root = layOutSystem(join(await temporaryFolder(scope, 'tools-image'), 'root'));
+  const folder = join(root, IN_TOOLS_IMAGE);
+  const tools = join(folder, 'tools');
+  mkdirSync(tools, { recursive: true });
+  cpSync(realpathSync(process.execPath), join(tools, 'node'));
+  execFileSync('npm', ['install', '--prefix', tools, '--no-audit', '--no-fund', `pm2@${PM2_VERSION}`], {
+    stdio: 'pipe',
+  });
+  cpSync(join(ROOT, 'dist', 'runtime'), join(folder, 'runtime'), { recursive: true });
+  await podman.makeImage(name, root, [`ENV PATH=${PATH}`]);
+  return systemVolumes();
+}
+
 /** Variables of the official image that Open WebUI reads. */
 const OPEN_WEBUI_VARIABLES = {
+  PATH,
   LANG: 'C.UTF-8',
   ENV: 'prod',
   PORT: '8080',
@@ -121,6 +149,8 @@ const OPEN_WEBUI_VARIABLES = {
   SENTENCE_TRANSFORMERS_HOME: '/app/backend/data/cache/embedding/models',
   HOME: '/root',
 };
+
+const systemVolumes = () => SYSTEM.filter((path) => existsSync(path)).map(readOnly);
 
 const readOnly = (path: string) => `${path}:${path}:ro`;
 

@@ -52,6 +52,13 @@ export class Podman {
     return stdout;
   }
 
+  /** What podman prints, on either output. */
+  async output(args: readonly string[]): Promise<string> {
+    const [program = '', ...words] = this.network.through;
+    const { all } = await execa(program, [...words, 'podman', ...args], { env: this.#env, all: true });
+    return all;
+  }
+
   /** A folder as an image; `changes` in the words of a Dockerfile. */
   async makeImage(name: string, folder: string, changes: readonly string[]): Promise<void> {
     const [program = '', ...words] = this.network.through;
@@ -139,6 +146,7 @@ export async function startPodman(
     timeoutMs: START_TIMEOUT_MS,
   });
   scope.defer('containers', async () => {
+    await podman.run(['pod', 'rm', '--all', '--force', '--time=0']);
     await podman.run(['rm', '--all', '--force', '--time=0', '--volumes']);
   });
   const timer = new AbortController();

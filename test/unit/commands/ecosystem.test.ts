@@ -38,6 +38,16 @@ describe('--format', () => {
     const out = join(temporaryFolder(), 'ecosystem.config.js');
     await expect(printed({ out, format: 'cjs' })).rejects.toThrow('--format cjs does not go with --out');
   });
+
+  it.each([
+    { replicas: 2 },
+    { workersPerPod: 2 },
+    { storageClass: 'nfs' },
+    { toolsImage: 'registry.example.com/tools:1' },
+    { graceSeconds: 60 },
+  ])('has options for Helm alone: %j', async (options) => {
+    await expect(printed(options)).rejects.toThrow(/^--[a-z-]+ is for --format helm$/);
+  });
 });
 
 describe('the way past one machine', () => {

@@ -48,6 +48,8 @@ describe('a wrong command line', () => {
     [['--memory'], 'argument missing'],
     [['--host', 'a b'], 'Expected an address'],
     [['--preload', 'some'], 'Allowed choices are auto, app, lean, libraries, none.'],
+    [['--workers-per-pod', '10'], 'Expected a number from 1 to 9.'],
+    [['--grace-seconds', '15'], 'Expected a number of seconds from 16 to 3600.'],
     [['somewhere'], 'too many arguments'],
     [['metrics', '--alerts', '--dashboard'], "'--alerts' cannot be used with option '--dashboard'"],
   ])('%j', async (words, message) => {
@@ -73,7 +75,14 @@ describe('--help', () => {
     expect(err).toBe('');
     expect(error).toMatchObject({ exitCode: 0 });
     for (const name of OPTION_NAMES) expect(out).toContain(ROWS[name].flag);
-    for (const flag of ['--out', '--force', '--format']) expect(out).toContain(flag);
+    const kubernetes = [
+      '--replicas',
+      '--workers-per-pod',
+      '--storage-class',
+      '--tools-image',
+      '--grace-seconds',
+    ];
+    for (const flag of ['--out', '--force', '--format', ...kubernetes]) expect(out).toContain(flag);
     expect(out).toContain('$ webui-tune > ecosystem.config.js');
     for (const [code, meaning] of EXIT_MEANINGS) expect(out).toContain(`  ${code}  ${meaning}`);
   });

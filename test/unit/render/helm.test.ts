@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
@@ -5,12 +7,14 @@ import { TuneError } from '../../../src/base/errors.ts';
 import { GIB, MIB } from '../../../src/base/units.ts';
 import { makePlan } from '../../../src/plan/index.ts';
 import type { PlanInput } from '../../../src/plan/input.ts';
-import { type PodsRequest, planPods } from '../../../src/plan/pods.ts';
-import { clusterMemory } from '../../../src/render/cluster-in-image.ts';
+import { GRACE_SECONDS, MOST_WORKERS_PER_POD, type PodsRequest, planPods } from '../../../src/plan/pods.ts';
+import { clusterMemory, NODE_IMAGE } from '../../../src/render/cluster-in-image.ts';
 import { HELM_HEADER } from '../../../src/render/first-lines.ts';
+import { IN_TOOLS_IMAGE } from '../../../src/render/helm/cluster.ts';
 import { renderHelm } from '../../../src/render/helm/index.ts';
 import type { HelmOptions } from '../../../src/render/helm/options.ts';
 import { PM2_VERSION } from '../../../src/render/pm2-version.ts';
+import { ROOT } from '../../kit/environment.ts';
 import { DOWN, hostileText, inputOf, machineOf, SERVICES } from '../../kit/inputs.ts';
 import { settingsOf } from '../../kit/settings-of.ts';
 
@@ -249,6 +253,19 @@ describe('a cluster in each pod', () => {
     const [init] = own.extraInitContainers;
     expect(init.image).toBe('registry.example.com:5000/tools:0.1.0');
     expect(init.command[2]).toContain('cp -R /usr/local/share/webui-tune/. /opt/webui-tune\n');
+  });
+
+  it('is documented with what is rendered', () => {
+    const page = readFileSync(join(ROOT, 'docs', 'kubernetes.md'), 'utf8');
+    for (const part of [
+      `FROM ${NODE_IMAGE}\n`,
+      `WORKDIR ${IN_TOOLS_IMAGE}\n`,
+      `pm2@${PM2_VERSION} \\\n`,
+      `1 to ${MOST_WORKERS_PER_POD} `,
+      `default: ${GRACE_SECONDS}`,
+    ]) {
+      expect(page).toContain(part);
+    }
   });
 
   it('migrates in one pod that replaces all others, then rolls', () => {

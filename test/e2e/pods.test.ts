@@ -1,0 +1,235 @@
+/** What Open WebUI's chart renders of our values, played as pods by podman: two pods of two workers behind one nginx. */
+import { beforeAll, describe, expect, it } from 'vitest';
+import { until } from '../../src/base/io/wait.ts';
+import { commandLine, type ProcessInfo } from '../../src/base/machine/process-table.ts';
+import { formatBytes } from '../../src/base/units.ts';
+import { OneConnection, request } from '../../src/bench/client/http.ts';
+import { startLoad } from '../../src/bench/client/load.ts';
+import type { OpenWebui } from '../../src/bench/client/open-webui.ts';
+import { wholeAnswer } from '../../src/bench/scratch/upstream.ts';
+import { GRACE_SECONDS } from '../../src/plan/pods.ts';
+import { WORKER_PROCESS } from '../../src/runtime/contract.ts';
+import { connectionsOf } from '../kit/compose.ts';
+import { whyNoPodman } from '../kit/podman.ts';
+import { PlayedPods, type Pod } from '../kit/pods.ts';
+import { CHART, chartValues, PODS, WORKERS_PER_POD } from '../kit/rendered-chart.ts';
+import { useScope } from '../kit/vitest.ts';
+
+const REQUESTS = 1_000;
+const ANSWERS = 10;
+/** Longer than requests still reach a pod that ends, and within its drain after that: 15 s. */
+const PACE = { tokens: 150, pauseMs: 100 };
+const START_TIMEOUT_MS = 120_000;
+const LOAD_TIMEOUT_MS = 240_000;
+/** Of the memory that a pod's plan predicts. */
+const TOLERANCE = 0.15;
+const TEXT = 'The lighthouse keeper counts the ships that pass at night.';
+
+const missing = whyNoPodman();
+if (missing !== undefined) process.stderr.write(`skipped: the chart's pods. ${missing}\n`);
+else if (!CHART)
+  process.stderr.write(
+    'the pods are of the kept rendering: WEBUI_TUNE_CHART names no checkout of the chart\n',
+  );
+
+const scope = useScope();
+let cluster: PlayedPods;
+let ui: OpenWebui;
+let migrating: Pod;
+let migrationLog: string;
+
+function workersOf(pod: Pod): ProcessInfo[] {
+  return cluster.processes(pod).filter(({ name }) => name === WORKER_PROCESS);
+}
+
+/** A pod is ready with its first worker. */
+async function untilAllServe(pod: Pod): Promise<void> {
+  await until(() => workersOf(pod).length === WORKERS_PER_POD, {
+    what: `all workers of ${pod.name} serve`,
+    timeoutMs: START_TIMEOUT_MS,
+    intervalMs: 200,
+  });
+}
+
+/** A rolling update by one pod at a time: the new pod is ready before the old one hears that it is to end. */
+async function replace(old: Pod, variables: Record<string, string>): Promise<{ pod: Pod; code: number }> {
+  const pod = await cluster.start(variables);
+  await cluster.route([...cluster.serving, pod]);
+  return { pod, code: await end(old) };
+}
+
+/** Kubernetes tells the pod that it is to end, and everybody else at the same time: requests still reach it. */
+async function end(old: Pod, load?: ReturnType<typeof startRequests>): Promise<number> {
+  const ending = cluster.end(old);
+  await load?.proceed(20, LOAD_TIMEOUT_MS);
+  await cluster.route(cluster.serving.filter(({ name }) => name !== old.name));
+  const code = await ending;
+  await cluster.remove(old);
+  return code;
+}
+
+/** A connection of its own for each: nginx closes idle ones when it hears of other pods. */
+function startRequests() {
+  const url = `${cluster.url}/api/v1/chats/?page=1`;
+  return startLoad({ url, headers: ui.headers, connections: 8, reconnect: true, timeoutMs: 30_000 });
+}
+
+interface Asked {
+  prompt: string;
+  chatId: string;
+  messageId: string;
+}
+
+/** Asks that many questions, and returns once each answer is being generated. */
+async function generate(name: string): Promise<Asked[]> {
+  const { upstream } = cluster;
+  upstream.pace = PACE;
+  const begun = new Set<string>();
+  upstream.onWord = (prompt) => begun.add(prompt);
+  const page = await ui.connectSocket(scope);
+  const prompts = Array.from({ length: ANSWERS }, (_, index) => `${name}${index}`);
+  const asked = await Promise.all(
+    prompts.map(async (prompt) => ({ prompt, ...(await ui.post(page, prompt)) })),
+  );
+  await until(() => prompts.every((prompt) => begun.has(prompt)), {
+    what: 'all answers have begun',
+    timeoutMs: 60_000,
+  });
+  return asked;
+}
+
+async function expectSaved(asked: readonly Asked[]): Promise<void> {
+  const answers = () => Promise.all(asked.map((each) => ui.savedAnswer(each)));
+  const whole = asked.map(({ prompt }) => wholeAnswer(prompt, PACE));
+  // Those of a pod that stays may still be on their way.
+  await until(async () => JSON.stringify(await answers()) === JSON.stringify(whole), {
+    what: 'all answers are saved',
+    timeoutMs: 30_000,
+    intervalMs: 500,
+  }).catch(() => undefined);
+  expect(await answers()).toEqual(whole);
+}
+
+function report(text: string): void {
+  process.stderr.write(`pods: ${text}\n`);
+}
+
+describe.skipIf(missing !== undefined).sequential('two pods of the rendered chart', () => {
+  beforeAll(async () => {
+    cluster = await PlayedPods.create(scope);
+    // The two steps of an installation: one pod migrates, then all are rolled out.
+    migrating = await cluster.start({ ENABLE_DB_MIGRATIONS: 'True' });
+    await cluster.route([migrating]);
+    migrationLog = await cluster.log(migrating);
+    const pods = [await cluster.start(), await cluster.start()];
+    await cluster.route([migrating, ...pods]);
+    await end(migrating);
+    for (const pod of pods) await untilAllServe(pod);
+    ui = await cluster.signIn();
+  });
+
+  it('serve what one pod has migrated', async () => {
+    const { version } = JSON.parse((await request(`${cluster.url}/api/version`)).body) as { version: string };
+    expect(version).toBe('0.12.4');
+    expect(cluster.serving).toHaveLength(PODS);
+    const upgrades = migrationLog.match(/Running upgrade .*/g) ?? [];
+    expect(upgrades.length).toBeGreaterThan(10);
+    expect(new Set(upgrades).size).toBe(upgrades.length);
+    for (const pod of cluster.serving) expect(await cluster.log(pod)).not.toContain('Running upgrade');
+  });
+
+  it('stream answers across pods and workers to pages that others hold', async () => {
+    const pages = await Promise.all(Array.from({ length: 16 }, () => ui.connectSocket(scope)));
+    for (const pod of cluster.serving) {
+      const held = workersOf(pod).map(({ pid }) => connectionsOf(pid));
+      expect(held.filter((count) => count > 0).length, `${pod.name}: ${held}`).toBe(WORKERS_PER_POD);
+    }
+    const agent = new OneConnection();
+    const answers = await Promise.all(pages.map((page, index) => ui.chat(page, `cross${index}`, { agent })));
+    expect(answers.map(({ text }) => text)).toEqual(
+      pages.map((_, index) => wholeAnswer(`cross${index}`, cluster.upstream.pace)),
+    );
+    agent.destroy();
+    for (const page of pages) page.close();
+  });
+
+  it('share documents', async () => {
+    const file = await ui.upload('lighthouse.txt', TEXT);
+    for (const pod of cluster.serving) {
+      const all = [...cluster.serving];
+      await cluster.route([pod]);
+      expect(await ui.query(file.collection, 'who counts the ships?')).toEqual([TEXT]);
+      await cluster.route(all);
+    }
+  });
+
+  it('take the memory that was planned', async () => {
+    const load = startRequests();
+    await load.proceed(REQUESTS, LOAD_TIMEOUT_MS);
+    const { pods } = chartValues();
+    const predicted = pods.cluster?.memory.predicted ?? 0;
+    const measured = cluster.serving.map((pod) => cluster.memory(pod));
+    const { failures, perSecond } = await load.stop();
+    expect(failures).toEqual([]);
+    report(
+      `memory ${measured.map(({ taken }) => formatBytes(taken)).join(' and ')}, planned ${formatBytes(predicted)}; ` +
+        `${Math.round(perSecond)} requests/s`,
+    );
+    for (const { taken, limit } of measured) {
+      expect(limit).toBe(pods.limit);
+      expect(taken / predicted).toBeGreaterThan(1 - TOLERANCE);
+      expect(taken / predicted).toBeLessThan(1 + TOLERANCE);
+    }
+  });
+
+  it('lose no request and no answer when one of them is deleted', async () => {
+    const [victim, other] = cluster.serving;
+    if (!victim || !other) throw new Error('there are no two pods');
+    const load = startRequests();
+    await load.proceed(REQUESTS / 10, LOAD_TIMEOUT_MS);
+    await cluster.route([victim]);
+    const asked = await generate('delete');
+    await cluster.route([victim, other]);
+    const from = performance.now();
+    expect(await end(victim, load)).toBe(0);
+    const seconds = (performance.now() - from) / 1000;
+    await load.proceed(REQUESTS, LOAD_TIMEOUT_MS);
+    const { failures, failed, answered } = await load.stop();
+    report(`deleted: ended in ${seconds.toFixed(1)} s, ${failed} of ${answered} requests failed`);
+    expect(failures).toEqual([]);
+    expect(failed).toBe(0);
+    expect(answered).toBeGreaterThan(REQUESTS);
+    expect(seconds).toBeLessThan(GRACE_SECONDS);
+    await expectSaved(asked);
+    const pod = await cluster.start();
+    await cluster.route([...cluster.serving, pod]);
+  });
+
+  it('lose nothing when a setting is rolled out', async () => {
+    const load = startRequests();
+    await load.proceed(REQUESTS / 10, LOAD_TIMEOUT_MS);
+    const asked = await generate('roll');
+    for (const old of [...cluster.serving]) {
+      const { pod, code } = await replace(old, { WEBUI_NAME: 'rolled' });
+      expect(code).toBe(0);
+      await untilAllServe(pod);
+    }
+    await load.proceed(REQUESTS / 10, LOAD_TIMEOUT_MS);
+    const { failures, failed, answered } = await load.stop();
+    report(`rolled out: ${failed} of ${answered} requests failed`);
+    expect(failures).toEqual([]);
+    expect(answered).toBeGreaterThan(REQUESTS);
+    await expectSaved(asked);
+    const { name } = JSON.parse((await request(`${cluster.url}/api/config`)).body) as { name: string };
+    expect(name).toContain('rolled');
+  });
+
+  it('show no secret in a process title', () => {
+    const titles = cluster.serving
+      .flatMap((pod) => cluster.processes(pod))
+      .map(({ pid }) => commandLine(pid).join(' '))
+      .join('\n');
+    expect(titles).toContain('pm2-runtime');
+    for (const secret of Object.values(cluster.secrets)) expect(titles).not.toContain(secret);
+  });
+});
