@@ -1,5 +1,5 @@
 /**
- * Makes test/data/helm/open-webui.yaml anew: what Open WebUI's chart renders of the values that the tests play as pods.
+ * Makes test/data/helm/open-webui.yaml.txt anew: what Open WebUI's chart renders of the values that the tests play as pods.
  * `WEBUI_TUNE_CHART=…/helm-charts/charts/open-webui npm run data:chart`
  */
 import { CHART, keepChart } from '../test/kit/rendered-chart.ts';

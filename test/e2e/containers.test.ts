@@ -22,6 +22,8 @@ const ANSWERS = 10;
 const GONE_TIMEOUT_MS = 120_000;
 const LOAD_TIMEOUT_MS = 200_000;
 const START_TIMEOUT_MS = 180_000;
+/** stop_grace_period of the container: 60 s for answers, and 20 s. */
+const STOP_SECONDS = 80;
 /** Of four workers in one container. */
 const MOST_BYTES = 720 * MIB;
 const TEXT = 'The lighthouse keeper counts the ships that pass at night.';
@@ -182,18 +184,18 @@ describe.skipIf(missing !== undefined).sequential('the copy-on-write cluster in 
     for (const secret of Object.values(project.secrets)) expect(titles).not.toContain(secret);
   });
 
-  // A known fault, whose cause is not known yet: answers are cut off.
-  it.fails('is restarted while answers are generated: they are saved', async () => {
+  it('is restarted while answers are generated: they are saved', async () => {
     const asked = await generate('restart');
     const before = await project.processes();
-    await project.compose('restart', 'open-webui');
+    // Docker takes the container's own time. podman's Docker API takes none where none is given, and kills at once
+    // (pkg/api/handlers/compat/containers_restart.go).
+    await project.compose('restart', '--timeout', `${STOP_SECONDS}`, 'open-webui');
     await untilGone(before, GONE_TIMEOUT_MS);
     await untilServing();
     await expectSaved(asked);
   });
 
-  // The same.
-  it.fails('gets another tag of its image: one process migrates, and answers of the old container are saved', async () => {
+  it('gets another tag of its image: one process migrates, and answers of the old container are saved', async () => {
     const asked = await generate('upgrade');
     // One migration behind, as the database of an older version would be.
     const [, from = '', to = ''] =
@@ -212,7 +214,8 @@ describe.skipIf(missing !== undefined).sequential('the copy-on-write cluster in 
     );
     const before = await project.container();
     await project.changeTag('0.12.5');
-    await project.up();
+    // With podman, Compose makes all containers anew, and stops PostgreSQL first; Docker makes this one alone.
+    await project.up('--no-deps', 'open-webui');
     expect(await project.container()).not.toBe(before);
     expect((await project.log()).match(/Running upgrade .*/g)).toHaveLength(1);
     await expectSaved(asked);

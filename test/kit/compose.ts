@@ -129,10 +129,10 @@ export class ComposeProject {
     return this.podman.compose(this.#folder, ...args);
   }
 
-  /** Throws with the containers' own words where they do not get ready. */
-  async up(): Promise<void> {
+  /** Of all services, or as `words` say. Throws with the containers' own words where they do not get ready. */
+  async up(...words: string[]): Promise<void> {
     try {
-      await this.compose('up', '--detach', '--wait');
+      await this.compose('up', '--detach', '--wait', ...words);
     } catch (error) {
       throw new Error(`${error}\n${await this.compose('logs', '--tail', '40')}`, { cause: error });
     }

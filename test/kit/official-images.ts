@@ -185,6 +185,8 @@ function layOutOpenWebui(root: string): string[] {
 
   layOutApp(app, installed);
   writeProgram(join(app, 'backend', 'start.sh'), START_SH);
+  // The image has its models there.
+  mkdirSync(join(app, 'backend', 'data', 'cache'));
   layOutPackages(join(local, library), installed);
   cpSync(join(folder, 'pyvenv.cfg'), join(local, 'pyvenv.cfg'));
   for (const name of ['python', 'python3']) symlinkSync(program, join(local, 'bin', name));

@@ -12,9 +12,11 @@ import { missingForPodman } from '../../scripts/podman.mjs';
 import type { Scope } from '../../src/base/io/scope.ts';
 import { startProcess, untilServing } from '../../src/base/io/started.ts';
 import { temporaryFolder } from '../../src/base/io/temp.ts';
+import { until } from '../../src/base/io/wait.ts';
 import { type Network, PROXY_PORT, packageHosts, startNetwork } from './network.ts';
 
 const START_TIMEOUT_MS = 20_000;
+const REMOVE_TIMEOUT_MS = 60_000;
 /** Between two looks for a container whose health is to be checked. */
 const LOOK_MS = 1_000;
 /** The name that podman gives the machine in each container, which is our namespace here. */
@@ -146,8 +148,13 @@ export async function startPodman(
     timeoutMs: START_TIMEOUT_MS,
   });
   scope.defer('containers', async () => {
-    await podman.run(['pod', 'rm', '--all', '--force', '--time=0']);
-    await podman.run(['rm', '--all', '--force', '--time=0', '--volumes']);
+    // podman trips over a container that ends at this moment, and removes it the next time.
+    const removed = async () => {
+      await podman.run(['pod', 'rm', '--all', '--force', '--time=0']);
+      await podman.run(['rm', '--all', '--force', '--time=0', '--volumes']);
+      return true;
+    };
+    await until(removed, { what: 'all containers are removed', timeoutMs: REMOVE_TIMEOUT_MS });
   });
   const timer = new AbortController();
   const checking = (async () => {

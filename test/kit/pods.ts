@@ -132,6 +132,7 @@ export class PlayedPods {
       ...Object.entries(variables).map(([variable, value]) => ({ name: variable, value })),
     ];
     const pod = { apiVersion: 'v1', kind: 'Pod', metadata: { ...metadata, name }, spec };
+    ownVolumes(spec, name);
     await this.podman.run(['kube', 'play', '-'], stringify(pod));
     const [{ Id: id }, { Id: infra }] = [
       await this.#inspect(`${name}-${container.name}`),
@@ -174,8 +175,13 @@ export class PlayedPods {
     return State.ExitCode as number;
   }
 
+  /** podman trips over a container that it still takes for running, and removes it the next time. */
   async remove({ name }: Pod): Promise<void> {
-    await this.podman.run(['pod', 'rm', '--force', name]);
+    const removed = async () => {
+      await this.podman.run(['pod', 'rm', '--force', '--ignore', name]);
+      return true;
+    };
+    await until(removed, { what: `${name} is removed`, timeoutMs: START_TIMEOUT_MS });
   }
 
   log({ container }: Pod): Promise<string> {
@@ -263,6 +269,17 @@ function fitToMachine(
   for (const [path, name] of names) {
     const type = statSync(path).isDirectory() ? 'Directory' : 'File';
     spec.volumes.push({ name, hostPath: { path, type } });
+  }
+}
+
+/** podman's emptyDir is a volume of that name, which all pods would share. */
+function ownVolumes(spec: KubernetesObject, pod: string): void {
+  const own = (name: string) => `${name}-${pod}`;
+  const empty = spec.volumes.filter(({ emptyDir }: KubernetesObject) => emptyDir);
+  const mounts = [...spec.initContainers, ...spec.containers].flatMap(({ volumeMounts }) => volumeMounts);
+  for (const volume of empty) {
+    for (const mount of mounts.filter(({ name }) => name === volume.name)) mount.name = own(mount.name);
+    volume.name = own(volume.name);
   }
 }
 

@@ -19,7 +19,7 @@ import { inputOf, SERVICES } from './inputs.ts';
 /** A checkout of the chart; undefined: there is none, and what was kept is used. */
 export const CHART = process.env.WEBUI_TUNE_CHART;
 
-const KEPT = join(ROOT, 'test', 'data', 'helm', 'open-webui.yaml');
+const KEPT = join(ROOT, 'test', 'data', 'helm', 'open-webui.yaml.txt');
 
 export const PODS = 2;
 export const WORKERS_PER_POD = 2;

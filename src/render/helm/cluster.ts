@@ -75,7 +75,7 @@ function toolsScript(version: string): string {
   cp -R ${IN_TOOLS_IMAGE}/. ${ADDED}
   exit
 fi
-mkdir ${TOOLS}
+mkdir -p ${TOOLS}
 ${MAKE_TOOLS}cd ${ADDED}
 npm pack --silent webui-tune@${version}
 tar -xzf webui-tune-${version}.tgz --strip-components=2 package/dist/runtime
