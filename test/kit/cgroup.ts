@@ -173,6 +173,8 @@ export interface GroupMemory {
   used: number;
   /** Bytes of `used` that are files in the page cache: the kernel gives them up where it needs memory. */
   pageCache: number;
+  /** Bytes of those that were not used lately. */
+  inactive: number;
   limit: number;
 }
 
@@ -187,12 +189,13 @@ export function groupMemory(pid: number, name: string): GroupMemory {
     readFileSync(join(folder, ofVersion1 ? version1 : version2), 'utf8');
   const stat = read('memory.stat', 'memory.stat');
   // Of both lists: files that are mapped, too. Version 1 says `total_` of the groups below as well.
-  const files = ['inactive_file', 'active_file'].map((list) =>
+  const [inactive, active] = ['inactive_file', 'active_file'].map((list) =>
     field(stat, ofVersion1 ? `total_${list}` : list),
-  );
+  ) as [number, number];
   return {
     used: Number(read('memory.usage_in_bytes', 'memory.current')),
-    pageCache: files.reduce((sum, bytes) => sum + bytes, 0),
+    pageCache: inactive + active,
+    inactive,
     limit: Number(read('memory.limit_in_bytes', 'memory.max')),
   };
 }

@@ -12,12 +12,14 @@ import type { Scope } from '../../src/base/io/scope.ts';
 import { type StartedProcess, signal, startProcess, untilServing } from '../../src/base/io/started.ts';
 import { temporaryFolder } from '../../src/base/io/temp.ts';
 import { until } from '../../src/base/io/wait.ts';
+import { readMemory, sumMemory } from '../../src/base/machine/process-memory.ts';
 import { allProcesses, type ProcessInfo, processTree } from '../../src/base/machine/process-table.ts';
 import { request } from '../../src/bench/client/http.ts';
 import { OpenWebui } from '../../src/bench/client/open-webui.ts';
 import { startRedis } from '../../src/bench/scratch/redis.ts';
 import { startUpstream, type Upstream } from '../../src/bench/scratch/upstream.ts';
 import { IMAGE_PORT } from '../../src/render/image.ts';
+import { WORKER_PROCESS } from '../../src/runtime/contract.ts';
 import type { KubernetesObject } from '../formats/kubernetes.ts';
 import { groupMemory } from './cgroup.ts';
 import { groupsOf } from './compose.ts';
@@ -41,6 +43,18 @@ export interface Pod {
   address: string;
   /** Id of the container of Open WebUI. */
   container: string;
+}
+
+interface PodMemory {
+  /** What its group is charged, without page cache. */
+  taken: number;
+  /** The same with the page cache that was used lately: what `kubectl top` shows. */
+  workingSet: number;
+  /** Of all its processes: what plans are measured by. */
+  pss: number;
+  /** What each worker has for itself. */
+  workers: number[];
+  limit: number;
 }
 
 interface Parts {
@@ -122,7 +136,10 @@ export class PlayedPods {
     return OpenWebui.signIn(this.url, { email: ADMIN, password: this.secrets.WEBUI_ADMIN_PASSWORD ?? '' });
   }
 
-  /** Starts a pod with further variables, and returns once its readiness probe succeeds. */
+  /**
+   * Starts a pod with further variables, and returns once its readiness probe succeeds. Each init container is played as a pod
+   * before it: podman 4.3 cannot remove one that it still takes for running, or starts it twice.
+   */
   async start(variables: Readonly<Record<string, string>> = {}): Promise<Pod> {
     const name = `owui-open-webui-${this.#started++}`;
     const { metadata, spec } = structuredClone(this.#template);
@@ -131,9 +148,15 @@ export class PlayedPods {
       ...container.env.filter(({ name: variable }: { name: string }) => !(variable in variables)),
       ...Object.entries(variables).map(([variable, value]) => ({ name: variable, value })),
     ];
-    const pod = { apiVersion: 'v1', kind: 'Pod', metadata: { ...metadata, name }, spec };
     ownVolumes(spec, name);
-    await this.podman.run(['kube', 'play', '-'], stringify(pod));
+    const { initContainers, ...rest } = spec;
+    for (const [index, init] of initContainers.entries()) {
+      const once = { ...rest, containers: [init], restartPolicy: 'Never' };
+      await this.#play(`${name}-init-${index}`, metadata, once);
+      const code = (await this.podman.run(['wait', `${name}-init-${index}-${init.name}`])).trim();
+      if (code !== '0') throw new Error(`the init container ${init.name} has ended with ${code}`);
+    }
+    await this.#play(name, metadata, rest);
     const [{ Id: id }, { Id: infra }] = [
       await this.#inspect(`${name}-${container.name}`),
       await this.#inspect(await this.#infraOf(name)),
@@ -177,8 +200,11 @@ export class PlayedPods {
 
   /** podman trips over a container that it still takes for running, and removes it the next time. */
   async remove({ name }: Pod): Promise<void> {
+    const inits = this.#template.spec.initContainers.map(
+      (_: unknown, index: number) => `${name}-init-${index}`,
+    );
     const removed = async () => {
-      await this.podman.run(['pod', 'rm', '--force', '--ignore', name]);
+      await this.podman.run(['pod', 'rm', '--force', '--ignore', name, ...inits]);
       return true;
     };
     await until(removed, { what: `${name} is removed`, timeoutMs: START_TIMEOUT_MS });
@@ -193,15 +219,35 @@ export class PlayedPods {
     return allProcesses().filter(({ pid }) => groupsOf(pid).includes(container));
   }
 
-  /** Bytes of its container without page cache, and its limit. */
-  memory(pod: Pod): { taken: number; limit: number } {
-    const [{ pid } = { pid: 0 }] = this.processes(pod);
-    const { used, pageCache, limit } = groupMemory(pid, pod.container);
-    return { taken: used - pageCache, limit };
+  /** The apps of PM2 in a pod, asked as the documents say. */
+  async apps({ container }: Pod): Promise<{ name: string; status: string }[]> {
+    const list = await this.podman.run(['exec', container, 'pm2', 'jlist']);
+    const apps = JSON.parse(list) as { name: string; pm2_env: { status: string } }[];
+    return apps.map(({ name, pm2_env }) => ({ name, status: pm2_env.status }));
+  }
+
+  /** Memory of a pod's container in bytes. */
+  memory(pod: Pod): PodMemory {
+    const processes = this.processes(pod);
+    const [{ pid } = { pid: 0 }] = processes;
+    const { used, pageCache, inactive, limit } = groupMemory(pid, pod.container);
+    const workers = processes.filter(({ name }) => name === WORKER_PROCESS);
+    return {
+      taken: used - pageCache,
+      workingSet: used - inactive,
+      pss: sumMemory(processes).pss,
+      workers: workers.map((worker) => readMemory(worker.pid).private),
+      limit,
+    };
   }
 
   async isReady(): Promise<boolean> {
     return (await request(`${this.url}/ready`)).status === 200;
+  }
+
+  async #play(name: string, metadata: object, spec: object): Promise<void> {
+    const pod = { apiVersion: 'v1', kind: 'Pod', metadata: { ...metadata, name }, spec };
+    await this.podman.run(['kube', 'play', '-'], stringify(pod));
   }
 
   async #inspect(name: string): Promise<{ Id: string }> {
@@ -244,15 +290,13 @@ const KUBERNETES_GRACE = 30;
 
 /**
  * What only this machine needs: the programs of the images, and where the models are. And what podman 4.3 does otherwise than a
- * kubelet: it publishes the ports of every pod on the machine, knows no port by its name, so that each liveness probe fails,
- * and cannot remove an init container that it still takes for running.
+ * kubelet: it publishes the ports of every pod on the machine, and knows no port by its name, so that each liveness probe fails.
  */
 function fitToMachine(
-  { metadata, spec }: KubernetesObject,
+  { spec }: KubernetesObject,
   volumes: Readonly<Record<string, readonly string[]>>,
   models: string,
 ): void {
-  metadata.annotations = { 'io.podman.annotations.init.container.type': 'always' };
   const names = new Map<string, string>();
   for (const container of [...spec.initContainers, ...spec.containers]) {
     for (const volume of volumes[container.image] ?? []) {

@@ -1,7 +1,7 @@
 import { formatBytes } from '../../base/units.ts';
 import { ENDPOINT_SECONDS, type Pods } from '../../plan/pods.ts';
 import type { Plan } from '../../plan/types.ts';
-import { SUPERVISOR_END_SECONDS } from '../../runtime/contract.ts';
+import { SUPERVISOR_END_SECONDS, WORKER_PROCESS } from '../../runtime/contract.ts';
 import {
   ADDED,
   ecosystemInImage,
@@ -47,25 +47,31 @@ export function clusterValues({ cluster, toolsImage, version }: ClusterInput): R
   };
 }
 
-/**
- * The shell is process 1. It buries processes whose parent has ended, which PM2 does not, and lets the workers serve until
- * no request reaches the pod any more: the chart has no key for a preStop hook.
- */
 function startScript(cluster: Plan): string {
   // Files of the page are compressed in each pod: a volume on the network may be slow, and belong to nobody.
   const ecosystem = ecosystemInImage(cluster, { staticCache: `${RUN}/static` });
   return `mkdir -p -m 700 ${RUN}
 cat >${ECOSYSTEM} <<'END'
 ${ecosystem}END
-${startCommand(ECOSYSTEM)} &
+${runScript(startCommand(ECOSYSTEM))}`;
+}
+
+/**
+ * Shell that runs PM2 as process 1. The chart has no key for a preStop hook: for some seconds after the pod is asked to end, the
+ * workers serve as before, until no request reaches it any more. The pod ends with its last worker, because a worker that
+ * finishes an answer outlives PM2, but not process 1. The shell also buries processes whose parent has ended.
+ */
+export function runScript(start: string, serveSeconds: number = ENDPOINT_SECONDS): string {
+  return `${start} &
 pm2=$!
-trap 'sleep ${ENDPOINT_SECONDS}; kill -TERM "$pm2" || true' TERM INT
+trap 'sleep ${serveSeconds}; kill -TERM "$pm2" || true' TERM INT
 code=0
 wait "$pm2" || code=$?
 while kill -0 "$pm2" 2>/dev/null; do
   code=0
   wait "$pm2" || code=$?
 done
+while grep -qs ${WORKER_PROCESS} /proc/[0-9]*/comm; do sleep 0.2; done
 exit "$code"
 `;
 }
