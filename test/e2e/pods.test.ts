@@ -1,5 +1,5 @@
 /** What Open WebUI's chart renders of our values, played as pods by podman: two pods of two workers behind one nginx. */
-import { beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { until } from '../../src/base/io/wait.ts';
 import { commandLine, type ProcessInfo } from '../../src/base/machine/process-table.ts';
 import { formatBytes } from '../../src/base/units.ts';
@@ -21,6 +21,8 @@ const ANSWERS = 10;
 const PACE = { tokens: 150, pauseMs: 100 };
 const START_TIMEOUT_MS = 120_000;
 const LOAD_TIMEOUT_MS = 240_000;
+/** Of three pods, one after the other: a net alone. */
+const BOOTS_TIMEOUT_MS = 900_000;
 /** Of the memory that a pod's plan predicts. */
 const TOLERANCE = 0.15;
 const TEXT = 'The lighthouse keeper counts the ships that pass at night.';
@@ -73,7 +75,12 @@ async function end(old: Pod, load?: ReturnType<typeof startRequests>): Promise<n
 /** A connection of its own for each: nginx closes idle ones when it hears of other pods. */
 function startRequests() {
   const url = `${cluster.url}/api/v1/chats/?page=1`;
-  return startLoad({ url, headers: ui.headers, connections: 8, reconnect: true, timeoutMs: 30_000 });
+  const load = startLoad({ url, headers: ui.headers, connections: 8, reconnect: true, timeoutMs: 30_000 });
+  // Also where the test fails before that.
+  onTestFinished(async () => {
+    await load.stop();
+  });
+  return load;
 }
 
 interface Asked {
@@ -128,7 +135,7 @@ describe.skipIf(missing !== undefined).sequential('two pods of the rendered char
     await end(migrating);
     for (const pod of pods) await untilAllServe(pod);
     ui = await cluster.signIn();
-  });
+  }, BOOTS_TIMEOUT_MS);
 
   it('serve what one pod has migrated', async () => {
     const { version } = JSON.parse((await request(`${cluster.url}/api/version`)).body) as { version: string };
@@ -213,24 +220,28 @@ describe.skipIf(missing !== undefined).sequential('two pods of the rendered char
     await cluster.route([...cluster.serving, pod]);
   });
 
-  it('lose nothing when a setting is rolled out', async () => {
-    const load = startRequests();
-    await load.proceed(REQUESTS / 10, LOAD_TIMEOUT_MS);
-    const asked = await generate('roll');
-    for (const old of [...cluster.serving]) {
-      const { pod, code } = await replace(old, { WEBUI_NAME: 'rolled' });
-      expect([0, 2]).toContain(code);
-      await untilAllServe(pod);
-    }
-    await load.proceed(REQUESTS / 10, LOAD_TIMEOUT_MS);
-    const { failures, failed, answered } = await load.stop();
-    report(`rolled out: ${failed} of ${answered} requests failed`);
-    expect(failures).toEqual([]);
-    expect(answered).toBeGreaterThan(REQUESTS);
-    await expectSaved(asked);
-    const { name } = JSON.parse((await request(`${cluster.url}/api/config`)).body) as { name: string };
-    expect(name).toContain('rolled');
-  });
+  it(
+    'lose nothing when a setting is rolled out',
+    async () => {
+      const load = startRequests();
+      await load.proceed(REQUESTS / 10, LOAD_TIMEOUT_MS);
+      const asked = await generate('roll');
+      for (const old of [...cluster.serving]) {
+        const { pod, code } = await replace(old, { WEBUI_NAME: 'rolled' });
+        expect([0, 2]).toContain(code);
+        await untilAllServe(pod);
+      }
+      await load.proceed(REQUESTS / 10, LOAD_TIMEOUT_MS);
+      const { failures, failed, answered } = await load.stop();
+      report(`rolled out: ${failed} of ${answered} requests failed`);
+      expect(failures).toEqual([]);
+      expect(answered).toBeGreaterThan(REQUESTS);
+      await expectSaved(asked);
+      const { name } = JSON.parse((await request(`${cluster.url}/api/config`)).body) as { name: string };
+      expect(name).toContain('rolled');
+    },
+    BOOTS_TIMEOUT_MS,
+  );
 
   it('show no secret in a process title', () => {
     const titles = cluster.serving

@@ -190,10 +190,13 @@ export class PlayedPods {
     });
   }
 
-  /** Ends a pod as a kubelet does: SIGTERM, and SIGKILL at the end of the grace period. Returns its exit code. */
-  async end({ name, container }: Pod): Promise<number> {
+  /**
+   * Ends a pod as a kubelet does: SIGTERM, and SIGKILL at the end of the grace period. Its network ends after that; `podman pod
+   * stop` would end it at once. Returns the exit code.
+   */
+  async end({ container }: Pod): Promise<number> {
     const seconds = this.#template.spec.terminationGracePeriodSeconds ?? KUBERNETES_GRACE;
-    await this.podman.run(['pod', 'stop', '--time', `${seconds}`, name]);
+    await this.podman.run(['stop', '--time', `${seconds}`, container]);
     const [{ State }] = JSON.parse(await this.podman.run(['inspect', container]));
     return State.ExitCode as number;
   }
