@@ -99,7 +99,7 @@ export function clusterComments(
       ['command'],
       `The copy-on-write cluster under PM2. When the pod is to end, the shell waits ${ENDPOINT_SECONDS} s, until no request ` +
         `reaches the pod any more (the chart has no key for a preStop hook). Then workers finish their answers, for up to ` +
-        `${drainSeconds} s, and end within ${SUPERVISOR_END_SECONDS} s: ${graceSeconds} s in all.`,
+        `${drainSeconds} s, and end within ${SUPERVISOR_END_SECONDS} s. Kubernetes kills the pod after ${graceSeconds} s.`,
     ],
     [
       ['extraInitContainers'],

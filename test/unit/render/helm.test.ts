@@ -290,6 +290,18 @@ describe('a cluster in each pod', () => {
     expect(MIB_OF(values.resources.requests.memory)).toBeGreaterThan(request / MIB);
   });
 
+  it.each([2, 3, 4, 6, 9])(
+    'has room in its limit for %d workers at theirs, and for documents',
+    (workersPerPod) => {
+      for (const overrides of [remote, {}]) {
+        const { cluster, limit, request } = planPods(inputOf(overrides), { replicas: 2, workersPerPod });
+        expect(cluster?.workers).toBe(workersPerPod);
+        expect(cluster && clusterMemory(cluster)).toBeLessThanOrEqual(limit);
+        expect(request).toBeLessThan(limit);
+      }
+    },
+  );
+
   it('shares memory: four workers ask for less than a third of what four pods do', () => {
     const four = helm(remote, { ...CLUSTER, workersPerPod: 4 }).pods.request;
     expect(four).toBeLessThan((4 * helm(remote, { ...OPTIONS, replicas: 4 }).pods.request) / 3);
