@@ -53,6 +53,7 @@ const bundles = await Promise.all([
     ...common,
     entryPoints: {
       worker: 'src/runtime/supervisor/main.ts',
+      scale: 'src/runtime/scale/main.ts',
       logrotate: 'src/runtime/logrotate.ts',
       backup: 'src/runtime/backups/main.ts',
     },

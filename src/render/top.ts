@@ -67,7 +67,7 @@ export function renderTop(report: TopReport, width: number, height = Number.POSI
   const table = tableOf(report, width);
   const room = Math.max(0, height - 2);
   const above: Line[] = [titleOf(report), ...totalsOf(report, width), []];
-  const fixed = [...above, ...table, ...besideOf(report)];
+  const fixed = [...above, ...table, ...besideOf(report), ...scaleOf(report)];
   const missing = report.instances.flatMap((instance) => downLines(instance, report.at));
   const lines = [...fixed, ...(missing.length > 0 ? [[], ...missing] : [])];
   const restarts = restartLines(report, Math.max(0, Math.min(room - lines.length, MOST_RESTARTS)));
@@ -227,6 +227,18 @@ function besideOf({ parent, runtime, workers, documents, total }: TopReport): Li
     (runtime === 'uvicorn' ? '' : `; supervisors: ${size(Math.max(0, others))}`) +
     (inDocuments > 0 ? `; documents: ${size(inDocuments)}` : '');
   return [[{ text, tone: 'quiet' }]];
+}
+
+/** Within which range workers come and go, and the last change. */
+function scaleOf({ scale, at }: TopReport): Line[] {
+  if (!scale) return [];
+  const [last] = scale.changes;
+  const parts = [
+    `workers come and go: ${scale.least} to ${scale.most}`,
+    ...(last ? [`${age(last.at, at)} ago ${last.from} → ${last.to}: ${last.detail}`] : []),
+    ...(scale.holding === undefined ? [] : [`now held: ${scale.holding}`]),
+  ];
+  return [[{ text: visible(parts.join('; ')), tone: 'quiet' }]];
 }
 
 function downLines(instance: TopReport['instances'][number], now: string): Line[] {

@@ -16,6 +16,8 @@ export const APPS = {
   logrotate: 'open-webui-logrotate',
   /** Serves metrics for Prometheus; only with --metrics. */
   metrics: 'open-webui-metrics',
+  /** Adds workers and takes them away, as the load asks for; only with a range of workers. */
+  scale: 'open-webui-scale',
   /** Begins a backup where one is due; only with `webui-tune backup --schedule`. */
   backup: 'open-webui-backup',
 } as const;
@@ -69,6 +71,11 @@ export const ENV = {
   memoryLimit: 'WEBUI_TUNE_MEMORY_LIMIT_MIB',
   /** Supervisor: seconds that the event loop of its worker may stand still before it replaces the worker; 0: any time. */
   hangSeconds: 'WEBUI_TUNE_HANG_SECONDS',
+  /** Scale: the least and the most workers that there are to be. */
+  leastWorkers: 'WEBUI_TUNE_LEAST_WORKERS',
+  mostWorkers: 'WEBUI_TUNE_MOST_WORKERS',
+  /** Scale: MiB that must be free for one worker more. */
+  workerMemory: 'WEBUI_TUNE_WORKER_MEMORY_MIB',
   /** Metrics: TCP port on 127.0.0.1. */
   metricsPort: 'WEBUI_TUNE_METRICS_PORT',
   /** Backup: absolute path of the command line's own file, dist/cli.js. */
@@ -149,6 +156,10 @@ export const RUN_FOLDER = {
   generationLock: 'lock',
   /** A folder of the documents that are processed beside the workers (preload/webui_preload/documents/jobs.py). */
   documents: 'documents',
+  /** How many workers there are to be, and why that changed (runtime/scale/told.ts). */
+  scale: 'scale.json',
+  /** Under systemd: that number alone, for the unit that starts and stops the others. */
+  workers: 'workers',
 } as const;
 
 /** Labels of what `pm2 describe` shows of an instance (`axm_monitor`). */
@@ -260,6 +271,7 @@ export const RUNTIME_FILES = {
   serve: 'preload/serve.py',
   logrotate: 'logrotate.cjs',
   metrics: 'metrics.cjs',
+  scale: 'scale.cjs',
   backup: 'backup.cjs',
 } as const;
 

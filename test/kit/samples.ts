@@ -2,6 +2,7 @@
 import type { ProcessUsage } from '../../src/base/machine/usage.ts';
 import { GIB, MIB } from '../../src/base/units.ts';
 import { DURATION_BOUNDS } from '../../src/runtime/contract.ts';
+import type { ScaleTold } from '../../src/runtime/scale/told.ts';
 import type { InstanceRecord } from '../../src/runtime/supervisor/report.ts';
 import type { InstanceSample, Sample, WorkerSample } from '../../src/runtime/watch/sample.ts';
 
@@ -44,6 +45,24 @@ export function durationsOf(count: number): number[] {
 export function instanceOf(instance: string, overrides: Partial<InstanceSample> = {}): InstanceSample {
   return { instance, requests: 1_200, record: recordOf(), memoryLimit: GIB, ...overrides };
 }
+
+/** A range of workers, and how their number changed. */
+export const SCALE: ScaleTold = {
+  pid: 103,
+  least: 1,
+  most: 4,
+  counts: { busy: 2, calm: 1 },
+  changes: [
+    {
+      at: NOW - 400_000,
+      from: 3,
+      to: 2,
+      cause: 'calm',
+      detail: 'the others are busy 9 % of the time without it',
+    },
+    { at: NOW - 180_000, from: 2, to: 3, cause: 'busy', detail: 'event loops are busy 64 % of the time' },
+  ],
+};
 
 /** Two workers that serve. */
 export function sampleOf(overrides: Partial<Sample> = {}): Sample {

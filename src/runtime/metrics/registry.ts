@@ -1,6 +1,7 @@
 import { Registry } from 'prom-client';
 import type { MemoryRoom } from '../../base/machine/memory-room.ts';
 import { DURATIONS } from '../contract.ts';
+import { SCALE_CAUSES } from '../scale/decide.ts';
 import { CAUSES } from '../supervisor/state.ts';
 import { processesOf } from '../watch/compare.ts';
 import { type InstanceSample, type Sample, WORKER_STATES, type WorkerSample } from '../watch/sample.ts';
@@ -25,6 +26,9 @@ export class Metrics {
   readonly #available = makeGauge(this.registry, 'memory_available_bytes');
   readonly #oomKills = makeCounter(this.registry, 'oom_kills_total');
   readonly #workers = makeGauge(this.registry, 'workers');
+  readonly #least = makeGauge(this.registry, 'workers_least');
+  readonly #mostWorkers = makeGauge(this.registry, 'workers_most');
+  readonly #changes = makeCounter(this.registry, 'workers_changes_total');
   readonly #private = makeGauge(this.registry, 'worker_private_memory_bytes');
   readonly #shared = makeGauge(this.registry, 'worker_shared_memory_bytes');
   readonly #proportional = makeGauge(this.registry, 'worker_proportional_memory_bytes');
@@ -53,6 +57,7 @@ export class Metrics {
     else this.#preloadUp.remove();
     this.#memory.set(total(processesOf(sample).map(({ memory }) => memory?.pss ?? 0)));
     this.#tellRoom(sample.room);
+    this.#tellScale(sample.scale);
     if (sample.documents) {
       this.#documents.set({ state: 'processing' }, sample.documents.processes.length);
       this.#documents.set({ state: 'waiting' }, sample.documents.waiting);
@@ -86,6 +91,17 @@ export class Metrics {
     else this.#available.set(available);
     if (oomKills === undefined) this.#oomKills.remove();
     else this.#oomKills.inc(oomKills);
+  }
+
+  #tellScale(scale: Sample['scale']): void {
+    if (!scale) {
+      this.#least.remove();
+      this.#mostWorkers.remove();
+      return;
+    }
+    this.#least.set(scale.least);
+    this.#mostWorkers.set(scale.most);
+    for (const cause of SCALE_CAUSES) this.#changes.inc({ cause }, scale.counts[cause] ?? 0);
   }
 
   #tellWorker(worker: string, all: readonly WorkerSample[], { at }: Sample): void {

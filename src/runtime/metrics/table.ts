@@ -21,6 +21,17 @@ const WORKER = ['worker'] as const;
 /** In the conventions of Prometheus: base units, `_total` for counters. Names never change. */
 export const METRICS = {
   workers: { type: 'gauge', labels: ['state'], help: 'Workers by state.' },
+  workers_least: {
+    type: 'gauge',
+    labels: [],
+    help: 'Workers that run at least; missing where their number is fixed, as the next two are.',
+  },
+  workers_most: { type: 'gauge', labels: [], help: 'Workers that run at most.' },
+  workers_changes_total: {
+    type: 'counter',
+    labels: ['cause'],
+    help: 'Changes of the number of workers, by cause: one fewer for calm, one more for busy, answers, lag and waiting.',
+  },
   preload_up: {
     type: 'gauge',
     labels: [],

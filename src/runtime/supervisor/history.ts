@@ -38,8 +38,9 @@ export class History {
   /** A new worker serves. `because`: why it replaced another; undefined where this supervisor had no other. */
   serves(worker: number, because: Because | undefined, now = Date.now()): void {
     const before = this.#read();
-    const { left, ...record } = before ?? this.#begin(now);
-    const reason = before && (because ?? this.#reasonOf(before));
+    const { left, spare, ...record } = before ?? this.#begin(now);
+    // One that was spare replaces nobody.
+    const reason = before && !spare && (because ?? this.#reasonOf(before));
     const restart = reason && {
       at: now,
       cause: reason.cause,
@@ -107,14 +108,29 @@ export class History {
   }
 
   #write(record: InstanceRecord): void {
-    const temporary = `${this.#path}.${process.pid}.tmp`;
     try {
-      writeFileSync(temporary, JSON.stringify(record), { mode: 0o600 });
-      renameSync(temporary, this.#path);
+      writeRecord(this.#path, record);
     } catch (error) {
       this.#onFailed(error instanceof Error ? error.message : String(error));
     }
   }
+}
+
+/** Notes that the load needs the instance no more; its supervisor has ended. Without a record there is nothing to note. */
+export function markSpare(folder: string, instance: string): void {
+  const path = join(folder, recordName(instance));
+  try {
+    const { left: _, serving: __, ...record } = JSON.parse(readFileSync(path, 'utf8')) as InstanceRecord;
+    writeRecord(path, { ...record, spare: true });
+  } catch {
+    // Then webui-tune top shows it as stopped, which it is.
+  }
+}
+
+function writeRecord(path: string, record: InstanceRecord): void {
+  const temporary = `${path}.${process.pid}.tmp`;
+  writeFileSync(temporary, JSON.stringify(record), { mode: 0o600 });
+  renameSync(temporary, path);
 }
 
 /** `PID START-TIME`, which no later process shares (proc_pid_stat(5), field 22); undefined where no process has the pid. */

@@ -112,6 +112,7 @@ function report(): SupervisorReport {
   return {
     pid: process.pid,
     level,
+    ...(state.link && { linked: state.link.name }),
     ...(Number.isFinite(memoryLimit) && { memoryLimit }),
     workers: state.workers.map((worker) => {
       const link = workers.get(worker.token);

@@ -42,6 +42,8 @@ export interface SupervisorReport {
   pid: number;
   /** Level that the preload process named; empty before it was reached. */
   level: string;
+  /** The generation of the preload process that it is connected to; undefined: of none. */
+  linked?: string;
   /** MiB of private memory at which a worker is replaced; undefined: none. */
   memoryLimit?: number;
   workers: ReportedWorker[];
@@ -65,6 +67,8 @@ export interface InstanceRecord {
   serving?: { worker: number; supervisor: string };
   /** Why no worker serves. */
   left?: Because & { at: number };
+  /** The load needed it no more, and its worker and supervisor were taken away (scale/main.ts). Until it serves again. */
+  spare?: boolean;
   /** HTTP requests that workers served which have ended. */
   requests: number;
   /** Durations that such workers counted; absent: none did. */

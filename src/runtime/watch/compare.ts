@@ -1,6 +1,7 @@
 /** What happened between two samples; pure. */
 
 import type { ProcessUsage } from '../../base/machine/usage.ts';
+import type { ScaleTold } from '../scale/told.ts';
 import type { InstanceSample, Sample, WorkerSample } from './sample.ts';
 import type { TopReport, TopWorker } from './schema.ts';
 
@@ -57,6 +58,7 @@ export function compare(earlier: readonly Sample[], sample: Sample): TopReport {
     }),
     workers,
     instances: sample.instances.map(toInstance),
+    ...(sample.scale && { scale: toScale(sample.scale) }),
     restarts: restartsOf(sample.instances),
     total: totalOf(sample, workers, before, seconds),
   };
@@ -139,6 +141,16 @@ function toInstance({ instance, requests, record, down }: InstanceSample): TopRe
         ...(down.at !== undefined && { at: inWords(down.at) }),
       },
     }),
+  };
+}
+
+function toScale({ least, most, counts, changes, holding }: ScaleTold): NonNullable<TopReport['scale']> {
+  return {
+    least,
+    most,
+    counts: { ...counts },
+    changes: changes.toReversed().map(({ at, ...change }) => ({ at: inWords(at), ...change })),
+    ...(holding !== undefined && { holding }),
   };
 }
 

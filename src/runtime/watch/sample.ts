@@ -8,10 +8,12 @@ import { basename, dirname, join } from 'node:path';
 import { namesIn } from '../../base/io/read.ts';
 import { readKernelFile } from '../../base/machine/files.ts';
 import { type MemoryRoom, readMemoryRoom } from '../../base/machine/memory-room.ts';
+import { isRunning } from '../../base/machine/process-table.ts';
 import { childrenOf, processesWith } from '../../base/machine/processes.ts';
 import { type ProcessUsage, readTimes, readUsage } from '../../base/machine/usage.ts';
 import { MIB } from '../../base/units.ts';
 import { DOCUMENT_PROCESS, RUN_FOLDER } from '../contract.ts';
+import { readTold, type ScaleTold } from '../scale/told.ts';
 import { type Durations, sumDurations } from '../supervisor/durations.ts';
 import type { InstanceRecord, ReportedWorker, WorkerStats } from '../supervisor/report.ts';
 import type { Because } from '../supervisor/state.ts';
@@ -78,6 +80,7 @@ export interface Sample {
   version?: string;
   /** The preload process, or the parent of uvicorn's workers. */
   parent?: ProcessUsage;
+  /** And the process that adds workers and takes them away. */
   supervisors: readonly ProcessUsage[];
   /** Around the parent; nothing of it is known without one. */
   room: MemoryRoom;
@@ -85,6 +88,8 @@ export interface Sample {
   documents?: DocumentsSample;
   workers: readonly WorkerSample[];
   instances: readonly InstanceSample[];
+  /** The range of workers, and how their number changed; undefined: it is fixed. */
+  scale?: ScaleTold;
 }
 
 export async function takeSample(controlSocket: string): Promise<Sample> {
@@ -105,10 +110,16 @@ export async function takeSample(controlSocket: string): Promise<Sample> {
   );
   const missing = [...records].flatMap(([instance, { record, at }]) => {
     const isThere = supervisors.some((supervisor) => supervisor.instance === instance);
-    // An instance that was stopped, or ended before all that runs now began, is not missing.
-    return isThere || record.left?.cause === 'restart' || at < beginning ? [] : [instance];
+    // An instance that was stopped, or that is spare, or ended before all that runs now began, is not missing.
+    const isMeant = record.left?.cause === 'restart' || record.spare === true;
+    return isThere || isMeant || at < beginning ? [] : [instance];
   });
-  const known = [...new Set([...supervisors.map(({ instance }) => instance), ...missing])];
+  // What a spare one has counted stays.
+  const spare = [...records].flatMap(([instance, { record }]) => (record.spare ? [instance] : []));
+  const known = [...new Set([...supervisors.map(({ instance }) => instance), ...missing, ...spare])];
+  const told = readTold(dirname(controlSocket));
+  const scale = told && isRunning(told.pid) ? told : undefined;
+  const controller = scale && readUsage('/', scale.pid);
   const reported = supervisors.flatMap(({ report }) => report?.workers ?? []);
   const serving = reported.filter(({ phase }) => phase === 'serving');
   const level = supervisors.find(({ report }) => report?.level)?.report?.level;
@@ -121,11 +132,12 @@ export async function takeSample(controlSocket: string): Promise<Sample> {
     ...(version !== undefined && { version }),
     generations: [...new Set(serving.map(({ generation }) => generation))],
     ...(parent && { parent, documents: readDocuments(controlSocket, parent.pid) }),
-    supervisors: used,
+    supervisors: [...used, ...(controller ? [controller] : [])],
     room: parent ? readMemoryRoom('/', parent.pid) : {},
     workers: [...workers, ...missing.map((instance): WorkerSample => ({ instance, state: 'down' }))].sort(
       byInstance,
     ),
+    ...(scale && { scale }),
     instances: known
       .map((instance) => instanceSample(instance, supervisors, records.get(instance)?.record))
       .sort(byInstance),
@@ -193,7 +205,7 @@ function instanceSample(
 
 function downOf(record: InstanceRecord | undefined, hasSupervisor: boolean): InstanceSample['down'] {
   if (record?.left) return record.left;
-  if (hasSupervisor || !record) return undefined;
+  if (hasSupervisor || !record || record.spare) return undefined;
   return { cause: 'supervisor', detail: 'its supervisor ended without a word' };
 }
 

@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import { RUNTIMES } from '../contract.ts';
+import { SCALE_CAUSES } from '../scale/decide.ts';
 import { CAUSES } from '../supervisor/state.ts';
 import { WORKER_STATES } from './sample.ts';
 
@@ -102,6 +103,28 @@ export const TopSchema = z.object({
       }),
     )
     .describe('empty with --runtime uvicorn'),
+  scale: z
+    .object({
+      least: count,
+      most: count,
+      counts: z
+        .partialRecord(z.enum(SCALE_CAUSES), count)
+        .describe('changes of the number of workers, by cause'),
+      changes: z
+        .array(
+          z.object({
+            at: time,
+            from: count,
+            to: count,
+            cause: z.enum(SCALE_CAUSES),
+            detail: z.string().describe('the same in words'),
+          }),
+        )
+        .describe('the last 20, the newest first'),
+      holding: z.string().optional().describe('why there is no change at this moment, whatever the load is'),
+    })
+    .optional()
+    .describe('the range within which workers come and go; missing: their number is fixed'),
   restarts: z.array(Restart).describe('the last 20 of each instance, the newest first'),
   total: z.object({
     workers: count.describe('that serve'),

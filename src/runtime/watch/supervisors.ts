@@ -1,24 +1,16 @@
 import { readFileSync, statSync } from 'node:fs';
-import { connect } from 'node:net';
 import { dirname, join } from 'node:path';
 import * as z from 'zod';
-import { systemCode } from '../../base/errors.ts';
 import { namesIn } from '../../base/io/read.ts';
-import { isRunning } from '../../base/machine/process-table.ts';
-import { ROLES } from '../frame-names.ts';
 import { type Durations, parseDurations } from '../supervisor/durations.ts';
-import { Decoder, encode } from '../supervisor/frames.ts';
 import {
   type InstanceRecord,
   instanceOfRecord,
-  parseSocketName,
   recordName,
   type SupervisorReport,
 } from '../supervisor/report.ts';
 import { CAUSES } from '../supervisor/state.ts';
-
-/** Milliseconds that a supervisor has to answer. It idles, and needs one. Prometheus gives us 10 s. */
-const TIMEOUT = 500;
+import { askAll } from './ask.ts';
 
 const durations = z.unknown().transform((told): Durations => parseDurations(told) ?? {});
 
@@ -26,6 +18,7 @@ const Report = z.object({
   pid: z.number(),
   level: z.string(),
   memoryLimit: z.number().exactOptional(),
+  linked: z.string().exactOptional(),
   workers: z.array(
     z.object({
       pid: z.number().exactOptional(),
@@ -51,6 +44,7 @@ const RecordFile = z.object({
   since: z.number(),
   serving: z.object({ worker: z.number(), supervisor: z.string() }).exactOptional(),
   left: z.object({ at: z.number(), ...because }).exactOptional(),
+  spare: z.boolean().exactOptional(),
   requests: z.number(),
   durations: durations.exactOptional(),
   restarts: z.partialRecord(z.enum(CAUSES), z.number()),
@@ -77,17 +71,11 @@ export interface Supervisor {
 
 /** Asks all supervisors of a cluster at once. */
 export async function askSupervisors(controlSocket: string): Promise<Supervisor[]> {
-  const folder = dirname(controlSocket);
-  const living = namesIn(folder).flatMap((name) => {
-    const parsed = parseSocketName(name);
-    return parsed && isRunning(parsed.pid) ? [{ ...parsed, path: join(folder, name) }] : [];
-  });
-  const answers = await Promise.all(
-    living.map(async ({ path, ...supervisor }) => ({ ...supervisor, report: await ask(path) })),
-  );
-  return answers.flatMap(({ report, ...supervisor }) =>
-    report === 'nobody' ? [] : [{ ...supervisor, report }],
-  );
+  const answers = await askAll(dirname(controlSocket));
+  return answers.map(({ frame, ...supervisor }) => ({
+    ...supervisor,
+    report: frame && Report.safeParse(frame).data,
+  }));
 }
 
 /** Records of all instances, including those without a supervisor now. `at`: when it was written, milliseconds since 1970. */
@@ -106,32 +94,4 @@ export function readRecords(controlSocket: string): Map<string, { record: Instan
       }
     }),
   );
-}
-
-/** `nobody`: the supervisor of the socket was killed, and another process has its pid. */
-function ask(path: string): Promise<SupervisorReport | 'nobody' | undefined> {
-  return new Promise((resolve) => {
-    const socket = connect(path);
-    const decoder = new Decoder();
-    const finish = (report: SupervisorReport | 'nobody' | undefined) => {
-      clearTimeout(timer);
-      socket.destroy();
-      resolve(report);
-    };
-    const timer = setTimeout(() => finish(undefined), TIMEOUT);
-    socket.on('error', (error) => {
-      const code = systemCode(error) ?? '';
-      finish(['ECONNREFUSED', 'ENOENT'].includes(code) ? 'nobody' : undefined);
-    });
-    socket.on('close', () => finish(undefined));
-    socket.on('data', (data) => {
-      try {
-        const [frame] = decoder.feed(data);
-        if (frame) finish(Report.parse(frame));
-      } catch {
-        finish(undefined);
-      }
-    });
-    socket.write(encode({ role: ROLES.watch }));
-  });
 }

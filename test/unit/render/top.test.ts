@@ -2,7 +2,16 @@ import { describe, expect, it } from 'vitest';
 import { MIB } from '../../../src/base/units.ts';
 import { plainText, renderTop } from '../../../src/render/top.ts';
 import { compare } from '../../../src/runtime/watch/compare.ts';
-import { instanceOf, NOW, recordOf, sampleOf, usageOf, uvicornSample, workerOf } from '../../kit/samples.ts';
+import {
+  instanceOf,
+  NOW,
+  recordOf,
+  SCALE,
+  sampleOf,
+  usageOf,
+  uvicornSample,
+  workerOf,
+} from '../../kit/samples.ts';
 
 const before = sampleOf({
   at: NOW - 2_000,
@@ -109,6 +118,20 @@ describe('renderTop', () => {
     expect(textAt(120, undefined, compare([], sampleOf({ workers, instances })))).toContain(
       '#1 does not serve for 12 s: crash, exit code 1; 2 starts failed, the last with exit code 3',
     );
+  });
+
+  it('says within which range workers come and go, and why their number last changed', () => {
+    const line = (scale: typeof SCALE) =>
+      textAt(200, undefined, compare([], sampleOf({ scale }))).find((text) =>
+        text.startsWith('workers come'),
+      );
+    expect(line(SCALE)).toBe(
+      'workers come and go: 1 to 4; 3 min ago 2 → 3: event loops are busy 64 % of the time',
+    );
+    expect(line({ ...SCALE, changes: [], holding: 'a reload is under way' })).toBe(
+      'workers come and go: 1 to 4; now held: a reload is under way',
+    );
+    expect(textAt(200).join()).not.toContain('come and go');
   });
 
   it('says so where the preload process does not run', () => {

@@ -7,6 +7,7 @@ import { ROOT } from '../../kit/environment.ts';
 /** What counts with moments, and why. */
 const MOMENTS: Readonly<Record<string, string>> = {
   'base/io/lock.ts': 'compares with the time of a file',
+  'runtime/scale/manager-pm2.ts': 'compares with the moment that PM2 has written',
   'setup/migrate/files.ts': 'compares with the time of a file',
   'setup/migrate/job.ts': 'the outage, which two runs may share',
 };

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { History, processName } from '../../../src/runtime/supervisor/history.ts';
+import { History, markSpare, processName } from '../../../src/runtime/supervisor/history.ts';
 import { type InstanceRecord, recordName } from '../../../src/runtime/supervisor/report.ts';
 import { durationsOf } from '../../kit/samples.ts';
 import { temporaryFolder } from '../../kit/temporary.ts';
@@ -51,6 +51,27 @@ describe('the record of an instance', () => {
       recent: [{ at: 5_400, ...crash, from: 100, to: 200, gap: 400 }],
     });
     expect(record(folder).left).toBeUndefined();
+  });
+
+  it('has no restart where the load had not needed it meanwhile', () => {
+    const folder = temporaryFolder();
+    const former = supervisor(folder, DEAD);
+    former.serves(100, undefined, 1_000);
+    former.ended({ requests: 42 });
+    former.leaves({ because: { cause: 'restart', detail: 'stopped by the process manager' } }, 5_000);
+    markSpare(folder, '0');
+    expect(record(folder)).toMatchObject({ spare: true, requests: 42 });
+    expect(record(folder)).not.toHaveProperty('left');
+    supervisor(folder, ALIVE).serves(200, undefined, 90_000);
+    expect(record(folder)).toMatchObject({
+      requests: 42,
+      restarts: {},
+      recent: [],
+      serving: { worker: 200 },
+    });
+    expect(record(folder)).not.toHaveProperty('spare');
+    markSpare(folder, 'none of them');
+    expect(readdirSync(folder)).toEqual([recordName('0')]);
   });
 
   it('adds up what its workers have counted, and leaves out what another version of ours has', () => {

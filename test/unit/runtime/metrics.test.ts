@@ -19,6 +19,7 @@ import {
   instanceOf,
   NOW,
   recordOf,
+  SCALE,
   START,
   sampleOf,
   usageOf,
@@ -67,6 +68,17 @@ describe('the metrics', () => {
     expect(value('worker_generating_answers', { worker: '0' })).toBe(2);
     expect(value('worker_silence_seconds', { worker: '0' })).toBe(0);
     expect(value('worker_event_loop_lag_seconds', { worker: '0' })).toBe(0.0125);
+  });
+
+  it('tell within which range workers come and go, and why their number changed', async () => {
+    const metrics = new Metrics();
+    const { value } = await scrape(metrics, sampleOf({ scale: SCALE }));
+    expect([value('workers_least'), value('workers_most')]).toEqual([1, 4]);
+    expect(value('workers_changes_total', { cause: 'busy' })).toBe(2);
+    expect(value('workers_changes_total', { cause: 'lag' })).toBe(0);
+    const { families } = await scrape(metrics, sampleOf());
+    expect(families.get('webui_tune_workers_most')?.samples).toEqual([]);
+    expect(families.get('webui_tune_workers_changes_total')?.samples).toEqual([]);
   });
 
   it('tell how much memory is left, and that the kernel killed for want of it', async () => {

@@ -6,8 +6,9 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { readUsage } from '../../../src/base/machine/usage.ts';
 import { GIB, KIB, MIB } from '../../../src/base/units.ts';
 import { DOCUMENT_PROCESS } from '../../../src/runtime/contract.ts';
+import { writeTold } from '../../../src/runtime/scale/told.ts';
 import { encode } from '../../../src/runtime/supervisor/frames.ts';
-import { History } from '../../../src/runtime/supervisor/history.ts';
+import { History, markSpare } from '../../../src/runtime/supervisor/history.ts';
 import { type SupervisorReport, socketName } from '../../../src/runtime/supervisor/report.ts';
 import { compare } from '../../../src/runtime/watch/compare.ts';
 import { readDocuments, takeSample } from '../../../src/runtime/watch/sample.ts';
@@ -18,6 +19,7 @@ import {
   instanceOf,
   NOW,
   recordOf,
+  SCALE,
   sampleOf,
   usageOf,
   uvicornSample,
@@ -135,7 +137,12 @@ describe('compare', () => {
     });
     const workers = [...sampleOf().workers, { instance: '2', state: 'down' as const }];
     const instances = [...sampleOf().instances, down];
-    for (const sample of [sampleOf({ workers, instances }), uvicornSample(), sampleOf({ workers: [] })]) {
+    for (const sample of [
+      sampleOf({ workers, instances }),
+      sampleOf({ scale: SCALE }),
+      uvicornSample(),
+      sampleOf({ workers: [] }),
+    ]) {
       const report = compare([earlier], sample);
       expect(TopSchema.strict().parse(report)).toEqual(report);
     }
@@ -248,6 +255,26 @@ describe('takeSample', () => {
       { instance: '1', state: 'down' },
     ]);
     expect(sample.instances[1]?.down).toMatchObject({ cause: 'crash', detail: 'killed by SIGKILL' });
+  });
+
+  it('knows the range of workers, and does not miss an instance that the load does not need', async () => {
+    const folder = temporaryFolder();
+    await supervisor(folder, '0', serving(process.pid, 7));
+    const spare = new History(folder, '1', (reason) => expect.unreachable(reason), '4194305 1');
+    spare.serves(1, undefined);
+    spare.ended({ requests: 500 });
+    spare.leaves({ because: { cause: 'restart', detail: 'stopped' } });
+    markSpare(folder, '1');
+    const scale = { pid: process.pid, least: 1, most: 4, counts: { calm: 1 }, changes: [] };
+    writeTold(folder, scale);
+    const sample = await takeSample(join(folder, 'control.sock'));
+    expect(sample.scale).toEqual(scale);
+    expect(sample.workers.map(({ instance }) => instance)).toEqual(['0']);
+    expect(sample.instances).toMatchObject([{ requests: 7 }, { instance: '1', requests: 500 }]);
+    expect(sample.instances[1]).not.toHaveProperty('down');
+    // Whoever decided is gone: the number is what it is.
+    writeTold(folder, { ...scale, pid: 4_194_305 });
+    expect(await takeSample(join(folder, 'control.sock'))).not.toHaveProperty('scale');
   });
 
   it('takes a socket that nobody listens on for none, and any other answer for no answer', async () => {

@@ -1,0 +1,61 @@
+/** What people are told of the number of workers: the file outlives the process that decides, which counts on in it. */
+
+import { readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { RUN_FOLDER } from '../contract.ts';
+import type { Range, ScaleCause } from './decide.ts';
+
+/** How many changes are kept; the oldest go first. */
+const KEPT = 20;
+
+export interface ScaleChange {
+  /** Milliseconds since 1970. */
+  at: number;
+  from: number;
+  to: number;
+  cause: ScaleCause;
+  /** The same in words. */
+  detail: string;
+}
+
+export interface ScaleTold extends Range {
+  /** Of the process that decides. */
+  pid: number;
+  /** Changes since the file was first written, by cause. */
+  counts: Partial<Record<ScaleCause, number>>;
+  /** The newest is last. */
+  changes: readonly ScaleChange[];
+  /** Why there is no change though the load asks for one. */
+  holding?: string;
+}
+
+export function toldPath(folder: string): string {
+  return join(folder, RUN_FOLDER.scale);
+}
+
+/** What was told last; undefined: nothing, or the file cannot be read. */
+export function readTold(folder: string): ScaleTold | undefined {
+  try {
+    const told = JSON.parse(readFileSync(toldPath(folder), 'utf8')) as Partial<ScaleTold>;
+    const { pid = 0, least, most, counts = {}, changes = [], holding } = told;
+    if (typeof least !== 'number' || typeof most !== 'number') return undefined;
+    return { pid, least, most, counts, changes, ...(holding !== undefined && { holding }) };
+  } catch {
+    return undefined;
+  }
+}
+
+export function writeTold(folder: string, told: ScaleTold): void {
+  const temporary = `${toldPath(folder)}.${process.pid}.tmp`;
+  writeFileSync(temporary, JSON.stringify(told), { mode: 0o600 });
+  renameSync(temporary, toldPath(folder));
+}
+
+export function withChange(told: ScaleTold, change: ScaleChange): ScaleTold {
+  const { holding: _, ...rest } = told;
+  return {
+    ...rest,
+    counts: { ...told.counts, [change.cause]: (told.counts[change.cause] ?? 0) + 1 },
+    changes: [...told.changes, change].slice(-KEPT),
+  };
+}
