@@ -21,7 +21,7 @@ import { optionsWith, type PresetOptions } from './options.ts';
 import { overruledByDatabase, withStored } from './persisted.ts';
 import { connectionBudget, workersForConnections } from './pools.ts';
 import { recommend } from './recommendations.ts';
-import { chooseRuntime, runtimeWarnings } from './runtime.ts';
+import { chooseRuntime, requireForksForRange, runtimeWarnings } from './runtime.ts';
 import { type Missing, missingForSeveralWorkers, type Requirement, usesPgvector } from './services.ts';
 import { planSettings } from './settings/index.ts';
 import type { Plan } from './types.ts';
@@ -75,6 +75,7 @@ export function makePlan(input: PlanInput): Plan {
     cpuShare: colocated.reduce((sum, { cpuShare }) => sum + cpuShare, 0),
   };
   const count = countWorkers(machine.cpu, preset, bounds, input.workers);
+  requireForksForRange(count, runtime);
   const documents = planDocuments(
     options.documentsAtOnce,
     Math.min(machine.cpu.physicalCores, machine.cpu.quota?.cores ?? machine.cpu.physicalCores),

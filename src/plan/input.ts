@@ -15,6 +15,12 @@ export interface Requested<T> {
   source: Source;
 }
 
+/** `value`: the most that there may be. */
+export interface RequestedWorkers extends Requested<number> {
+  /** Of a range: the least. Undefined: the number is fixed. */
+  least?: number;
+}
+
 /** For undefined options, the preset decides. */
 export interface PlanInput extends Partial<PresetOptions> {
   machine: MachineFacts;
@@ -32,7 +38,7 @@ export interface PlanInput extends Partial<PresetOptions> {
   dataDir: DataDirDecision;
   /** Whether the data folder holds documents embedded into the local Chroma store. */
   hasLocalVectors: boolean;
-  workers?: Requested<number>;
+  workers?: RequestedWorkers;
   /** Bytes that the whole tree may use. */
   memory?: Requested<number>;
   host: Requested<string>;

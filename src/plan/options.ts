@@ -15,6 +15,7 @@ export const MOST_PORT = 65_535;
 const MOST_DOCUMENTS = 256;
 
 const WorkerCount = z.int().min(1).max(MOST_WORKERS);
+const WorkerRange = z.string().refine((text) => parseRange(text) !== undefined);
 const Port = z.int().min(1).max(MOST_PORT);
 
 /** Everything about an option: all code that reads, remembers or writes options uses this table. */
@@ -47,10 +48,10 @@ interface OptionRow {
  */
 export const OPTIONS = {
   workers: {
-    flag: '--workers <n|auto>',
-    help: 'number of workers (auto: one for each physical core)',
-    schema: z.union([WorkerCount, z.literal('auto')]),
-    expected: `auto or a number from 1 to ${MOST_WORKERS}`,
+    flag: '--workers <n|range|auto>',
+    help: 'number of workers (auto: one for each physical core); 1..4: as the load asks for',
+    schema: z.union([WorkerCount, z.literal('auto'), WorkerRange]),
+    expected: `auto, a number from 1 to ${MOST_WORKERS}, or a range such as 1..4`,
     remembered: true,
   },
   /** A size or a percentage, such as `2GiB` or `50%`. */
@@ -215,6 +216,12 @@ export function readOption<Name extends OptionName>(name: Name, text: string): V
   if (asText.success) return asText.data as Values[Name];
   if (!/^\d+(?:\.\d+)?$/.test(text)) return undefined;
   return schema.safeParse(Number(text)).data as Values[Name] | undefined;
+}
+
+/** The two ends of a range such as `1..4`; undefined: the text is none. */
+export function parseRange(text: string): { least: number; most: number } | undefined {
+  const [, least = 0, most = 0] = (/^(\d+)\.\.(\d+)$/.exec(text) ?? []).map(Number);
+  return least >= 1 && least <= most && most <= MOST_WORKERS ? { least, most } : undefined;
 }
 
 /** Whether `--preset`, or `extends` in a preset, names a file: anything else is a preset of the package. */

@@ -37,6 +37,8 @@ export const PresetSchema = z.strictObject({
     perCore: z.number().positive().max(4),
     /** Never more than this, however large the machine is; undefined: no such bound. */
     max: z.int().positive().max(MOST_WORKERS).exactOptional(),
+    /** So many run at least, and as many more as the load asks for; undefined: always as many as are planned. */
+    min: z.int().positive().max(MOST_WORKERS).exactOptional(),
   }),
   memory: z.strictObject({
     /** Share of the available memory that stays free, within the two bounds below. */

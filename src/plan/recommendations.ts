@@ -21,8 +21,8 @@ export function recommend(
   return [
     {
       key: 'workers',
-      value: workers,
-      reason: workersReason(plan, input),
+      value: plan.leastWorkers === undefined ? workers : `${plan.leastWorkers} to ${workers}`,
+      reason: `${plan.leastWorkers === undefined ? '' : 'as the load asks for; the most: '}${workersReason(plan, input)}`,
       source: limitedBy === 'user' ? (input.workers?.source ?? 'preset') : 'computed',
       limitedBy,
     },

@@ -1,3 +1,4 @@
+import { EXIT, TuneError } from '../base/errors.ts';
 import type { RuntimeChoice } from '../runtime/contract.ts';
 import type { PlanInput } from './input.ts';
 import type { Plan, Recommendation } from './types.ts';
@@ -22,6 +23,19 @@ export function runtimeWarnings({ runtime }: Pick<Plan, 'runtime'>): string[] {
     '--runtime uvicorn cannot reload without an outage (all workers stop, and serve again after some 30 s), let answers ' +
       'finish, replace a worker that grows (PM2 only sees the memory of the parent), or share memory between workers',
   ];
+}
+
+/** Throws TuneError for a number of workers that follows the load, where each of them would import Open WebUI for itself. */
+export function requireForksForRange(
+  { leastWorkers, workers }: Pick<Plan, 'workers' | 'leastWorkers'>,
+  runtime: RuntimeChoice,
+): void {
+  if (runtime === 'preload' || leastWorkers === undefined) return;
+  throw new TuneError(
+    `workers cannot come and go with --runtime uvicorn (${leastWorkers} to ${workers} were asked for): it starts all of them at once`,
+    EXIT.usage,
+    [`--workers ${workers}`, '--runtime preload, on Linux'],
+  );
 }
 
 /** The row of the report. */

@@ -193,7 +193,12 @@ const Bounds = z.object(
 
 /** The JSON of a plan; the types of a plan are inferred from it (types.ts). */
 export const PlanSchema = z.object({
-  workers: z.int().positive(),
+  workers: z.int().positive().describe('the most, where their number follows the load'),
+  leastWorkers: z
+    .int()
+    .positive()
+    .exactOptional()
+    .describe('the least that run; missing: their number is always the same'),
   limitedBy: LimitedBy.describe('the bound that limits the number of workers'),
   bounds: Bounds.describe('workers that each bound allows; null: no bound, or unknown'),
   machine: Machine as z.ZodType<MachineFacts>,

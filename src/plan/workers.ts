@@ -1,10 +1,13 @@
 import type { CpuFacts } from '../base/machine/facts.ts';
-import type { Requested } from './input.ts';
+import type { RequestedWorkers } from './input.ts';
 import type { Preset } from './preset.ts';
 import type { Bounds, LimitedBy } from './types.ts';
 
 export interface WorkerCount {
+  /** The most that there may be: all else is planned for it. */
   workers: number;
+  /** So many run at least, and as many more as the load asks for; undefined: always all of them. */
+  leastWorkers?: number;
   limitedBy: LimitedBy;
   bounds: Bounds;
 }
@@ -20,7 +23,7 @@ export function countWorkers(
   cpu: CpuFacts,
   preset: Preset,
   { memory, database, services, cpuShare }: OtherBounds,
-  requested: Requested<number> | undefined,
+  requested: RequestedWorkers | undefined,
 ): WorkerCount {
   const cores = workersForCores(cpu, preset, cpuShare);
   const bounds: Bounds = {
@@ -36,7 +39,14 @@ export function countWorkers(
     return workers === null ? [] : [{ limitedBy, workers }];
   });
   const least = counts.reduce((first, next) => (next.workers < first.workers ? next : first));
-  return { workers: Math.max(1, least.workers), limitedBy: least.limitedBy, bounds };
+  const workers = Math.max(1, least.workers);
+  const leastWorkers = requested ? requested.least : preset.workers.min;
+  return {
+    workers,
+    ...(leastWorkers !== undefined && leastWorkers < workers && { leastWorkers }),
+    limitedBy: least.limitedBy,
+    bounds,
+  };
 }
 
 /** Workers that the other parts of the plan allow; null: no bound. */

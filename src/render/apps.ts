@@ -45,14 +45,14 @@ const WORKER_RESTART_DELAY = 10;
 const SERVE_RESTART_DELAY = 1_000;
 
 /**
- * The apps in the order in which PM2 starts them: embedded services, the preload process, the cluster, and the metrics
- * server. With `--runtime uvicorn` one app replaces the preload process and the cluster.
+ * The apps in the order in which PM2 starts them: embedded services, the preload process, the cluster, what adds workers to
+ * it and takes them away, and the metrics server. With `--runtime uvicorn` one app replaces the preload process and the cluster.
  */
 export function appsOf(plan: Plan): App[] {
   const services = (plan.embedded ?? []).map((service) => embeddedApp(service, plan));
   const metrics = plan.metricsPort === undefined ? [] : [metricsApp(plan, plan.metricsPort)];
   if (plan.runtime === 'uvicorn') return [...services, uvicornApp(plan), ...metrics];
-  return [...services, preloadApp(plan), clusterApp(plan), ...metrics];
+  return [...services, preloadApp(plan), clusterApp(plan), ...scaleApp(plan), ...metrics];
 }
 
 /** Milliseconds that a service has for its last checkpoint: PM2's default sends a SIGKILL after 1.6 s. */
@@ -142,7 +142,9 @@ function clusterApp(plan: Plan): App {
     name: APPS.cluster,
     ...scriptAt(`${plan.places.runtime}/${RUNTIME_FILES.worker}`),
     exec_mode: 'cluster',
-    instances: plan.workers,
+    instances: plan.leastWorkers ?? plan.workers,
+    // PM2 gives each instance that it adds a new number, and never cleans its log up.
+    ...(plan.leastWorkers !== undefined && { merge_logs: true }),
     treekill: false,
     wait_ready: true,
     listen_timeout: READY_SECONDS * 1000,
@@ -179,6 +181,30 @@ function uvicornApp(plan: Plan): App {
     vizion: false,
     env: { ...preloadEnvironment(plan), [ENV.uvicornWorkers]: String(plan.workers) },
   };
+}
+
+/** None where the number of workers is fixed. */
+function scaleApp(plan: Plan): App[] {
+  const { places, leastWorkers, workers, memory, port } = plan;
+  if (leastWorkers === undefined) return [];
+  return [
+    {
+      name: APPS.scale,
+      ...scriptAt(`${places.runtime}/${RUNTIME_FILES.scale}`),
+      exec_mode: 'fork',
+      autorestart: true,
+      stop_exit_codes: [EXIT_CANNOT_BOOT],
+      pmx: false,
+      vizion: false,
+      env: {
+        [ENV.controlSocket]: places.controlSocket,
+        [ENV.port]: String(port),
+        [ENV.leastWorkers]: String(leastWorkers),
+        [ENV.mostWorkers]: String(workers),
+        [ENV.workerMemory]: String(toMib(memory.worker + memory.growth)),
+      },
+    },
+  ];
 }
 
 function metricsApp({ places }: Plan, port: number): App {

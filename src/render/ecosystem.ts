@@ -53,6 +53,7 @@ function commentsOn(name: AppValue | undefined, plan: Plan): Readonly<Record<str
       kill_timeout: 'ms; it serves nobody, but may be in the middle of a migration',
     };
   }
+  if (name === APPS.scale) return { ...COMMENTS, env: 'how many workers there may be, and MiB for one more' };
   if (name === APPS.metrics) return { ...COMMENTS, env: 'only on 127.0.0.1, at /metrics' };
   if (plan.embedded?.some((service) => service.name === name)) {
     return {
@@ -74,7 +75,11 @@ function commentsOn(name: AppValue | undefined, plan: Plan): Readonly<Record<str
   }
   return {
     ...COMMENTS,
-    instances: WORKERS_BECAUSE[plan.limitedBy],
+    instances:
+      plan.leastWorkers === undefined
+        ? WORKERS_BECAUSE[plan.limitedBy]
+        : `the least; ${APPS.scale} adds up to ${plan.workers}: ${WORKERS_BECAUSE[plan.limitedBy]}`,
+    merge_logs: 'one log for all instances: PM2 gives each that it adds a new number',
     treekill: 'its worker is not its child; and without ps, PM2 would stop nothing until kill_timeout',
     wait_ready: 'an instance counts once its worker answers',
     listen_timeout: 'ms; far above a boot with migrations, because PM2 stops the old worker when it runs out',

@@ -1,3 +1,4 @@
+import { EXIT, TuneError } from '../base/errors.ts';
 import type { MachineFacts } from '../base/machine/facts.ts';
 import { readMachine } from '../base/machine/index.ts';
 import { askServices } from '../facts/services/index.ts';
@@ -6,6 +7,7 @@ import { findEnvFile, readEnvFile } from '../facts/settings/env-file.ts';
 import type { ServiceFacts } from '../facts/types.ts';
 import { makePlan } from '../plan/index.ts';
 import type { PlanInput } from '../plan/input.ts';
+import type { Preset } from '../plan/preset.ts';
 import type { Plan } from '../plan/types.ts';
 import { OPEN_WEBUI_IMAGE } from '../render/image.ts';
 import { EXAMPLE_PLACES, UNASKED } from './examples.ts';
@@ -56,6 +58,7 @@ export async function deploymentInput(
     secretsFile: {},
     preset: preset.settings,
   });
+  requireFixedNumber(requested.workers, preset);
   return {
     machine,
     preset,
@@ -67,4 +70,17 @@ export async function deploymentInput(
     hasLocalVectors: false,
     ...requested,
   };
+}
+
+/** Throws TuneError for a number of workers that follows the load: in containers nothing starts and stops them. */
+function requireFixedNumber(requested: PlanInput['workers'], { name, workers }: Preset): void {
+  const isRange = requested
+    ? (requested.least ?? requested.value) < requested.value
+    : workers.min !== undefined;
+  if (!isRange) return;
+  throw new TuneError(
+    `workers come and go only under PM2 and systemd on this machine (${requested?.from ?? `the preset ${name}`})`,
+    EXIT.usage,
+    [`for containers: --workers ${requested?.value ?? 'N'}, or another preset`],
+  );
 }

@@ -2,8 +2,8 @@ import { EXIT, TuneError } from '../base/errors.ts';
 import type { MachineFacts } from '../base/machine/facts.ts';
 import { parseMemory } from '../base/units.ts';
 import type { WorkerVariable } from '../facts/settings/collect.ts';
-import type { PlanInput, Requested } from '../plan/input.ts';
-import { optionsWith, type PresetOptions } from '../plan/options.ts';
+import type { PlanInput, Requested, RequestedWorkers } from '../plan/input.ts';
+import { optionsWith, type PresetOptions, parseRange } from '../plan/options.ts';
 import { DEFAULT_HOST, DEFAULT_PORT, METRICS_PORT } from '../runtime/contract.ts';
 import type { TuneOptions } from './options.ts';
 
@@ -68,11 +68,12 @@ function requestedMetrics(
 
 /** `--workers` wins over the variables that uvicorn would read; `auto` overrides both. */
 export function requestedWorkers(
-  flag: number | 'auto' | undefined,
+  flag: TuneOptions['workers'],
   variable: WorkerVariable | undefined,
-): Requested<number> | undefined {
+): RequestedWorkers | undefined {
   if (flag === 'auto') return undefined;
-  if (flag !== undefined) return { value: flag, from: `--workers ${flag}`, source: 'flag' };
+  if (typeof flag === 'number') return { value: flag, from: `--workers ${flag}`, source: 'flag' };
+  if (flag !== undefined) return requestedRange(flag);
   if (!variable) return undefined;
   const value = Number(variable.value);
   const { name, source } = variable;
@@ -81,6 +82,12 @@ export function requestedWorkers(
     `${variable.name} is ${JSON.stringify(variable.value)}, not a number of workers`,
     EXIT.settings,
   );
+}
+
+function requestedRange(text: string): RequestedWorkers {
+  const range = parseRange(text);
+  if (range) return { value: range.most, least: range.least, from: `--workers ${text}`, source: 'flag' };
+  throw new TuneError(`--workers ${JSON.stringify(text)} is not a range such as 1..4`, EXIT.usage);
 }
 
 /** The value of `--memory`, and its words. */

@@ -26,7 +26,8 @@ const { places } = inputOf();
 // What a unit starts has to be there, or systemd finds fault with it.
 const here = { ...places, python: process.execPath, runtime: join(ROOT, 'dist', 'runtime'), dataDir: folder };
 const { username: user } = userInfo();
-const units = renderUnits(makePlan(inputOf({ places: here, metricsPort: 9464 })), {
+const range = { value: 4, least: 1, from: '--workers 1..4', source: 'flag' } as const;
+const units = renderUnits(makePlan(inputOf({ places: here, metricsPort: 9464, workers: range })), {
   node: process.execPath,
   user,
 });
@@ -34,9 +35,8 @@ const units = renderUnits(makePlan(inputOf({ places: here, metricsPort: 9464 }))
 /** Writes the units, one of them changed; returns their paths, the template by an instance. */
 function written(change: (name: string, text: string) => string = (_, text) => text): string[] {
   for (const { name, text } of units) writeFileSync(join(folder, name), change(name, text));
-  return [UNITS.target, UNITS.preload, 'open-webui@1.service', UNITS.metrics].map((name) =>
-    join(folder, name),
-  );
+  const { target, worker: _, ...others } = UNITS;
+  return [target, 'open-webui@1.service', ...Object.values(others)].map((name) => join(folder, name));
 }
 
 async function complaint(args: readonly string[]): Promise<string | undefined> {
@@ -54,7 +54,7 @@ const verify = (paths: readonly string[]) =>
 describe.skipIf(!version)(`systemd-analyze (${version})`, () => {
   it('finds nothing wrong', async () => expect(await verify(written())).toBeUndefined());
 
-  it.each(units.filter(({ name }) => name !== UNITS.target))(
+  it.each(units.filter(({ name }) => name.endsWith('.service')))(
     'finds $name hardened',
     async ({ name, text }) => {
       // Without an instance a template cannot be looked at.

@@ -9,6 +9,8 @@ interface Access {
   port?: number;
   /** Whether its processes outlive the service: they would lose a private /tmp. */
   isOutlived?: boolean;
+  /** The one that it needs for what it does; beside it, it has none. */
+  capability?: string;
 }
 
 const HOMES = /^\/(?:home|root|run\/user)(?:\/|$)/;
@@ -17,10 +19,10 @@ const HOMES = /^\/(?:home|root|run\/user)(?:\/|$)/;
  * What the service may not do: systemd.exec(5), "SANDBOXING". MemoryDenyWriteExecute is left out, because V8 and libraries
  * that generate code at run time (torch, numba, libffi) need such memory.
  */
-export function hardening({ writes, reads, port, isOutlived = false }: Access): Line[] {
+export function hardening({ writes, reads, port, isOutlived = false, capability: needed }: Access): Line[] {
   const needsPort = port !== undefined && port < 1024;
   const usesHome = [...writes, ...reads].some((path) => HOMES.test(path));
-  const capability = needsPort ? 'CAP_NET_BIND_SERVICE' : '';
+  const capability = needsPort ? 'CAP_NET_BIND_SERVICE' : (needed ?? '');
   const yes = [
     'NoNewPrivileges',
     'PrivateDevices',

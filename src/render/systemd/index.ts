@@ -7,6 +7,7 @@ import { APPS, EXIT_CANNOT_BOOT, RUNTIME_FILES } from '../../runtime/contract.ts
 import { appsOf } from '../apps.ts';
 import { SYSTEMD_HEADER } from '../first-lines.ts';
 import { hardening } from './hardening.ts';
+import { SCALE_UNITS, scaleUnits } from './scale.ts';
 import { commandWord, environmentLine, type Line, renderUnit, type Unit } from './unit.ts';
 
 /** Names of the units. */
@@ -15,11 +16,13 @@ export const UNITS = {
   preload: 'open-webui-preload.service',
   worker: 'open-webui@.service',
   metrics: 'open-webui-metrics.service',
+  ...SCALE_UNITS,
 } as const;
 
 /** Folders that systemd makes and manages for the units. */
 const RUN = 'open-webui';
-const CONTROL_SOCKET = `/run/${RUN}/control.sock`;
+const RUN_FOLDER = `/run/${RUN}`;
+const CONTROL_SOCKET = `${RUN_FOLDER}/control.sock`;
 const STATIC_CACHE = `/var/cache/${RUN}`;
 
 /** Seconds without a sign of life from a supervisor's event loop after which systemd kills it; its worker then drains. */
@@ -48,11 +51,11 @@ export interface UnitFile {
 }
 
 /**
- * The units: a target, the preload process, a template whose instances are the workers, and the metrics server if it is
- * requested. Pure. Throws TuneError for apps that only PM2 runs.
+ * The units: a target, the preload process, a template whose instances are the workers, what starts and stops these with a
+ * range, and the metrics server if it is requested. Pure. Throws TuneError for apps that only PM2 runs.
  */
 export function renderUnits(plan: Plan, options: SystemdOptions): UnitFile[] {
-  const units: unknown[] = [APPS.preload, APPS.cluster, APPS.metrics];
+  const units: unknown[] = [APPS.preload, APPS.cluster, APPS.scale, APPS.metrics];
   const others = appsOf(plan).filter(({ name }) => !units.includes(name));
   if (plan.runtime === 'uvicorn' || others.length > 0) {
     const what = plan.runtime === 'uvicorn' ? '--runtime uvicorn' : others.map(({ name }) => name).join(', ');
@@ -68,14 +71,28 @@ export function renderUnits(plan: Plan, options: SystemdOptions): UnitFile[] {
     targetUnit(inside),
     preloadUnit(inside, options),
     workerUnit(inside, options),
+    ...scaleUnits(inside, {
+      header: HEADER,
+      target: UNITS.target,
+      preload: UNITS.preload,
+      runFolder: RUN_FOLDER,
+      node: options.node,
+      common: (script, program) => commonLines(options.user, places, script, program),
+      environment: inside.leastWorkers === undefined ? [] : environmentOf(inside, APPS.scale),
+    }),
     ...(plan.metricsPort === undefined ? [] : [metricsUnit(inside, plan.metricsPort, options)]),
   ].map((unit) => ({ name: unit.name, text: renderUnit(unit) }));
 }
 
 const HEADER = [SYSTEMD_HEADER.slice(2), ''];
 
-function targetUnit({ workers, metricsPort }: Plan): Unit {
-  const instances = Array.from({ length: workers }, (_, index) => `open-webui@${index + 1}.service`);
+function targetUnit({ workers, leastWorkers, metricsPort }: Plan): Unit {
+  const isFixed = leastWorkers === undefined;
+  const instances = Array.from(
+    { length: leastWorkers ?? workers },
+    (_, index) => `open-webui@${index + 1}.service`,
+  );
+  const range = isFixed ? '' : `${leastWorkers} to `;
   return {
     name: UNITS.target,
     about: [
@@ -83,7 +100,9 @@ function targetUnit({ workers, metricsPort }: Plan): Unit {
       'systemctl start open-webui.target               starts the preload process and its workers',
       'systemctl reload "open-webui@*"                 replaces the workers, without losing a request',
       'systemctl restart open-webui-preload            after a change of the env file; the workers follow',
-      'systemctl start open-webui@9                    adds a worker until the next start',
+      ...(isFixed
+        ? ['systemctl start open-webui@9                    adds a worker until the next start']
+        : []),
       '',
       'Checked with systemd-analyze verify and security; see docs/systemd.md.',
     ],
@@ -91,12 +110,15 @@ function targetUnit({ workers, metricsPort }: Plan): Unit {
       {
         name: 'Unit',
         lines: [
-          { key: 'Description', value: `Open WebUI with ${plural(workers, 'worker')}` },
+          { key: 'Description', value: `Open WebUI with ${range}${plural(workers, 'worker')}` },
           {
             key: 'Wants',
-            value: [UNITS.preload, ...instances, ...(metricsPort === undefined ? [] : [UNITS.metrics])].join(
-              ' ',
-            ),
+            value: [
+              UNITS.preload,
+              ...instances,
+              ...(isFixed ? [] : [UNITS.scale, UNITS.path]),
+              ...(metricsPort === undefined ? [] : [UNITS.metrics]),
+            ].join(' '),
           },
         ],
       },

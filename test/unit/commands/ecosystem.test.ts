@@ -33,6 +33,18 @@ describe('--explain', () => {
   });
 });
 
+describe('a range of workers', () => {
+  it.each([['helm'], ['compose']] as const)('is not for %s, by the flag and by a preset', async (format) => {
+    const root = join(FIXTURES, 'laptop-hyper-threads');
+    const asked = { root, format, host: 'h', storageClass: 'c' };
+    const { storageClass: _, ...forCompose } = asked;
+    const options = format === 'helm' ? asked : forCompose;
+    for (const more of [{ workers: '1..4' }, { preset: 'shared' }]) {
+      await expect(printed({ ...options, ...more })).rejects.toThrow('only under PM2 and systemd');
+    }
+  });
+});
+
 describe('--format', () => {
   it('may not contradict --out', async () => {
     const out = join(temporaryFolder(), 'ecosystem.config.js');

@@ -37,9 +37,9 @@ async function run(...words: string[]): Promise<Recorded> {
 describe('a wrong command line', () => {
   it.each([
     [['--memroy', '4G'], "unknown option '--memroy'\n(Did you mean --memory?)"],
-    [['--workers', '0'], 'Expected auto or a number from 1 to 1024.'],
-    [['--workers', '1.5'], 'Expected auto or a number'],
-    [['--workers', '-1'], 'Expected auto or a number'],
+    [['--workers', '0'], 'Expected auto, a number from 1 to 1024, or a range such as 1..4.'],
+    [['--workers', '1.5'], 'Expected auto, a number'],
+    [['--workers', '-1'], 'Expected auto, a number'],
     [['--port', '65536'], 'Expected a port'],
     [['--port', '8080x'], 'Expected a port'],
     [['--metrics', 'on'], 'Expected off or a port'],

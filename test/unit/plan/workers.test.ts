@@ -61,6 +61,46 @@ describe('workers', () => {
     expect(plan.recommendations[0]?.reason.includes('cpu.max')).toBe(cores < 4);
   });
 
+  const range = (least: number, value: number): Partial<PlanInput> => ({
+    workers: { value, least, from: `--workers ${least}..${value}`, source: 'flag' },
+  });
+
+  it.each<[string, Partial<PlanInput>, number | undefined, number]>([
+    ['a range is planned for its upper end', range(1, 3), 1, 3],
+    // 16 fit.
+    ['a range ends with what fits', { ...range(2, 64), machine: machineOf(4, 4 * GIB) }, 2, 16],
+    [
+      'less room than the least leaves a fixed number',
+      { ...range(20, 64), machine: machineOf(4, 4 * GIB) },
+      undefined,
+      16,
+    ],
+    ['a range of one number is that number', range(3, 3), undefined, 3],
+    ['one worker is one worker', { ...range(1, 4), machine: machineOf(4, 1.2 * GIB) }, undefined, 1],
+    ['a preset may ask for a range', { preset: loadPreset('shared', '/') }, 1, 4],
+    [
+      'a number that is asked for is one, with such a preset too',
+      { preset: loadPreset('shared', '/'), workers: { value: 3, from: '--workers 3', source: 'flag' } },
+      undefined,
+      3,
+    ],
+  ])('%s', (_, overrides, least, most) => {
+    const plan = makePlan(inputOf(overrides));
+    expect([plan.leastWorkers, plan.workers]).toEqual([least, most]);
+    const fixed = makePlan(
+      inputOf({ ...overrides, workers: { value: most, from: `--workers ${most}`, source: 'flag' } }),
+    );
+    // Pools, memory and limits of the upper end.
+    expect(plan.settings).toEqual(fixed.settings);
+    expect(plan.memory).toEqual(fixed.memory);
+    expect(plan.recommendations[0]?.value).toBe(least === undefined ? most : `${least} to ${most}`);
+  });
+
+  it('a range is refused where each worker would import Open WebUI for itself', () =>
+    expect(() => makePlan(inputOf({ ...range(1, 4), runtime: 'uvicorn' }))).toThrow(
+      'workers cannot come and go with --runtime uvicorn (1 to 4 were asked for)',
+    ));
+
   it('warns of more workers than cores', () => {
     const { warnings } = makePlan(inputOf({ workers: { value: 9, from: '--workers 9', source: 'flag' } }));
     expect(warnings).toEqual([expect.stringContaining('9 workers share 4 physical cores')]);

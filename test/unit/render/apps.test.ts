@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { MIB } from '../../../src/base/units.ts';
 import { makePlan } from '../../../src/plan/index.ts';
 import { appsOf } from '../../../src/render/apps.ts';
 import { renderEcosystem } from '../../../src/render/ecosystem.ts';
@@ -68,6 +69,28 @@ describe('the apps', () => {
       expect(faultsOf(apps)).toEqual([]);
       expect(appsOf(makePlan(inputOf({ runtime }))).map(({ name }) => name)).not.toContain(APPS.metrics);
     }
+  });
+
+  it('is joined by one that adds workers and takes them away where there is a range', () => {
+    const workers = { value: 4, least: 2, from: '--workers 2..4', source: 'flag' } as const;
+    const plan = makePlan(inputOf({ workers }));
+    const apps = appsOf(plan);
+    expect(apps.map(({ name }) => name)).toEqual([APPS.preload, APPS.cluster, APPS.scale]);
+    expect(apps[1]).toMatchObject({ instances: 2, merge_logs: true });
+    expect(apps[2]).toMatchObject({
+      script: '/package/dist/runtime/scale.cjs',
+      exec_mode: 'fork',
+      env: {
+        [ENV.controlSocket]: '/run/control.sock',
+        [ENV.port]: '8080',
+        [ENV.leastWorkers]: '2',
+        [ENV.mostWorkers]: '4',
+        [ENV.workerMemory]: String(Math.floor((plan.memory.worker + plan.memory.growth) / MIB)),
+      },
+    });
+    expect(faultsOf(apps)).toEqual([]);
+    expect(renderEcosystem(plan)).toContain('instances: 2, // the least; open-webui-scale adds up to 4');
+    expect(appsOf(makePlan(inputOf())).map(({ name }) => name)).not.toContain(APPS.scale);
   });
 
   it('gives a draining worker its time', () => {

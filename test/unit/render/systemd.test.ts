@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { describe, expect, it } from 'vitest';
 import { makePlan } from '../../../src/plan/index.ts';
 import type { PlanInput } from '../../../src/plan/input.ts';
@@ -6,6 +7,7 @@ import { renderUnits } from '../../../src/render/systemd/index.ts';
 import { ENV } from '../../../src/runtime/contract.ts';
 import { inputOf } from '../../kit/inputs.ts';
 import { settingsOf } from '../../kit/settings-of.ts';
+import { temporaryFolder } from '../../kit/temporary.ts';
 
 const OPTIONS = { node: '/usr/bin/node', user: 'openwebui' };
 
@@ -24,6 +26,48 @@ function units(overrides: Partial<PlanInput> = {}) {
   ];
   return { files, target, preload, worker };
 }
+
+describe('the units of a range', () => {
+  const range = { workers: { value: 4, least: 2, from: '--workers 2..4', source: 'flag' } } as const;
+  const { files, target } = units(range);
+  const text = (name: string) => files.find((file) => file.name === name)?.text ?? '';
+
+  it('start the least, and what adds more', () =>
+    expect(target('Wants')).toEqual([
+      'open-webui-preload.service open-webui@1.service open-webui@2.service open-webui-scale.service open-webui-workers.path',
+    ]));
+
+  it('decide as the user of the services, and let root start and stop', () => {
+    expect(text('open-webui-scale.service')).toMatch(/^User=openwebui$/m);
+    expect(text('open-webui-scale.service')).toMatch(/^ReadWritePaths=\/run\/open-webui$/m);
+    expect(text('open-webui-workers.path')).toMatch(/^PathChanged=\/run\/open-webui\/workers$/m);
+    expect(text('open-webui-workers.service')).not.toMatch(/^User=/m);
+  });
+
+  it.each([
+    ['3', ['start 1', 'start 2', 'start 3', 'stop 4']],
+    ['2', ['start 1', 'start 2', 'stop 3', 'stop 4']],
+    ['5', []],
+    ['1', []],
+    ['', []],
+    ['x; reboot', []],
+  ])('root does what the number %j says', (number, expected) => {
+    const folder = temporaryFolder({ workers: `${number}\n` });
+    // As systemd reads it (systemd.service(5)): \\" is a quote, and $$ a dollar.
+    const [, quoted = ''] = /^ExecStart=\/bin\/sh -c "(.*)"$/m.exec(text('open-webui-workers.service')) ?? [];
+    const script = quoted
+      .replace(/\\(.)/g, '$1')
+      .replaceAll('$$', '$')
+      .replace('/run/open-webui/workers', `${folder}/workers`);
+    const printing = `systemctl() { echo "$2 $3"; }; ${script}`;
+    const output = execFileSync('/bin/sh', ['-c', printing], {
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'ignore'],
+    });
+    const lines = output.split('\n').filter(Boolean);
+    expect(lines).toEqual(expected.map((line) => line.replace(' ', ' open-webui@').concat('.service')));
+  });
+});
 
 describe('renderUnits', () => {
   const { files, target, preload, worker } = units();

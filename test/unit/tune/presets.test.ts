@@ -6,7 +6,7 @@ import { temporaryFolder } from '../../kit/temporary.ts';
 
 describe('the presets of the package', () => {
   it('has those that the documentation names', () =>
-    expect(presetNames()).toEqual(['default', 'documents', 'small', 'team', 'throughput']));
+    expect(presetNames()).toEqual(['default', 'documents', 'shared', 'small', 'team', 'throughput']));
 
   it.each(presetNames())('%s is complete', (name) => {
     const preset = loadPreset(name, '/');
@@ -58,7 +58,7 @@ describe('a preset from a file', () => {
   it('must be there', () => {
     expect(() => loadPreset('./x.yaml', '/cwd')).toThrow('/cwd/x.yaml: there is no such file');
     expect(() => loadPreset('nope', '/')).toThrow(
-      'expected one of default, documents, small, team, throughput',
+      'expected one of default, documents, shared, small, team, throughput',
     );
   });
 });

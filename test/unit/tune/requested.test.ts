@@ -15,6 +15,13 @@ describe('the number of workers', () => {
 
   it('is the flag’s rather than the variable’s, and auto is none', () => {
     expect(workersOf({ workers: 2 })).toEqual({ value: 2, from: '--workers 2', source: 'flag' });
+    expect(workersOf({ workers: '1..4' })).toEqual({
+      value: 4,
+      least: 1,
+      from: '--workers 1..4',
+      source: 'flag',
+    });
+    expect(() => workersOf({ workers: 'four' })).toThrow('--workers "four" is not a range such as 1..4');
     expect(workersOf({ workers: 'auto' })).toBeUndefined();
     expect(workersOf({})).toEqual({ value: 3, from: 'WEB_CONCURRENCY=3', source: 'env file' });
     expect(requestedBy({}).workers).toBeUndefined();
