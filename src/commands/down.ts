@@ -11,11 +11,12 @@ import { listPurge, type PurgeList, STATE_NAME } from '../setup/purge/purge-list
 import { removeApps } from '../setup/up/cluster.ts';
 import { Setup } from '../setup/up/setup.ts';
 
-/** Workers first, databases last: no process loses a service that it still writes to. */
+/** Workers first, after all that looks at them, and databases last: no process loses a service that it still writes to. */
 const ORDER = [
   APPS.backup,
   APPS.logrotate,
   APPS.metrics,
+  APPS.scale,
   APPS.cluster,
   APPS.preload,
   SERVICE_APPS.valkey,

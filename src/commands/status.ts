@@ -20,6 +20,7 @@ const OURS: readonly string[] = [
   SERVICE_APPS.valkey,
   APPS.preload,
   APPS.cluster,
+  APPS.scale,
   APPS.metrics,
 ];
 

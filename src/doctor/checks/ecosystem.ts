@@ -1,7 +1,7 @@
 import { appsOf } from '../../render/apps.ts';
 import { APPS, ENV, EXIT_CANNOT_BOOT, SUPERVISOR_END_SECONDS } from '../../runtime/contract.ts';
 import { check, error, note, ok, warning } from '../check.ts';
-import type { EcosystemApp, EcosystemFile } from '../read/ecosystem.ts';
+import { type EcosystemApp, type EcosystemFile, workersOf } from '../read/ecosystem.ts';
 
 const REWRITE = 'write the file anew: webui-tune --out FILE --force; then pm2 delete and pm2 start FILE';
 
@@ -19,7 +19,7 @@ export const ecosystemChecks = [
     about: 'ecosystem',
     run: ({ ecosystem }) =>
       ok(
-        `${ecosystem.path}: ${ecosystem.apps.map(({ name }) => name).join(', ')}; ${ecosystem.workers} workers`,
+        `${ecosystem.path}: ${ecosystem.apps.map(({ name }) => name).join(', ')}; ${workersOf(ecosystem)} workers`,
       ),
   }),
   check({

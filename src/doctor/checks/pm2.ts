@@ -2,6 +2,7 @@ import { formatBytes, GIB } from '../../base/units.ts';
 import { SERVICE_APPS } from '../../facts/embedded/apps.ts';
 import { APPS } from '../../runtime/contract.ts';
 import { check, error, note, ok, warning } from '../check.ts';
+import { workersOf } from '../read/ecosystem.ts';
 import { environmentDiffers, instancesOf, leftOver } from './running.ts';
 
 /** Oldest PM2 whose behaviour the file was tried with. */
@@ -83,12 +84,13 @@ export const pm2Checks = [
     run: ({ pm2, ecosystem }) => {
       const instances = instancesOf(pm2, APPS.cluster);
       if (instances.length === 0) return ok('PM2 runs none');
-      if (!ecosystem.preload || instances.length === ecosystem.workers) {
-        return ok(`${instances.length} of ${ecosystem.workers}`);
-      }
+      const { workers, leastWorkers = workers } = ecosystem;
+      const isInRange = instances.length >= leastWorkers && instances.length <= workers;
+      if (!ecosystem.preload || isInRange) return ok(`${instances.length} of ${workersOf(ecosystem)}`);
       return warning(
-        `PM2 runs ${instances.length}, the file says ${ecosystem.workers}`,
-        `pm2 scale ${APPS.cluster} ${ecosystem.workers}`,
+        `PM2 runs ${instances.length}, the file says ${workersOf(ecosystem)}`,
+        // What follows the load also mends this.
+        leastWorkers < workers ? `pm2 logs ${APPS.scale}` : `pm2 scale ${APPS.cluster} ${workers}`,
       );
     },
   }),

@@ -29,8 +29,10 @@ export interface EcosystemFile {
   /** The app that the workers are forked from; undefined with `--runtime uvicorn`. */
   preload?: EcosystemApp;
   cluster: EcosystemApp;
-  /** How many workers it asks for. */
+  /** How many workers it asks for; of a range, the most. */
   workers: number;
+  /** Of a range: the least. */
+  leastWorkers?: number;
   /** Environment of the preload app, or of the only one. */
   env: Readonly<Record<string, string>>;
   /** What PM2 would say about it, and what it would pass over. */
@@ -90,6 +92,8 @@ export async function loadEcosystem(path: string): Promise<EcosystemFile> {
   const preload = apps.find(({ name }) => name === APPS.preload);
   const env = textValues((preload ?? cluster).env ?? {});
   const { faultsOf } = await import('../../setup/pm2/schema.ts');
+  const scale = apps.find(({ name }) => name === APPS.scale)?.env;
+  const instances = Number(preload ? (cluster.instances ?? 1) : (env[ENV.uvicornWorkers] ?? 1));
   const programs = apps.flatMap(({ cwd, script, interpreter }) => [
     ...(script === undefined ? [] : [resolve(typeof cwd === 'string' ? cwd : '/', script)]),
     ...(interpreter?.startsWith('/') ? [interpreter] : []),
@@ -99,7 +103,8 @@ export async function loadEcosystem(path: string): Promise<EcosystemFile> {
     apps,
     ...(preload && { preload }),
     cluster,
-    workers: Number(preload ? (cluster.instances ?? 1) : (env[ENV.uvicornWorkers] ?? 1)),
+    workers: scale ? Number(scale[ENV.mostWorkers]) : instances,
+    ...(scale && { leastWorkers: Number(scale[ENV.leastWorkers]) }),
     env,
     faults: faultsOf(apps),
     missing: [...new Set(programs)].filter((program) => !existsSync(program)),
@@ -124,13 +129,18 @@ export function optionsOf(file: EcosystemFile, given: TuneOptions, shell: Enviro
     ...(python !== undefined && { python }),
     ...optionsIn(env),
     ...(file.preload ? {} : { runtime: 'uvicorn' as const }),
-    ...(file.workers > 0 && { workers: file.workers }),
+    ...(file.workers > 0 && { workers: workersOf(file) }),
     ...(metrics > 0 && { metrics }),
     ...Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)),
     out: file.path,
     // What PM2 hands to the app from this file wins over the shell that looks at it.
     env: { ...shell, ...settings },
   };
+}
+
+/** As `--workers` takes them. */
+export function workersOf({ workers, leastWorkers }: EcosystemFile): number | string {
+  return leastWorkers === undefined ? workers : `${leastWorkers}..${workers}`;
 }
 
 function textValues(values: Readonly<Record<string, unknown>>): Record<string, string> {

@@ -8,7 +8,7 @@ import { APPS, RUNTIME_FILES } from '../../runtime/contract.ts';
 import { portInUse } from '../../tune/warnings.ts';
 import type { Pm2, Pm2Process } from '../pm2/client.ts';
 import { logTail } from '../pm2/logs.ts';
-import { planStep } from './plan-step.ts';
+import { planStep, workersInWords } from './plan-step.ts';
 import { followPreload } from './preload-log.ts';
 import type { Setup } from './setup.ts';
 import type { Step } from './step.ts';
@@ -60,13 +60,17 @@ async function startPlanned(setup: Setup, progress: (text: string) => void): Pro
   const { planned } = setup.remembered;
   if (!planned) throw new Error('nothing was planned');
   const [{ plan }, pm2] = await Promise.all([setup.tuned(), setup.pm2()]);
-  await removeApps(pm2, await pm2.list(), [APPS.cluster, APPS.preload, APPS.metrics, APPS.logrotate]);
+  await removeApps(pm2, await pm2.list(), [
+    // It would add workers to what is being stopped.
+    APPS.scale,
+    ...[APPS.cluster, APPS.preload, APPS.metrics, APPS.logrotate],
+  ]);
   refuseTakenPort(plan);
-  await startApps(setup, pm2, plan, planned.workers, progress);
+  await startApps(setup, pm2, plan, planned.leastWorkers ?? planned.workers, progress);
   setup.remember({ started: planned.content });
   if (setup.remembered.startup) await pm2.run('save', '--force');
   setup.changed();
-  return `${plural(planned.workers, 'worker')}: ${addressOf(plan)}`;
+  return `${workersInWords(planned)}: ${addressOf(plan)}`;
 }
 
 /** What the running tree takes, in words, where that is more than it was planned within; undefined: it keeps to it. */
@@ -91,10 +95,11 @@ function onlineWorkers(processes: readonly Pm2Process[], plan: Plan): number {
   return plan.runtime === 'uvicorn' ? plan.workers : cluster.length;
 }
 
-/** Processes of Open WebUI that are left; what serves the metrics knows the socket too, and may go on. */
+/** Processes of Open WebUI that are left; what serves the metrics, or looks at the load, knows the socket too, and may go on. */
 export function remainingProcesses({ places }: Plan): Process[] {
   return processesWith('/', places.controlSocket).filter(
-    ({ command }) => !command.join(' ').includes(RUNTIME_FILES.metrics),
+    ({ command }) =>
+      ![RUNTIME_FILES.metrics, RUNTIME_FILES.scale].some((file) => command.join(' ').includes(file)),
   );
 }
 
@@ -127,6 +132,7 @@ async function startApps(
   const apps = [
     ...(plan.runtime === 'uvicorn' ? [] : [APPS.preload]),
     APPS.cluster,
+    ...(plan.leastWorkers === undefined ? [] : [APPS.scale]),
     ...(plan.metricsPort === undefined ? [] : [APPS.metrics]),
     APPS.logrotate,
   ];

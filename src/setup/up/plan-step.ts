@@ -29,7 +29,7 @@ export function planStep(setup: Setup): Step {
       if (!existsSync(plan.places.runtime)) return undefined;
       if (planned.fingerprint !== fingerprintOf(plan, options, textOf(plan.places.envFile))) return undefined;
       if (planned.memory && isOutgrown(planned.memory, planned.workers, plan.memory)) return undefined;
-      return `${plural(planned.workers, 'worker')}: ${setup.ecosystemFile}`;
+      return `${workersInWords(planned)}: ${setup.ecosystemFile}`;
     },
     describe: () => `plan for this machine, and write ${setup.ecosystemFile}`,
     run: async () => {
@@ -40,7 +40,7 @@ export function planStep(setup: Setup): Step {
       await prepare(tuned);
       const text = renderAs(formatOf(setup.ecosystemFile) ?? 'js', plan);
       writeOutput(setup.ecosystemFile, text);
-      const { workers } = plan;
+      const { workers, leastWorkers } = plan;
       const { envFile } = plan.places;
       // It may have been found in this folder: the next run may be in another.
       if (envFile !== undefined) setup.remembered.options.envFile = envFile;
@@ -51,13 +51,14 @@ export function planStep(setup: Setup): Step {
         planned: {
           fingerprint: fingerprintOf(kept, setup.remembered.options, textOf(envFile)),
           workers,
+          ...(leastWorkers !== undefined && { leastWorkers }),
           content: hash([renderAs('json', withoutFigures(plan)), textOf(envFile)]),
           memory: plannedMemory(plan),
         },
       });
       const { measuredAt, source, predicted } = plan.memory;
       const because = measuredAt === undefined ? '' : ` (${source})`;
-      return `${plural(workers, 'worker')}, some ${formatBytes(predicted)}${because}: ${setup.ecosystemFile}`;
+      return `${workersInWords(plan)}, some ${formatBytes(predicted)}${because}: ${setup.ecosystemFile}`;
     },
   };
 }
@@ -82,6 +83,16 @@ export async function tunedByAnswers(
       setup.changed();
     }
   }
+}
+
+export function workersInWords({
+  workers,
+  leastWorkers,
+}: {
+  workers: number;
+  leastWorkers?: number | undefined;
+}): string {
+  return `${leastWorkers === undefined ? '' : `${leastWorkers} to `}${plural(workers, 'worker')}`;
 }
 
 /** What no app reads to do its work: another figure of it is no reason to start anything again. */

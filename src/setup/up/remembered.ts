@@ -14,6 +14,8 @@ const Remembered = z.object({
     .object({
       fingerprint: z.string(),
       workers: z.int(),
+      /** Of a range of workers: the least, which a start waits for. */
+      leastWorkers: z.int().optional(),
       content: z.string(),
       /** What its memory was planned with (plan/outgrown.ts); undefined: by an earlier version. */
       memory: PlannedMemorySchema.optional(),

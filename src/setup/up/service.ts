@@ -10,7 +10,7 @@ import { runSteps } from './step.ts';
 /** Milliseconds beyond their drain time that workers may take to be gone. */
 const GONE_TIMEOUT = 60_000;
 
-const CLUSTER = [APPS.cluster, APPS.preload];
+const CLUSTER = [APPS.scale, APPS.cluster, APPS.preload];
 const SERVICES = [SERVICE_APPS.valkey, SERVICE_APPS.postgres];
 
 const quiet = [() => {}, () => {}] as const;

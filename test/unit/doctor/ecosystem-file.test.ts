@@ -14,7 +14,8 @@ function optionsFrom(overrides: Parameters<typeof inputOf>[0], ...words: string[
   const [preload, cluster] = [named(APPS.preload), named(APPS.cluster)];
   if (!preload || !cluster) throw new Error('an app is missing');
   const env = preload.env as Record<string, string>;
-  const file = { path: '/e.js', apps, preload, cluster, workers: 4, env, faults: [], missing: [] };
+  const range = overrides?.workers?.least === undefined ? {} : { leastWorkers: overrides.workers.least };
+  const file = { path: '/e.js', apps, preload, cluster, workers: 4, ...range, env, faults: [], missing: [] };
   const given = addPlanOptions(new Command()).parse(words, { from: 'user' }).opts();
   return optionsOf(file, given, {});
 }
@@ -30,6 +31,11 @@ describe('the options that a file was made with', () => {
       shortcuts: false,
       metrics: 9464,
     }));
+
+  it('have a range as it was given', () =>
+    expect(
+      optionsFrom({ workers: { value: 4, least: 2, from: '--workers 2..4', source: 'flag' } }),
+    ).toMatchObject({ workers: '2..4' }));
 
   it('give way to what is said on the command line', () =>
     expect(optionsFrom({ preload: 'lean' }, '--preload', 'auto', '--no-static-cache')).toMatchObject({

@@ -50,6 +50,8 @@ const appOf = (name: string) => ({
   pm2_env: { status: 'stopped', restart_time: 0, axm_monitor: {} },
 });
 
+const instances = (count: number) => Array.from({ length: count }, () => appOf('open-webui'));
+
 const ISO = new Date().toISOString();
 
 const backupsOf = ({ failure, last = ISO }: Partial<Pick<BackupState, 'failure'>> & { last?: string }) => ({
@@ -262,6 +264,16 @@ describe.each<[string, Partly<Facts>, Partly<Facts>]>([
     'vectors.model',
     { models: modelsOf({ here: true }), isOfUp: true, interpreter: { python: 'p' } },
     { models: modelsOf({ here: false }), isOfUp: true, interpreter: { python: 'p' } },
+  ],
+  [
+    'pm2.count',
+    { pm2: { processes: instances(2) }, ecosystem: { preload: {}, workers: 4, leastWorkers: 1 } },
+    { pm2: { processes: instances(5) }, ecosystem: { preload: {}, workers: 4, leastWorkers: 1 } },
+  ],
+  [
+    'pm2.count',
+    { pm2: { processes: instances(4) }, ecosystem: { preload: {}, workers: 4 } },
+    { pm2: { processes: instances(2) }, ecosystem: { preload: {}, workers: 4 } },
   ],
   [
     'pm2.logs',

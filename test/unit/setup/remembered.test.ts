@@ -8,6 +8,7 @@ describe('what up remembers', () => {
   it('holds until something else is said', () => {
     const before = mergeOptions({}, { port: 3000, workers: 4 }, '/here');
     expect(mergeOptions(before, { workers: 'auto' }, '/here')).toEqual({ port: 3000, workers: 'auto' });
+    expect(mergeOptions(before, { workers: '1..4' }, '/here')).toEqual({ port: 3000, workers: '1..4' });
     const watched = mergeOptions({}, { metrics: 9464 }, '/here');
     expect(mergeOptions(watched, {}, '/here')).toEqual({ metrics: 9464 });
     expect(mergeOptions(watched, { metrics: 'off' }, '/here')).toEqual({ metrics: 'off' });
