@@ -27,7 +27,8 @@ const LOOK_MS = 100;
 const LOG_TAIL_LINES = '40';
 
 export interface PlanOptions {
-  workers: number | 'auto';
+  /** As the flag takes it. */
+  workers: number | string;
   embeddings?: Embeddings;
   /** Further arguments of the CLI. */
   args?: string[];
