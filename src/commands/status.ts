@@ -11,6 +11,7 @@ import { WHEN } from '../runtime/backups/due.ts';
 import { type BackupState, backupStatePath, lastGood, readBackupState } from '../runtime/backups/state.ts';
 import { APPS, MONITOR } from '../runtime/contract.ts';
 import { missingModels, readModelsState } from '../runtime/models-state.ts';
+import { isInForce, readTold, type ScaleTold } from '../runtime/scale/told.ts';
 import { Journal, unfinishedLine } from '../setup/journal/journal.ts';
 import type { Pm2Process } from '../setup/pm2/client.ts';
 import { Setup } from '../setup/up/setup.ts';
@@ -39,8 +40,10 @@ export async function showStatus(_: object, { out, err, colors }: Terminal): Pro
     [addressOf(plan), serves ? 'serves' : 'does not serve', `Open WebUI ${plan.openWebui.version}`],
     ...OURS.flatMap((name) => processes.filter((app) => app.name === name).map(rowOf)),
   ];
+  const scale = readTold(dirname(plan.places.controlSocket));
   const backups = readBackupState(backupStatePath(setup.folder));
   const places = [
+    ...scaleRows(scale && isInForce(scale) ? scale : undefined),
     ['data', plan.places.dataDir],
     ...(plan.embedded ? [['services', setup.services]] : []),
     ['secrets', plan.places.secretsFile],
@@ -56,6 +59,14 @@ export async function showStatus(_: object, { out, err, colors }: Terminal): Pro
   for (const line of linesOfMissing(plan.places.controlSocket)) out(`${colors.yellow('missing:')} ${line}\n`);
   if (!serves) err(`${colors.yellow('it does not serve:')} webui-tune up\n`);
   return serves ? EXIT.ok : EXIT.service;
+}
+
+/** Within which range workers come and go, and the last change; nothing where their number is fixed. */
+function scaleRows(scale: ScaleTold | undefined): string[][] {
+  if (!scale) return [];
+  const last = scale.changes.at(-1);
+  const said = last && `${new Date(last.at).toISOString()}: ${last.from} → ${last.to}, ${last.detail}`;
+  return [['workers', `${scale.least} to ${scale.most}, as the load asks for`, said ?? 'no change yet']];
 }
 
 function backupRows(state: BackupState | undefined): string[][] {

@@ -141,10 +141,14 @@ describe('a range of workers', () => {
   it('knows what it was when the process that decides is killed', async () => {
     const { pid } = await scaleApp();
     process.kill(pid, 'SIGKILL');
-    await until(async () => (await scaleApp()).pid !== pid && told().pid !== pid, {
-      what: 'PM2 has started another',
-      timeoutMs: CHANGE_TIMEOUT_MS,
-    });
+    await until(
+      async () =>
+        Number.parseInt(told().decider, 10) === (await scaleApp()).pid && (await scaleApp()).pid !== pid,
+      {
+        what: 'PM2 has started another',
+        timeoutMs: CHANGE_TIMEOUT_MS,
+      },
+    );
     expect(told()).toMatchObject({ counts: { busy: 1 }, changes: [{ cause: 'busy' }] });
     expect(await cluster.instances()).toHaveLength(MOST);
   });

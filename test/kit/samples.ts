@@ -48,7 +48,7 @@ export function instanceOf(instance: string, overrides: Partial<InstanceSample> 
 
 /** A range of workers, and how their number changed. */
 export const SCALE: ScaleTold = {
-  pid: 103,
+  decider: '103 1',
   least: 1,
   most: 4,
   counts: { busy: 2, calm: 1 },

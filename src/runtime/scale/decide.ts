@@ -234,7 +234,7 @@ function grow(because: Because, look: Look, { most }: Range): Decision {
 function shrink(state: ScaleState, look: Look, { least }: Range): Decision {
   const count = look.workers.length;
   if (count <= least || state.calm < state.patience) return { by: 0 };
-  // PM2 aborts a reload that comes while a worker drains (docs/operations.md): one without answers drains within seconds.
+  // `pm2 reload` ends with an error where a worker drains (docs/planning.md): one without answers is gone within seconds.
   if (look.leaving > 0 && state.calm < 2 * state.patience) {
     return { by: 0, holding: 'the others are enough, but it generates answers' };
   }

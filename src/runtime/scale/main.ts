@@ -11,7 +11,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { isRunning } from '../../base/machine/process-table.ts';
 import { MIB } from '../../base/units.ts';
 import { ENV, EXIT_CANNOT_BOOT } from '../contract.ts';
-import { markSpare } from '../supervisor/history.ts';
+import { markSpare, processName } from '../supervisor/history.ts';
 import { type Because, changed, decide, initialScale, LOOK_SECONDS, type Range } from './decide.ts';
 import { Looker, type ServingInstance } from './look.ts';
 import { pm2Manager } from './manager-pm2.ts';
@@ -50,7 +50,8 @@ async function run(folder: string, range: Range): Promise<never> {
   let leaving: ServingInstance | undefined;
   let leavingUntil = 0;
   const { counts = {}, changes = [] } = readTold(folder) ?? {};
-  let told: ScaleTold = { pid: process.pid, ...range, counts, changes };
+  const decider = processName(process.pid) ?? String(process.pid);
+  let told: ScaleTold = { decider, ...range, counts, changes };
 
   function tell(next: ScaleTold): void {
     told = next;

@@ -25,7 +25,7 @@ interface Listed {
  *
  * - `pm2 scale APP N` compares N with all instances in its list. During a reload that list has the old and the new one of an
  *   instance, and PM2 deletes as many more. `+1` adds one, whatever the list has.
- * - `pm2 scale APP -1` fails: PM2 hands over one process where it expects a list (pm2/lib/API.js, scale).
+ * - `pm2 scale APP -1` fails: PM2's command line takes it for an option.
  * - `pm2 scale APP N` deletes the oldest. What it does to that one, `pm2 delete ID` does to the one that has the least to do.
  * - `pm2 scale` counts an instance that has just crashed, and one that is stopped. So nothing is done while there is one.
  */

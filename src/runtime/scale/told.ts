@@ -3,6 +3,7 @@
 import { readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { RUN_FOLDER } from '../contract.ts';
+import { processName } from '../supervisor/history.ts';
 import type { Range, ScaleCause } from './decide.ts';
 
 /** How many changes are kept; the oldest go first. */
@@ -19,8 +20,8 @@ export interface ScaleChange {
 }
 
 export interface ScaleTold extends Range {
-  /** Of the process that decides. */
-  pid: number;
+  /** The process that decides: its pid and start time (supervisor/history.ts, processName). */
+  decider: string;
   /** Changes since the file was first written, by cause. */
   counts: Partial<Record<ScaleCause, number>>;
   /** The newest is last. */
@@ -37,12 +38,17 @@ export function toldPath(folder: string): string {
 export function readTold(folder: string): ScaleTold | undefined {
   try {
     const told = JSON.parse(readFileSync(toldPath(folder), 'utf8')) as Partial<ScaleTold>;
-    const { pid = 0, least, most, counts = {}, changes = [], holding } = told;
+    const { decider = '', least, most, counts = {}, changes = [], holding } = told;
     if (typeof least !== 'number' || typeof most !== 'number') return undefined;
-    return { pid, least, most, counts, changes, ...(holding !== undefined && { holding }) };
+    return { decider, least, most, counts, changes, ...(holding !== undefined && { holding }) };
   } catch {
     return undefined;
   }
+}
+
+/** Whether whoever told it decides still; otherwise the number of workers is what it is. */
+export function isInForce({ decider }: ScaleTold): boolean {
+  return processName(Number.parseInt(decider, 10)) === decider;
 }
 
 export function writeTold(folder: string, told: ScaleTold): void {

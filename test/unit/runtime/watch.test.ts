@@ -8,7 +8,7 @@ import { GIB, KIB, MIB } from '../../../src/base/units.ts';
 import { DOCUMENT_PROCESS } from '../../../src/runtime/contract.ts';
 import { writeTold } from '../../../src/runtime/scale/told.ts';
 import { encode } from '../../../src/runtime/supervisor/frames.ts';
-import { History, markSpare } from '../../../src/runtime/supervisor/history.ts';
+import { History, markSpare, processName } from '../../../src/runtime/supervisor/history.ts';
 import { type SupervisorReport, socketName } from '../../../src/runtime/supervisor/report.ts';
 import { compare } from '../../../src/runtime/watch/compare.ts';
 import { readDocuments, takeSample } from '../../../src/runtime/watch/sample.ts';
@@ -265,7 +265,13 @@ describe('takeSample', () => {
     spare.ended({ requests: 500 });
     spare.leaves({ because: { cause: 'restart', detail: 'stopped' } });
     markSpare(folder, '1');
-    const scale = { pid: process.pid, least: 1, most: 4, counts: { calm: 1 }, changes: [] };
+    const scale = {
+      decider: processName(process.pid) ?? '',
+      least: 1,
+      most: 4,
+      counts: { calm: 1 },
+      changes: [],
+    };
     writeTold(folder, scale);
     const sample = await takeSample(join(folder, 'control.sock'));
     expect(sample.scale).toEqual(scale);
@@ -273,7 +279,7 @@ describe('takeSample', () => {
     expect(sample.instances).toMatchObject([{ requests: 7 }, { instance: '1', requests: 500 }]);
     expect(sample.instances[1]).not.toHaveProperty('down');
     // Whoever decided is gone: the number is what it is.
-    writeTold(folder, { ...scale, pid: 4_194_305 });
+    writeTold(folder, { ...scale, decider: `${process.pid} 1` });
     expect(await takeSample(join(folder, 'control.sock'))).not.toHaveProperty('scale');
   });
 
