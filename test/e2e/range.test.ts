@@ -3,10 +3,12 @@ import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { execa } from 'execa';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { EXIT } from '../../src/base/errors.ts';
 import { untilGone } from '../../src/base/io/started.ts';
 import { until } from '../../src/base/io/wait.ts';
 import { type Load, startLoad } from '../../src/bench/client/load.ts';
 import { OpenWebui } from '../../src/bench/client/open-webui.ts';
+import { startUpstream } from '../../src/bench/scratch/upstream.ts';
 import { APPS } from '../../src/runtime/contract.ts';
 import { PATIENCE } from '../../src/runtime/scale/decide.ts';
 import { readTold, type ScaleTold } from '../../src/runtime/scale/told.ts';
@@ -14,6 +16,7 @@ import { type TopReport, TopSchema } from '../../src/runtime/watch/schema.ts';
 import { type Cluster, planCluster } from '../kit/cluster.ts';
 import { examine } from '../kit/doctor.ts';
 import { CLI } from '../kit/environment.ts';
+import { Installation } from '../kit/installation.ts';
 import { useScope } from '../kit/vitest.ts';
 
 const LEAST = 1;
@@ -24,6 +27,9 @@ const CHANGE_TIMEOUT_MS = 120_000;
 const LEAVE_TIMEOUT_MS = 120_000;
 /** Seconds until a load that is gone has let a worker go, twice over. */
 const CALM_TIMEOUT_MS = 3 * PATIENCE.least * 1000;
+
+/** pip installs PostgreSQL and Valkey. */
+const UP_TIMEOUT_MS = 400_000;
 
 const scope = useScope();
 let cluster: Cluster;
@@ -86,7 +92,7 @@ async function expectNoFailure(running: Load, least: number): Promise<void> {
   expect(answered).toBeGreaterThan(least);
 }
 
-describe('a range of workers', () => {
+describe.sequential('a range of workers', () => {
   it('begins with the least, and says so', async () => {
     expect((await scaleApp()).pm2_env.status).toBe('online');
     expect(told()).toMatchObject({ least: LEAST, most: MOST, changes: [] });
@@ -188,4 +194,59 @@ describe('a range of workers', () => {
     expect(instances.map(({ instance }) => instance)).toEqual(['0', '1']);
     expect(restarts.map(({ cause }) => cause)).not.toContain('restart');
   });
+});
+
+describe.sequential('webui-tune up with a range', () => {
+  let installation: Installation;
+
+  beforeAll(async () => {
+    installation = await Installation.prepare(scope);
+    const upstream = await startUpstream(scope);
+    await installation.writeSettings({
+      OPENAI_API_BASE_URL: upstream.url,
+      OPENAI_API_KEY: 'sk-test-key-of-range',
+      ENABLE_OLLAMA_API: 'false',
+      RAG_EMBEDDING_ENGINE: 'openai',
+      HF_HUB_OFFLINE: '1',
+      OFFLINE_MODE: 'true',
+    });
+  }, UP_TIMEOUT_MS);
+
+  it(
+    'starts the least, and what adds more; status says so',
+    async () => {
+      const { code, stderr } = await installation.up('--workers', '1..2');
+      expect(stderr).toMatch(/^✓ plan +1 to 2 workers/m);
+      expect(code).toBe(EXIT.ok);
+      const apps = await installation.processes();
+      expect(apps.get(APPS.cluster)).toHaveLength(1);
+      expect(apps.get(APPS.scale)).toMatchObject([{ pm2_env: { status: 'online' } }]);
+      const status = await installation.run('status');
+      expect(status.stdout).toMatch(/^workers +1 to 2, as the load asks for +no change yet$/m);
+    },
+    UP_TIMEOUT_MS,
+  );
+
+  it(
+    'remembers it, and has nothing to do at any number in it',
+    async () => {
+      await installation.pm2.run('scale', APPS.cluster, '+1');
+      const { code, stderr } = await installation.up();
+      expect(code).toBe(EXIT.ok);
+      expect(stderr).toMatch(/^✓ plan +1 to 2 workers/m);
+      expect((await installation.processes()).get(APPS.cluster)).toHaveLength(2);
+    },
+    UP_TIMEOUT_MS,
+  );
+
+  it(
+    'goes down with all of it',
+    async () => {
+      const { code, stderr } = await installation.run('down');
+      expect(code).toBe(EXIT.ok);
+      expect(stderr).toContain(APPS.scale);
+      expect(await installation.pm2.list()).toEqual([]);
+    },
+    UP_TIMEOUT_MS,
+  );
 });

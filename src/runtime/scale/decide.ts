@@ -27,7 +27,7 @@ export const SCALE_CAUSES = [
 ] as const;
 export type ScaleCause = (typeof SCALE_CAUSES)[number];
 
-/** Seconds between two looks. One costs some 2 ms of CPU. */
+/** Seconds between two looks. */
 export const LOOK_SECONDS = 2;
 
 /** Share of the time for which an event loop computes at which a worker is added, and below which the others are enough. */

@@ -5,7 +5,7 @@ import { readMemoryRoom } from '../../base/machine/memory-room.ts';
 import { CLOCK_TICKS } from '../../base/machine/usage.ts';
 import type { Frame } from '../supervisor/frames.ts';
 import { type Answer, askAll } from '../watch/ask.ts';
-import type { Look } from './decide.ts';
+import { ANSWERS, BUSY, LAG, type Look } from './decide.ts';
 
 /** An instance whose worker serves. */
 export interface ServingInstance {
@@ -66,19 +66,28 @@ export class Looker {
     this.#before = times;
     this.#at = now;
     const unsettled = unsettledOf(answers);
+    // The kernel takes some 10 ms for its table of connections. Workers that idle accept all, and need no other.
+    const isStrained = workers.some(
+      ({ busy, lag, generating }) => busy >= BUSY.shrink || lag >= LAG.shrink || generating >= ANSWERS.shrink,
+    );
     const [first] = serving;
-    const { available } = first ? readMemoryRoom('/', first.worker) : {};
     return {
       serving,
       look: {
         seconds,
         workers,
-        waiting: waitingOn(port),
-        hasRoom: available === undefined || available >= workerBytes,
+        waiting: isStrained ? waitingOn(port) : 0,
+        hasRoom: !isStrained || !first || hasRoomFor(workerBytes, first.worker),
         ...(unsettled !== undefined && { unsettled }),
       },
     };
   }
+}
+
+/** Where it is not known, there is. `pid`: a process of the cluster, whose limits count. */
+function hasRoomFor(bytes: number, pid: number): boolean {
+  const { available } = readMemoryRoom('/', pid);
+  return available === undefined || available >= bytes;
 }
 
 function entryOf(pid: number, times: Times | undefined): [number, Times][] {

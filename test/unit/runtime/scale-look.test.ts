@@ -1,8 +1,8 @@
 /** What the rule by which workers come and go gets to see. */
-import { execFileSync } from 'node:child_process';
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync, writeFileSync } from 'node:fs';
-import { createServer, type Server } from 'node:net';
+import { connect, createServer, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { until } from '../../../src/base/io/wait.ts';
@@ -62,7 +62,11 @@ describe('what is not settled', () => {
 });
 
 const servers: Server[] = [];
+const clients: Socket[] = [];
+const programs: ChildProcess[] = [];
 afterEach(() => {
+  for (const client of clients.splice(0)) client.destroy();
+  for (const program of programs.splice(0)) program.kill('SIGKILL');
   for (const server of servers.splice(0)) server.close();
 });
 
@@ -79,16 +83,42 @@ describe('connections that wait', () => {
   });
 });
 
+/** A supervisor in this process. */
+async function supervisor(folder: string, say: () => Frame): Promise<void> {
+  const server = createServer((socket) => {
+    socket.on('error', () => undefined);
+    socket.on('data', () => socket.end(encode(say())));
+  });
+  servers.push(server);
+  server.listen(join(folder, socketName('0', process.pid)));
+  await once(server, 'listening');
+}
+
+/** The port of a program that listens and accepts nothing, with so many connections that wait. */
+async function listener(waiting: number): Promise<number> {
+  const program = spawn('python3', ['-c', LISTENER], { stdio: ['ignore', 'pipe', 'inherit'] });
+  programs.push(program);
+  const [told] = (await once(program.stdout, 'data')) as [Buffer];
+  const port = Number(told.toString());
+  for (let one = 0; one < waiting; one++) {
+    const client = connect(port, '127.0.0.1');
+    clients.push(client);
+    await once(client, 'connect');
+  }
+  return port;
+}
+
+const LISTENER = `
+import socket, time
+listener = socket.create_server(("127.0.0.1", 0))
+print(listener.getsockname()[1], flush=True)
+time.sleep(60)
+`;
+
 describe('a look', () => {
   it('says what each worker does, how busy its event loop is, and what is free', async () => {
     const folder = temporaryFolder();
-    const server = createServer((socket) => {
-      socket.on('error', () => undefined);
-      socket.on('data', () => socket.end(encode(report())));
-    });
-    servers.push(server);
-    server.listen(join(folder, socketName('0', process.pid)));
-    await once(server, 'listening');
+    await supervisor(folder, report);
     const looker = new Looker({ folder, port: await freePort(), workerBytes: 1 });
     const first = await looker.look();
     expect(first.serving).toMatchObject([
@@ -105,10 +135,18 @@ describe('a look', () => {
     let spent = 0;
     while (spent < 200_000) spent = process.cpuUsage(before).user;
     const { look } = await looker.look();
-    expect(look.workers[0]?.busy).toBeGreaterThan(0.1);
+    expect(look.workers[0]?.busy).toBeGreaterThan(0);
     expect(look.workers[0]?.busy).toBeLessThanOrEqual(1);
-    const poor = new Looker({ folder, port: await freePort(), workerBytes: Number.MAX_SAFE_INTEGER });
-    expect((await poor.look()).look.hasRoom).toBe(false);
+  });
+
+  it('looks for connections that wait, and for memory, only where a worker is busy', async () => {
+    const folder = temporaryFolder();
+    let lag = 0;
+    await supervisor(folder, () => report({ workers: [worker({ lag })] }));
+    const looker = new Looker({ folder, port: await listener(3), workerBytes: Number.MAX_SAFE_INTEGER });
+    expect((await looker.look()).look).toMatchObject({ waiting: 0, hasRoom: true });
+    lag = 500;
+    expect((await looker.look()).look).toMatchObject({ waiting: 3, hasRoom: false });
   });
 });
 

@@ -1,0 +1,122 @@
+/** A range of workers by the units as a user gets them, in a real systemd: root starts and stops what another user wants. */
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import { execa } from 'execa';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { until } from '../../src/base/io/wait.ts';
+import { startLoad } from '../../src/bench/client/load.ts';
+import { OpenWebui } from '../../src/bench/client/open-webui.ts';
+import { PATIENCE } from '../../src/runtime/scale/decide.ts';
+import { CLI, openWebuiEnvironment } from '../kit/environment.ts';
+import { freePort } from '../kit/ports.ts';
+import { createMigratedDatabase } from '../kit/postgres.ts';
+import { type Services, settingsFor, startServices } from '../kit/services.ts';
+import { bootSystemd, type Systemd, saidOf, whyNoSystemd } from '../kit/systemd.ts';
+import { useScope } from '../kit/vitest.ts';
+
+const START_TIMEOUT_MS = 150_000;
+const CHANGE_TIMEOUT_MS = 120_000;
+const CALM_TIMEOUT_MS = 3 * PATIENCE.least * 1000;
+
+const TARGET = 'open-webui.target';
+const SCALE = 'open-webui-scale.service';
+const [FIRST, SECOND] = ['open-webui@1.service', 'open-webui@2.service'];
+
+const missing = whyNoSystemd();
+if (missing !== undefined)
+  process.stderr.write(`skipped: a range of workers in a real systemd. ${missing}\n`);
+
+const scope = useScope();
+let services: Services;
+let folder: string;
+let url: string;
+let systemd: Systemd;
+let ui: OpenWebui;
+
+const log = (unit: string) => readFileSync(join(folder, `${unit}.log`), 'utf8');
+
+async function untilState(unit: string, state: string, timeoutMs: number): Promise<void> {
+  await until(async () => (await systemd.property(unit, 'ActiveState')) === state, {
+    what: `${unit} is ${state}`,
+    timeoutMs,
+    intervalMs: 200,
+  }).catch(async (cause) => {
+    const status = await systemd.systemctl('status', '--full', unit, SCALE).catch(saidOf);
+    throw new Error(`${cause.message}\n${status}\n${log(SCALE).slice(-2000)}`, { cause });
+  });
+}
+
+beforeAll(async () => {
+  if (missing !== undefined) return;
+  services = await startServices(scope, createMigratedDatabase);
+  // Not in /tmp: the units have one of their own.
+  folder = await mkdtemp(join(homedir(), '.wt-units-'));
+  scope.defer(folder, () => rm(folder, { recursive: true, force: true }));
+  const port = await freePort();
+  url = `http://127.0.0.1:${port}`;
+  const settings = { ...settingsFor(services, 'remote'), DATA_DIR: join(folder, 'data') };
+  const lines = Object.entries(settings).map(([name, value]) => `${name}=${value}\n`);
+  writeFileSync(join(folder, 'open-webui.env'), lines.join(''), { mode: 0o600 });
+  const out = join(folder, 'system');
+  for (const name of [settings.DATA_DIR, out]) mkdirSync(name);
+  const args = ['--python', openWebuiEnvironment().python, '--port', `${port}`, '--workers', '1..2'];
+  await execa(process.execPath, [CLI, ...args, '--format', 'systemd', '--out', out], {
+    cwd: folder,
+    env: { PATH: process.env.PATH ?? '', HOME: folder, LANG: 'C.UTF-8' },
+    extendEnv: false,
+  });
+  const units = Object.fromEntries(
+    readdirSync(out).map((name) => [name, readFileSync(join(out, name), 'utf8')]),
+  );
+  // No journal is there to ask; what a unit logs is in a file instead.
+  for (const name of readdirSync(out).filter((name) => name.endsWith('.service'))) {
+    units[`${name}.d/log.conf`] =
+      `[Service]\nStandardOutput=append:${folder}/%n.log\nStandardError=append:${folder}/%n.log\n`;
+  }
+  systemd = await bootSystemd(scope, units);
+  await systemd.systemctl('start', TARGET);
+  await untilState(FIRST, 'active', START_TIMEOUT_MS);
+  await untilState(SCALE, 'active', START_TIMEOUT_MS);
+  ui = await OpenWebui.signIn(url, services.admin);
+});
+
+const load = (connections: number, pauseMs = 0) =>
+  startLoad({ url: `${url}/api/v1/chats/?page=1`, headers: ui.headers, connections, pauseMs });
+
+describe.skipIf(missing !== undefined).sequential('a range of workers in a real systemd', () => {
+  it('begins with the least', async () => {
+    expect(await systemd.property(SECOND, 'ActiveState')).toBe('inactive');
+  });
+
+  it('has root start another unit under load, and loses no request', async () => {
+    const busy = load(12);
+    await untilState(SECOND, 'active', CHANGE_TIMEOUT_MS);
+    await busy.proceed(100);
+    const { failures, answered } = await busy.stop();
+    expect(failures).toEqual([]);
+    expect(answered).toBeGreaterThan(100);
+    expect(log(SCALE)).toContain('[scale] 1 → 2 workers: event loops are busy');
+  });
+
+  it('has root stop it again when the load is gone, and loses no request', async () => {
+    const quiet = load(2, 400);
+    await untilState(SECOND, 'inactive', CALM_TIMEOUT_MS);
+    await quiet.proceed(20);
+    const { failures, answered } = await quiet.stop();
+    expect(failures).toEqual([]);
+    expect(answered).toBeGreaterThan(100);
+    expect(await systemd.property(FIRST, 'ActiveState')).toBe('active');
+    expect(log(SCALE)).toContain('[scale] 2 → 1 workers, without instance 2');
+  });
+
+  it('stops with the target', async () => {
+    await systemd.systemctl('stop', TARGET);
+    await until(() => systemd.processes().every(({ name }) => !/node|python/.test(name)), {
+      what: 'nothing of it runs',
+      timeoutMs: CHANGE_TIMEOUT_MS,
+    });
+    expect(await systemd.property(SCALE, 'ActiveState')).toBe('inactive');
+  });
+});
