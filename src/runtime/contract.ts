@@ -26,7 +26,7 @@ export const APPS = {
 export const ENV = {
   /** All: absolute path of the control socket. The preload process makes its folder, with mode 0700. */
   controlSocket: 'WEBUI_TUNE_CONTROL_SOCKET',
-  /** Preload: address and TCP port that the workers listen on. */
+  /** Preload: address and TCP port that the workers listen on; scale: that port. */
   host: 'WEBUI_TUNE_HOST',
   port: 'WEBUI_TUNE_PORT',
   /** Preload: one of PRELOAD_CHOICES. */
