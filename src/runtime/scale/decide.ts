@@ -132,7 +132,7 @@ export interface Decision {
   by: 1 | -1 | 0;
   /** For a change. */
   because?: Because;
-  /** Why there is no change though the load asks for one. */
+  /** Why there is no change though the load asks for one; without figures, which would make each look news. */
   holding?: string;
 }
 
@@ -227,7 +227,7 @@ function reasonToGrow(state: ScaleState, { workers }: Look): Because | undefined
 
 function grow(because: Because, look: Look, { most }: Range): Decision {
   if (look.workers.length >= most) return { by: 0 };
-  if (!look.hasRoom) return { by: 0, holding: `${because.detail}, but there is no memory for one more` };
+  if (!look.hasRoom) return { by: 0, holding: 'one more is wanted, and its memory is not free' };
   return { by: 1, because };
 }
 
@@ -236,7 +236,7 @@ function shrink(state: ScaleState, look: Look, { least }: Range): Decision {
   if (count <= least || state.calm < state.patience) return { by: 0 };
   // `pm2 reload` ends with an error where a worker drains (docs/planning.md): one without answers is gone within seconds.
   if (look.leaving > 0 && state.calm < 2 * state.patience) {
-    return { by: 0, holding: 'the others are enough, but it generates answers' };
+    return { by: 0, holding: 'one fewer is enough, and each generates answers' };
   }
   const busy = percent(state.busy / (count - 1));
   return { by: -1, because: { cause: 'calm', detail: `the others are busy ${busy} of the time without it` } };

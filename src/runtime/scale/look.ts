@@ -24,6 +24,9 @@ interface Times {
   waited: number;
 }
 
+/** Milliseconds for which the load is remembered (decide.ts, SMOOTHING): then a worker may still be added for it. */
+const STRAINED_MS = 30_000;
+
 interface LookOptions {
   /** Folder of the control socket. */
   folder: string;
@@ -38,6 +41,8 @@ export class Looker {
   readonly #options: LookOptions;
   #before = new Map<number, Times>();
   #at = performance.now();
+  /** Until when the workers count as strained. */
+  #strainedUntil = 0;
 
   constructor(options: LookOptions) {
     this.#options = options;
@@ -67,9 +72,11 @@ export class Looker {
     this.#at = now;
     const unsettled = unsettledOf(answers);
     // The kernel takes some 10 ms for its table of connections. Workers that idle accept all, and need no other.
-    const isStrained = workers.some(
+    const strained = workers.some(
       ({ busy, lag, generating }) => busy >= BUSY.shrink || lag >= LAG.shrink || generating >= ANSWERS.shrink,
     );
+    if (strained) this.#strainedUntil = now + STRAINED_MS;
+    const isStrained = now < this.#strainedUntil;
     const [first] = serving;
     return {
       serving,

@@ -79,7 +79,7 @@ async function run(folder: string, range: Range): Promise<never> {
     if (refused !== undefined) {
       // The load is still the same: it is tried again.
       state = { ...state, settled: 0 };
-      return hold(`${because.detail}, but ${refused}`, true);
+      return hold(`one ${by > 0 ? 'more' : 'fewer'} is wanted, and ${refused}`, true);
     }
     state = changed(state, by, from);
     leaving = which;
