@@ -11,9 +11,9 @@ const CORE = files(
   ...['backup', 'command', 'compose', 'doctor-broken', 'embedded', 'first-boot', 'levels', 'package', 'plan'],
   ...['reload', 'start', 'static', 'stored', 'streams', 'trouble', 'up', 'uvicorn'],
 );
-/** Compare with seconds or bytes that another Open WebUI beside them would change. */
+/** Compare with seconds or bytes that another Open WebUI beside them would change, or follow the load of the processors. */
 const MEASURING = files('cluster');
-const LONG_MEASURING = files('documents', 'hub-away', 'observed');
+const LONG_MEASURING = files('documents', 'hub-away', 'observed', 'range', 'systemd-range');
 
 /** Nets alone: they hold also where other work takes most of the machine. */
 const PATIENT = { testTimeout: 300_000, hookTimeout: 400_000 };

@@ -4,7 +4,7 @@
  * how long answers took, what was lost, and how often the number of workers changed.
  *
  * Requests come at their own times, whether those before are answered or not. In the busiest hour there are
- * BENCH_RATE lists of chats a second (60), and one chat in BENCH_SHARE of them (40) whose answer takes a second.
+ * BENCH_RATE lists of chats a second (30), and one chat in BENCH_SHARE of them (40) whose answer takes a second.
  * The rule is not compressed: two minutes of calm are more than two hours of this day.
  */
 import { appendFileSync, mkdirSync } from 'node:fs';
@@ -26,7 +26,7 @@ import { treePss } from './measure.ts';
 import { type Figure, renderTable } from './statistics.ts';
 
 const MINUTES = Number(process.env.BENCH_MINUTES ?? 20);
-const RATE = Number(process.env.BENCH_RATE ?? 60);
+const RATE = Number(process.env.BENCH_RATE ?? 30);
 const SHARE = Number(process.env.BENCH_SHARE ?? 40);
 const PAGES = 8;
 const TICK_MS = 50;
@@ -58,21 +58,29 @@ function say(text: string): void {
   console.error(`${new Date().toISOString().slice(11, 19)}  ${text}`);
 }
 
+/** Milliseconds after which an idle connection is not used again: uvicorn closes it after 5 s, maybe at that moment. */
+const IDLE_MS = 2_000;
+
 /** Connections that are kept alive, as many as requests are under way. */
 class Connections {
-  readonly #idle: OneConnection[] = [];
+  #idle: { agent: OneConnection; since: number }[] = [];
 
   async use<T>(work: (agent: OneConnection) => Promise<T>): Promise<T> {
-    const agent = this.#idle.pop() ?? new OneConnection();
+    const [old, fresh] = [true, false].map((isOld) =>
+      this.#idle.filter(({ since }) => performance.now() - since > IDLE_MS === isOld),
+    );
+    for (const { agent } of old ?? []) agent.destroy();
+    this.#idle = fresh ?? [];
+    const agent = this.#idle.pop()?.agent ?? new OneConnection();
     try {
       return await work(agent);
     } finally {
-      this.#idle.push(agent);
+      this.#idle.push({ agent, since: performance.now() });
     }
   }
 
   close(): void {
-    for (const agent of this.#idle.splice(0)) agent.destroy();
+    for (const { agent } of this.#idle.splice(0)) agent.destroy();
   }
 }
 
