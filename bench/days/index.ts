@@ -20,7 +20,7 @@ const DAY_SECONDS = 24 * 3600;
 /** Share of the time for which event loops compute at which people wait for each other. */
 const CROWDED = 0.7;
 
-/** MiB of the process that decides: measured (docs/planning.md). */
+/** MiB of the process that decides: at most so much was measured (docs/planning.md). */
 const CONTROLLER = 12;
 
 interface Result {
