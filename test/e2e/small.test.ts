@@ -1,8 +1,13 @@
-/** The preset `small` where it has to fit: a control group of 1 GiB, with PostgreSQL and Redis in it. */
+/**
+ * The preset `small` where it has to fit: a control group of 1 GiB with PostgreSQL and Redis in it. And two workers in
+ * 512 MiB, with these outside, of which the plan takes one: it leaves more free than they need.
+ */
 import { beforeAll, describe, expect, it } from 'vitest';
+import type { Scope } from '../../src/base/io/scope.ts';
 import { untilGone } from '../../src/base/io/started.ts';
 import { sumMemory } from '../../src/base/machine/process-memory.ts';
-import { GIB, MIB } from '../../src/base/units.ts';
+import { formatBytes, GIB, MIB } from '../../src/base/units.ts';
+import { startLoad } from '../../src/bench/client/load.ts';
 import { OpenWebui } from '../../src/bench/client/open-webui.ts';
 import { wholeAnswer } from '../../src/bench/scratch/upstream.ts';
 import type { Plan } from '../../src/plan/types.ts';
@@ -10,70 +15,118 @@ import { APPS } from '../../src/runtime/contract.ts';
 import { Cgroup } from '../kit/cgroup.ts';
 import { type Cluster, planCluster, planOf } from '../kit/cluster.ts';
 import { startEmbeddedPostgres } from '../kit/embedded-postgres.ts';
-import { PGVECTOR, startServices } from '../kit/services.ts';
+import { PGVECTOR, type Services, startServices } from '../kit/services.ts';
 import { useScope } from '../kit/vitest.ts';
 
 const WORKERS = 2;
 const CHATS = 10;
+const REQUESTS = 500;
+const CONNECTIONS = 8;
 const LEAVE_TIMEOUT_MS = 120_000;
 
-const scope = useScope();
-const group = Cgroup.make(scope, 'small', { memory: GIB });
-const why = group ? '' : ': none can be made here';
+interface Place {
+  bytes: number;
+  /** Whether PostgreSQL and Redis are in it too. */
+  holdsServices: boolean;
+  /** Planned for so much instead. */
+  plannedFor?: string;
+}
 
-describe.skipIf(group === undefined)(`in a real cgroup of 1 GiB${why}`, () => {
-  let cluster: Cluster;
-  let plan: Plan;
+const PLACES: Place[] = [
+  { bytes: GIB, holdsServices: true },
+  { bytes: 512 * MIB, holdsServices: false, plannedFor: '1GiB' },
+];
 
-  beforeAll(async () => {
-    if (!group) return;
-    // PM2's daemon starts all else: it and the services are born in the group.
-    await group.inside(async () => {
-      const postgres = await startEmbeddedPostgres(scope);
-      const services = await startServices(scope, async () => postgres);
+async function servicesWithVectors(scope: Scope): Promise<Services> {
+  const postgres = await startEmbeddedPostgres(scope);
+  return startServices(scope, async () => postgres);
+}
+
+describe.each(PLACES)(
+  'in a real cgroup of $bytes bytes (services inside: $holdsServices)',
+  ({ bytes, holdsServices, plannedFor }) => {
+    const scope = useScope();
+    const group = Cgroup.make(scope, `small-${bytes / MIB}`, { memory: bytes });
+    if (!group) {
+      process.stderr.write(
+        `skipped: the preset small in ${formatBytes(bytes)}. No cgroup can be made here\n`,
+      );
+    }
+    let cluster: Cluster;
+    let plan: Plan;
+
+    async function makePlan(): Promise<void> {
+      const services = await servicesWithVectors(scope);
+      const memory = plannedFor === undefined ? [] : ['--memory', plannedFor];
       cluster = await planCluster(scope, {
         workers: WORKERS,
         services,
         settings: PGVECTOR,
-        args: ['--preset', 'small'],
+        args: ['--preset', 'small', ...memory],
       });
       plan = await planOf(cluster);
-      await cluster.pm2.run('ping');
-    });
-    await cluster.pm2.start(cluster.ecosystemFile);
-    await cluster.untilServing(WORKERS);
-  });
-
-  it('the plan follows it, with the services beside', () => {
-    expect(plan.machine.memory.limit).toMatchObject({ bytes: GIB });
-    expect(plan.machine.memory.limit?.source).toContain(group?.name);
-    expect(plan.memory.budget + plan.memory.reserve).toBeLessThanOrEqual(GIB);
-    expect(plan.memory.services).toBeGreaterThan(0);
-    expect(plan.workers).toBe(WORKERS);
-    expect(plan.bounds.memory).toBeGreaterThanOrEqual(WORKERS);
-  });
-
-  it('both workers serve chats and uploads in it, and fit also while a reload replaces them', async () => {
-    const ui = await OpenWebui.signIn(cluster.url, cluster.services.admin);
-    const page = await ui.connectSocket(scope);
-    for (let index = 0; index < CHATS; index++) {
-      const { text } = await ui.chat(page, `question${index}`);
-      expect(text).toBe(wholeAnswer(`question${index}`, cluster.services.upstream.pace));
     }
-    page.close();
-    const { collection } = await ui.upload('notes.txt', 'The heron waits for a fish.\n\n'.repeat(100));
-    expect(await ui.query(collection, 'heron')).not.toEqual([]);
 
-    const former = cluster.pythonWorkers();
-    await cluster.pm2.reload(APPS.cluster);
-    await untilGone(former, LEAVE_TIMEOUT_MS);
-    await cluster.untilServing(WORKERS);
+    beforeAll(async () => {
+      if (!group) return;
+      if (!holdsServices) await makePlan();
+      // PM2's daemon starts all else: it and the services are born in the group.
+      await group.inside(async () => {
+        if (holdsServices) await makePlan();
+        await cluster.pm2.run('ping');
+      });
+      await cluster.pm2.start(cluster.ecosystemFile);
+      await cluster.untilServing(WORKERS);
+    });
 
-    const processes = cluster.processes();
-    expect(processes.filter(({ pid }) => !group?.has(pid))).toEqual([]);
-    const taken = sumMemory(processes).pss;
-    const room = plan.memory.budget - plan.memory.services;
-    expect(taken, `${(taken / MIB).toFixed(0)} MiB of ${(room / MIB).toFixed(0)}`).toBeLessThan(room);
-    expect(group?.pressure().oomKills).toBe(0);
-  });
-});
+    it.skipIf(group === undefined || !holdsServices)('the plan follows it, with the services beside', () => {
+      expect(plan.machine.memory.limit).toMatchObject({ bytes });
+      expect(plan.machine.memory.limit?.source).toContain(group?.name);
+      expect(plan.memory.budget + plan.memory.reserve).toBeLessThanOrEqual(bytes);
+      expect(plan.memory.services).toBeGreaterThan(0);
+      expect(plan.workers).toBe(WORKERS);
+      expect(plan.bounds.memory).toBeGreaterThanOrEqual(WORKERS);
+    });
+
+    it.skipIf(group === undefined)(
+      'both workers serve chats and uploads in it, and no request is lost while a reload replaces them under load',
+      async () => {
+        const ui = await OpenWebui.signIn(cluster.url, cluster.services.admin);
+        const page = await ui.connectSocket(scope);
+        for (let index = 0; index < CHATS; index++) {
+          const { text } = await ui.chat(page, `question${index}`);
+          expect(text).toBe(wholeAnswer(`question${index}`, cluster.services.upstream.pace));
+        }
+        page.close();
+        const { collection } = await ui.upload('notes.txt', 'The heron waits for a fish.\n\n'.repeat(100));
+        expect(await ui.query(collection, 'heron')).not.toEqual([]);
+
+        const load = startLoad({
+          url: `${cluster.url}/api/v1/chats/?page=1`,
+          headers: ui.headers,
+          connections: CONNECTIONS,
+        });
+        await load.proceed(REQUESTS / 2);
+        const former = cluster.pythonWorkers();
+        await cluster.pm2.reload(APPS.cluster);
+        await untilGone(former, LEAVE_TIMEOUT_MS);
+        await cluster.untilServing(WORKERS);
+        await load.proceed(REQUESTS);
+        const { failures, failed } = await load.stop();
+        expect(failures).toEqual([]);
+        expect(failed).toBe(0);
+
+        const processes = cluster.processes();
+        expect(processes.filter(({ pid }) => !group?.has(pid))).toEqual([]);
+        const taken = sumMemory(processes).pss;
+        const room = Math.min(bytes, plan.memory.budget - plan.memory.services);
+        const pressure = group?.pressure();
+        process.stderr.write(
+          `small: ${formatBytes(taken)} of ${formatBytes(room)}; the group’s peak ${formatBytes(pressure?.peak ?? 0)} of ${formatBytes(bytes)}\n`,
+        );
+        expect(taken).toBeLessThan(room);
+        expect(pressure?.oomKills).toBe(0);
+      },
+    );
+  },
+);

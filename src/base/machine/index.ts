@@ -4,6 +4,7 @@ import { readCgroupLimits } from './cgroup.ts';
 import type { CpuFacts, MachineFacts, MemoryFacts } from './facts.ts';
 import { readMeminfo } from './meminfo.ts';
 import { readOpenFiles, readSomaxconn } from './process-limits.ts';
+import { readMemory } from './process-memory.ts';
 import { readSurroundings } from './surroundings.ts';
 import { readTopology } from './topology.ts';
 
@@ -45,11 +46,22 @@ export async function readMachine(root = '/', isThisOne = root === '/'): Promise
     cpu: { ...cpu, ...(quota && { quota }) },
     memory: {
       ...memory,
-      availableBytes: Math.max(0, Math.min(memory.availableBytes, leftBytes ?? Number.POSITIVE_INFINITY)),
+      availableBytes:
+        Math.max(0, Math.min(memory.availableBytes, leftBytes ?? Number.POSITIVE_INFINITY)) +
+        (isThisOne && meminfo ? ownMemory() : 0),
       ...(limit && { limit }),
     },
     notes,
   };
+}
+
+/** Bytes that this process will have given back when what it plans is started. */
+function ownMemory(): number {
+  try {
+    return readMemory(process.pid).private;
+  } catch {
+    return 0; // a kernel without smaps_rollup (before 4.14)
+  }
 }
 
 const ONE_CORE = { physicalCores: 1, logicalCpus: 1, machineCpus: 1, source: 'nothing says how many' };
