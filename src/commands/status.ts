@@ -11,7 +11,7 @@ import { WHEN } from '../runtime/backups/due.ts';
 import { type BackupState, backupStatePath, lastGood, readBackupState } from '../runtime/backups/state.ts';
 import { APPS, MONITOR } from '../runtime/contract.ts';
 import { missingModels, readModelsState } from '../runtime/models-state.ts';
-import { isInForce, readTold, type ScaleTold } from '../runtime/scale/told.ts';
+import { readInForce, type ScaleTold } from '../runtime/scale/told.ts';
 import { Journal, unfinishedLine } from '../setup/journal/journal.ts';
 import type { Pm2Process } from '../setup/pm2/client.ts';
 import { Setup } from '../setup/up/setup.ts';
@@ -40,10 +40,9 @@ export async function showStatus(_: object, { out, err, colors }: Terminal): Pro
     [addressOf(plan), serves ? 'serves' : 'does not serve', `Open WebUI ${plan.openWebui.version}`],
     ...OURS.flatMap((name) => processes.filter((app) => app.name === name).map(rowOf)),
   ];
-  const scale = readTold(dirname(plan.places.controlSocket));
   const backups = readBackupState(backupStatePath(setup.folder));
   const places = [
-    ...scaleRows(scale && isInForce(scale) ? scale : undefined),
+    ...scaleRows(readInForce(dirname(plan.places.controlSocket))),
     ['data', plan.places.dataDir],
     ...(plan.embedded ? [['services', setup.services]] : []),
     ['secrets', plan.places.secretsFile],

@@ -12,6 +12,7 @@ import { wholeAnswer } from '../../src/bench/scratch/upstream.ts';
 import { WORKER_PROCESS } from '../../src/runtime/contract.ts';
 import { groupMemory } from '../kit/cgroup.ts';
 import { ComposeProject, connectionsOf } from '../kit/compose.ts';
+import { type Asked, generateAnswers } from '../kit/generating.ts';
 import { whyNoPodman } from '../kit/podman.ts';
 import { useScope } from '../kit/vitest.ts';
 
@@ -64,28 +65,12 @@ function startRequests() {
   return startLoad({ url: `${project.url}/api/v1/chats/?page=1`, headers: ui.headers, connections: 12 });
 }
 
-interface Asked {
-  prompt: string;
-  chatId: string;
-  messageId: string;
-}
-
-/** Asks that many questions, and returns once each answer is being generated. */
-async function generate(name: string): Promise<Asked[]> {
+/** Asks so many questions, and returns once each answer is being generated. */
+function generate(name: string): Promise<Asked[]> {
   const { upstream } = project;
   upstream.pace = { tokens: 150, pauseMs: 40 };
-  const begun = new Set<string>();
-  upstream.onWord = (prompt) => begun.add(prompt);
-  const page = await ui.connectSocket(scope);
   const prompts = Array.from({ length: ANSWERS }, (_, index) => `${name}${index}`);
-  const asked = await Promise.all(
-    prompts.map(async (prompt) => ({ prompt, ...(await ui.post(page, prompt)) })),
-  );
-  await until(() => prompts.every((prompt) => begun.has(prompt)), {
-    what: 'all answers have begun',
-    timeoutMs: 60_000,
-  });
-  return asked;
+  return generateAnswers(scope, ui, upstream, prompts);
 }
 
 async function expectSaved(asked: readonly Asked[]): Promise<void> {

@@ -10,6 +10,7 @@ import { wholeAnswer } from '../../src/bench/scratch/upstream.ts';
 import { GRACE_SECONDS } from '../../src/plan/pods.ts';
 import { APPS, WORKER_PROCESS } from '../../src/runtime/contract.ts';
 import { connectionsOf } from '../kit/compose.ts';
+import { type Asked, generateAnswers } from '../kit/generating.ts';
 import { whyNoPodman } from '../kit/podman.ts';
 import { PlayedPods, type Pod } from '../kit/pods.ts';
 import { CHART, chartValues, PODS, WORKERS_PER_POD } from '../kit/rendered-chart.ts';
@@ -83,28 +84,12 @@ function startRequests() {
   return load;
 }
 
-interface Asked {
-  prompt: string;
-  chatId: string;
-  messageId: string;
-}
-
-/** Asks that many questions, and returns once each answer is being generated. */
-async function generate(name: string): Promise<Asked[]> {
+/** Asks so many questions, and returns once each answer is being generated. */
+function generate(name: string): Promise<Asked[]> {
   const { upstream } = cluster;
   upstream.pace = PACE;
-  const begun = new Set<string>();
-  upstream.onWord = (prompt) => begun.add(prompt);
-  const page = await ui.connectSocket(scope);
   const prompts = Array.from({ length: ANSWERS }, (_, index) => `${name}${index}`);
-  const asked = await Promise.all(
-    prompts.map(async (prompt) => ({ prompt, ...(await ui.post(page, prompt)) })),
-  );
-  await until(() => prompts.every((prompt) => begun.has(prompt)), {
-    what: 'all answers have begun',
-    timeoutMs: 60_000,
-  });
-  return asked;
+  return generateAnswers(scope, ui, upstream, prompts);
 }
 
 async function expectSaved(asked: readonly Asked[]): Promise<void> {

@@ -1,19 +1,15 @@
 /** A range of workers by the units as a user gets them, in a real systemd: root starts and stops what another user wants. */
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { homedir } from 'node:os';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { execa } from 'execa';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { until } from '../../src/base/io/wait.ts';
 import { startLoad } from '../../src/bench/client/load.ts';
 import { OpenWebui } from '../../src/bench/client/open-webui.ts';
 import { PATIENCE } from '../../src/runtime/scale/decide.ts';
-import { CLI, openWebuiEnvironment } from '../kit/environment.ts';
-import { freePort } from '../kit/ports.ts';
 import { createMigratedDatabase } from '../kit/postgres.ts';
-import { type Services, settingsFor, startServices } from '../kit/services.ts';
+import { type Services, startServices } from '../kit/services.ts';
 import { bootSystemd, type Systemd, saidOf, whyNoSystemd } from '../kit/systemd.ts';
+import { renderUnits } from '../kit/units.ts';
 import { useScope } from '../kit/vitest.ts';
 
 const START_TIMEOUT_MS = 150_000;
@@ -51,22 +47,9 @@ async function untilState(unit: string, state: string, timeoutMs: number): Promi
 beforeAll(async () => {
   if (missing !== undefined) return;
   services = await startServices(scope, createMigratedDatabase);
-  // Not in /tmp: the units have one of their own.
-  folder = await mkdtemp(join(homedir(), '.wt-units-'));
-  scope.defer(folder, () => rm(folder, { recursive: true, force: true }));
-  const port = await freePort();
-  url = `http://127.0.0.1:${port}`;
-  const settings = { ...settingsFor(services, 'remote'), DATA_DIR: join(folder, 'data') };
-  const lines = Object.entries(settings).map(([name, value]) => `${name}=${value}\n`);
-  writeFileSync(join(folder, 'open-webui.env'), lines.join(''), { mode: 0o600 });
-  const out = join(folder, 'system');
-  for (const name of [settings.DATA_DIR, out]) mkdirSync(name);
-  const args = ['--python', openWebuiEnvironment().python, '--port', `${port}`, '--workers', '1..2'];
-  await execa(process.execPath, [CLI, ...args, '--format', 'systemd', '--out', out], {
-    cwd: folder,
-    env: { PATH: process.env.PATH ?? '', HOME: folder, LANG: 'C.UTF-8' },
-    extendEnv: false,
-  });
+  const rendered = await renderUnits(scope, services, '--workers', '1..2');
+  ({ folder, url } = rendered);
+  const { out } = rendered;
   const units = Object.fromEntries(
     readdirSync(out).map((name) => [name, readFileSync(join(out, name), 'utf8')]),
   );

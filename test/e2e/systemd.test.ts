@@ -1,11 +1,8 @@
 /** The units as a user gets them, installed into a real systemd, with the real Open WebUI in their sandbox. */
 import { randomUUID } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { homedir } from 'node:os';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
-import { execa } from 'execa';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { signal, untilGone } from '../../src/base/io/started.ts';
 import { until } from '../../src/base/io/wait.ts';
@@ -16,12 +13,12 @@ import { startLoad } from '../../src/bench/client/load.ts';
 import { OpenWebui } from '../../src/bench/client/open-webui.ts';
 import { wholeAnswer } from '../../src/bench/scratch/upstream.ts';
 import { PlanSchema } from '../../src/plan/schema.ts';
-import { CLI, openWebuiEnvironment } from '../kit/environment.ts';
 import { freePort } from '../kit/ports.ts';
 import { createMigratedDatabase } from '../kit/postgres.ts';
 import { type Exposition, parseExposition } from '../kit/prometheus.ts';
-import { type Services, settingsFor, startServices } from '../kit/services.ts';
+import { type Services, startServices } from '../kit/services.ts';
 import { bootSystemd, type Systemd, saidOf, whyNoSystemd } from '../kit/systemd.ts';
+import { renderUnits } from '../kit/units.ts';
 import { useScope } from '../kit/vitest.ts';
 
 const START_TIMEOUT_MS = 150_000;
@@ -118,37 +115,12 @@ async function untilCounted(replaced: Record<string, number>): Promise<void> {
 beforeAll(async () => {
   if (missing !== undefined) return;
   services = await startServices(scope, createMigratedDatabase);
-  // Not in /tmp: the units have one of their own.
-  folder = await mkdtemp(join(homedir(), '.wt-units-'));
-  scope.defer(folder, () => rm(folder, { recursive: true, force: true }));
-  const port = await freePort();
   metricsPort = await freePort();
-  url = `http://127.0.0.1:${port}`;
-  const settings = { ...settingsFor(services, 'remote'), DATA_DIR: join(folder, 'data') };
-  const lines = Object.entries(settings).map(([name, value]) => `${name}=${value}\n`);
-  writeFileSync(join(folder, 'open-webui.env'), lines.join(''), { mode: 0o600 });
-  const out = join(folder, 'system');
-  for (const name of [settings.DATA_DIR, out]) mkdirSync(name);
-  const args = [
-    '--python',
-    openWebuiEnvironment().python,
-    '--port',
-    `${port}`,
-    '--workers',
-    '2',
-    '--memory',
-    MEMORY,
-    '--metrics',
-    `${metricsPort}`,
-  ];
-  const cli = (...more: string[]) =>
-    execa(process.execPath, [CLI, ...args, ...more], {
-      cwd: folder,
-      env: { PATH: process.env.PATH ?? '', HOME: folder, LANG: 'C.UTF-8' },
-      extendEnv: false,
-    });
-  await cli('--format', 'systemd', '--out', out);
-  const { memory } = PlanSchema.parse(JSON.parse((await cli('--json')).stdout));
+  const asked = ['--workers', '2', '--memory', MEMORY, '--metrics', `${metricsPort}`];
+  const rendered = await renderUnits(scope, services, ...asked);
+  ({ folder, url } = rendered);
+  const { out, cli } = rendered;
+  const { memory } = PlanSchema.parse(JSON.parse(await cli('--json')));
   memoryMax = memory.budget - memory.services;
 
   for (const unit of [TARGET, PRELOAD, METRICS, 'open-webui@.service']) {

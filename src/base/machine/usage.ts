@@ -35,15 +35,25 @@ function memoryOf(root: string, pid: number): Memory | undefined {
 export function readTimes(root: string, pid: number): Omit<ProcessUsage, 'memory'> | undefined {
   const stat = readKernelFile(root, `proc/${pid}/stat`);
   if (stat === undefined) return undefined;
-  // proc_pid_stat(5): counted after the name, which may hold anything, the first of these is field 3.
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  const fields = fieldsOf(stat);
   if (fields[0] === 'Z' || fields[0] === 'X') return undefined;
-  const [ppid, utime, stime, start] = [1, 11, 12, 19].map((index) => Number(fields[index] ?? 0));
+  const [ppid, start] = [1, 19].map((index) => Number(fields[index] ?? 0));
   const boot = Number(/^btime (\d+)$/m.exec(readKernelFile(root, 'proc/stat') ?? '')?.[1] ?? 0);
   return {
     pid,
     ppid: ppid ?? 0,
     startedAt: (boot + (start ?? 0) / CLOCK_TICKS) * 1000,
-    cpuSeconds: ((utime ?? 0) + (stime ?? 0)) / CLOCK_TICKS,
+    cpuSeconds: cpuSecondsOf(stat),
   };
+}
+
+/** Seconds, user and system, for which the process or thread of a `stat` has run on a CPU. */
+export function cpuSecondsOf(stat: string): number {
+  const [utime = 0, stime = 0] = fieldsOf(stat).slice(11, 13).map(Number);
+  return (utime + stime) / CLOCK_TICKS;
+}
+
+/** proc_pid_stat(5): counted after the name, which may hold anything, the first of these is field 3. */
+function fieldsOf(stat: string): string[] {
+  return stat.slice(stat.lastIndexOf(')') + 2).split(' ');
 }

@@ -2,7 +2,7 @@
 
 import { readKernelFile } from '../../base/machine/files.ts';
 import { readMemoryRoom } from '../../base/machine/memory-room.ts';
-import { CLOCK_TICKS } from '../../base/machine/usage.ts';
+import { cpuSecondsOf } from '../../base/machine/usage.ts';
 import type { Frame } from '../supervisor/frames.ts';
 import { type Answer, askAll } from '../watch/ask.ts';
 import { ANSWERS, BUSY, LAG, type Look } from './decide.ts';
@@ -105,11 +105,9 @@ function entryOf(pid: number, times: Times | undefined): [number, Times][] {
 function timesOf(pid: number): Times | undefined {
   const stat = readKernelFile('/', `proc/${pid}/task/${pid}/stat`);
   if (stat === undefined) return undefined;
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  const busy = (Number(fields[11] ?? 0) + Number(fields[12] ?? 0)) / CLOCK_TICKS;
   // In nanoseconds (kernel documentation, sched-stats). Some kernels do not count it.
   const [, waited = 0] = (readKernelFile('/', `proc/${pid}/schedstat`) ?? '').split(' ').map(Number);
-  return { busy, waited: waited / 1e9 };
+  return { busy: cpuSecondsOf(stat), waited: waited / 1e9 };
 }
 
 /** Connections in the queue of the listening sockets (net/ipv4/tcp_ipv4.c, get_tcp4_sock: rx_queue is sk_ack_backlog). */
@@ -128,28 +126,15 @@ export function waitingOn(port: number, root = '/'): number {
 /** State of /proc/net/tcp (include/net/tcp_states.h). */
 const LISTEN = '0A';
 
-interface Told {
-  linked: string | undefined;
-  workers: { phase: unknown; hangs: unknown; generation: unknown; frame: Frame }[];
-}
-
-function toldBy(frame: Frame): Told {
-  const workers = Array.isArray(frame.workers) ? (frame.workers as Frame[]) : [];
-  return {
-    linked: typeof frame.linked === 'string' ? frame.linked : undefined,
-    workers: workers.map((worker) => ({
-      phase: worker.phase,
-      hangs: worker.hangs,
-      generation: worker.generation,
-      frame: worker,
-    })),
-  };
+/** The workers in a supervisor's report, as it came. */
+function workersOf({ workers }: Frame): Frame[] {
+  return Array.isArray(workers) ? (workers as Frame[]) : [];
 }
 
 function servingOf({ instance, pid, frame }: Answer): ServingInstance[] {
   if (!frame) return [];
-  return toldBy(frame).workers.flatMap(({ phase, frame: worker }) =>
-    phase === 'serving'
+  return workersOf(frame).flatMap((worker) =>
+    worker.phase === 'serving'
       ? [
           {
             instance,
@@ -174,9 +159,9 @@ export function unsettledOf(answers: readonly Answer[]): string | undefined {
   if (new Set(answers.map(({ instance }) => instance)).size < answers.length) return 'a reload is under way';
   for (const { instance, frame } of answers) {
     if (!frame) return `the supervisor of instance ${instance} does not answer`;
-    const { linked, workers } = toldBy(frame);
-    if (linked === undefined) return 'the preload process starts, or does not run';
-    const [worker, ...others] = workers;
+    const { linked } = frame;
+    if (typeof linked !== 'string') return 'the preload process starts, or does not run';
+    const [worker, ...others] = workersOf(frame);
     if (!worker || others.length > 0) return `instance ${instance} replaces its worker, or waits for one`;
     if (worker.phase !== 'serving' || worker.hangs === true)
       return `the worker of instance ${instance} does not serve`;

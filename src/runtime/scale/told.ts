@@ -1,9 +1,10 @@
 /** What people are told of the number of workers: the file outlives the process that decides, which counts on in it. */
 
-import { readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { RUN_FOLDER } from '../contract.ts';
 import { processName } from '../supervisor/history.ts';
+import { writeWhole } from '../whole-file.ts';
 import type { Range, ScaleCause } from './decide.ts';
 
 /** How many changes are kept; the oldest go first. */
@@ -46,15 +47,14 @@ export function readTold(folder: string): ScaleTold | undefined {
   }
 }
 
-/** Whether whoever told it decides still; otherwise the number of workers is what it is. */
-export function isInForce({ decider }: ScaleTold): boolean {
-  return processName(Number.parseInt(decider, 10)) === decider;
+/** The same, where whoever told it decides still; otherwise the number of workers is what it is. */
+export function readInForce(folder: string): ScaleTold | undefined {
+  const told = readTold(folder);
+  return told && processName(Number.parseInt(told.decider, 10)) === told.decider ? told : undefined;
 }
 
 export function writeTold(folder: string, told: ScaleTold): void {
-  const temporary = `${toldPath(folder)}.${process.pid}.tmp`;
-  writeFileSync(temporary, JSON.stringify(told), { mode: 0o600 });
-  renameSync(temporary, toldPath(folder));
+  writeWhole(toldPath(folder), told);
 }
 
 export function withChange(told: ScaleTold, change: ScaleChange): ScaleTold {

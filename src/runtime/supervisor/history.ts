@@ -1,7 +1,8 @@
 /** Records that outlive a supervisor: why the workers of its instance were replaced, and how many requests they served. */
 
-import { readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { writeWhole } from '../whole-file.ts';
 import { parseDurations, sumDurations } from './durations.ts';
 import { type InstanceRecord, recordName, type WorkerStats } from './report.ts';
 import type { Because } from './state.ts';
@@ -109,7 +110,7 @@ export class History {
 
   #write(record: InstanceRecord): void {
     try {
-      writeRecord(this.#path, record);
+      writeWhole(this.#path, record);
     } catch (error) {
       this.#onFailed(error instanceof Error ? error.message : String(error));
     }
@@ -121,16 +122,10 @@ export function markSpare(folder: string, instance: string): void {
   const path = join(folder, recordName(instance));
   try {
     const { left: _, serving: __, ...record } = JSON.parse(readFileSync(path, 'utf8')) as InstanceRecord;
-    writeRecord(path, { ...record, spare: true });
+    writeWhole(path, { ...record, spare: true });
   } catch {
     // Then webui-tune top shows it as stopped, which it is.
   }
-}
-
-function writeRecord(path: string, record: InstanceRecord): void {
-  const temporary = `${path}.${process.pid}.tmp`;
-  writeFileSync(temporary, JSON.stringify(record), { mode: 0o600 });
-  renameSync(temporary, path);
 }
 
 /** `PID START-TIME`, which no later process shares (proc_pid_stat(5), field 22); undefined where no process has the pid. */

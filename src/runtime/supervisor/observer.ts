@@ -3,10 +3,11 @@
  * private memory that its workers had in real use, and what the rest of the tree takes.
  */
 
-import { readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { MIB } from '../../base/units.ts';
 import { leavesRoom, OBSERVED, RUN_FOLDER } from '../contract.ts';
+import { writeWhole } from '../whole-file.ts';
 import { processName } from './history.ts';
 import { readMemory } from './memory.ts';
 import { type InstanceRecord, instanceOfRecord } from './report.ts';
@@ -119,10 +120,8 @@ export class Observer {
       ...(worker > 0 && { worker: bytes(worker) }),
       supervisor: bytes(own?.private ?? 0),
     };
-    const temporary = `${this.#path}.${process.pid}.tmp`;
     try {
-      writeFileSync(temporary, JSON.stringify(kept), { mode: 0o600 });
-      renameSync(temporary, this.#path);
+      writeWhole(this.#path, kept);
     } catch (error) {
       this.#onFailed(error instanceof Error ? error.message : String(error));
     }

@@ -12,7 +12,7 @@ import { childrenOf, processesWith } from '../../base/machine/processes.ts';
 import { type ProcessUsage, readTimes, readUsage } from '../../base/machine/usage.ts';
 import { MIB } from '../../base/units.ts';
 import { DOCUMENT_PROCESS, RUN_FOLDER } from '../contract.ts';
-import { isInForce, readTold, type ScaleTold } from '../scale/told.ts';
+import { readInForce, type ScaleTold } from '../scale/told.ts';
 import { type Durations, sumDurations } from '../supervisor/durations.ts';
 import type { InstanceRecord, ReportedWorker, WorkerStats } from '../supervisor/report.ts';
 import type { Because } from '../supervisor/state.ts';
@@ -116,8 +116,7 @@ export async function takeSample(controlSocket: string): Promise<Sample> {
   // What a spare one has counted stays.
   const spare = [...records].flatMap(([instance, { record }]) => (record.spare ? [instance] : []));
   const known = [...new Set([...supervisors.map(({ instance }) => instance), ...missing, ...spare])];
-  const told = readTold(dirname(controlSocket));
-  const scale = told && isInForce(told) ? told : undefined;
+  const scale = readInForce(dirname(controlSocket));
   const controller = scale && readUsage('/', Number.parseInt(scale.decider, 10));
   const reported = supervisors.flatMap(({ report }) => report?.workers ?? []);
   const serving = reported.filter(({ phase }) => phase === 'serving');
