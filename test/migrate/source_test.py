@@ -5,6 +5,7 @@ import shutil
 import sqlite3
 import tempfile
 import threading
+import time
 import unittest
 from pathlib import Path
 from typing import Any
@@ -112,7 +113,7 @@ class SourceTest(unittest.TestCase):
         self.assertEqual(self.path.read_bytes(), before)
 
     def test_copies_a_file_that_is_being_written(self) -> None:
-        """A transaction writes two rows: the copy has both or neither."""
+        """A transaction writes two rows: the copy has both or neither. The server's disk is slow, and never rests."""
         fill(self.source(), 3000, users=3)
         is_done = threading.Event()
         written = 0
@@ -121,9 +122,10 @@ class SourceTest(unittest.TestCase):
             nonlocal written
             connection = sqlite3.connect(self.path, isolation_level=None, timeout=60)
             while not is_done.is_set():
-                connection.execute("BEGIN IMMEDIATE")
+                connection.execute("BEGIN EXCLUSIVE")
                 for half in "ab":
                     connection.execute("INSERT INTO tag (id, user_id) VALUES (?, ?)", (f"{half}{written}", "u"))
+                time.sleep(0.02)
                 connection.execute("COMMIT")
                 written += 1
             connection.close()

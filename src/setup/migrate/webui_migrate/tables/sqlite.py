@@ -2,6 +2,7 @@
 
 import os
 import sqlite3
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -12,6 +13,9 @@ from ..answers import Refused
 
 #: Seconds to wait for a server that is writing.
 BUSY_TIMEOUT = 30.0
+#: Seconds between two looks for a moment in which nobody writes. SQLite's own wait grows to 0.1 s, and hardly ever
+#: meets the moment between two writes of a busy server on a slow disk.
+BUSY_PAUSE = 0.0005
 #: Tables of SQLite and of the migrations themselves: the target has its own.
 _BOOKKEEPING = ("alembic_version",)
 
@@ -69,12 +73,35 @@ def connect(path: str) -> sqlite3.Connection:
             )
     connection = sqlite3.connect(uri_of(path), uri=True, timeout=BUSY_TIMEOUT, isolation_level=None)
     try:
-        with reading(path):
-            connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+        with reading(path), one_state(connection):
+            pass
     except BaseException:
         connection.close()
         raise
     return connection
+
+
+@contextmanager
+def one_state(connection: sqlite3.Connection) -> Iterator[None]:
+    """All that is read meanwhile is of one moment. Without a write-ahead log, nobody can write until it ends."""
+    deadline = time.monotonic() + BUSY_TIMEOUT
+    connection.execute("PRAGMA busy_timeout = 0")
+    while True:
+        connection.execute("BEGIN")
+        try:
+            # BEGIN locks nothing: the first read does.
+            connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+            break
+        except sqlite3.OperationalError as error:
+            connection.execute("ROLLBACK")
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+        time.sleep(BUSY_PAUSE)
+    connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT * 1000:.0f}")
+    try:
+        yield
+    finally:
+        connection.execute("COMMIT")
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from ..answers import Answers, Refused
 from ..messages import UpgradeCopyRequest, UpgradeCopyResult
 from ..meter import Meter, largest_memory
 from . import open_webui
-from .sqlite import BUSY_TIMEOUT, connect, reading
+from .sqlite import BUSY_PAUSE, BUSY_TIMEOUT, connect, one_state, reading
 
 #: Pages that are copied before the server may write again: 4 MiB with pages of 4 KiB.
 _PAGES = 1024
@@ -27,7 +27,8 @@ def run(request: UpgradeCopyRequest, answers: Answers) -> UpgradeCopyResult:
     _make_room(source, copy)
     try:
         with closing(connect(source)) as connection:
-            revision, _, version = open_webui.version_of(connection)
+            with reading(source), one_state(connection):
+                revision, _, version = open_webui.version_of(connection)
             open_webui.refuse_unless_known(source, version, revision)
             with reading(source):
                 _back_up(connection, copy, answers)
@@ -72,7 +73,10 @@ def _make_room(source: str, copy: str) -> None:
 
 def _back_up(source: sqlite3.Connection, copy: str, answers: Answers) -> None:
     """By SQLite's own backup: what is in the write-ahead log is part of it, and a server may go on writing."""
-    (page_size,) = source.execute("PRAGMA page_size").fetchone()
+    with one_state(source):
+        (page_size,) = source.execute("PRAGMA page_size").fetchone()
+    # Each step of the backup that meets a write is tried again after the pause below.
+    source.execute("PRAGMA busy_timeout = 0")
     meter = Meter(answers, "backup", 0, "bytes")
     restarts = 0
     last_left = -1
@@ -92,10 +96,10 @@ def _back_up(source: sqlite3.Connection, copy: str, answers: Answers) -> None:
     with sqlite3.connect(copy, timeout=BUSY_TIMEOUT) as into:
         os.chmod(copy, 0o600)
         try:
-            source.backup(into, pages=_PAGES, progress=on_pages, sleep=0.005)
+            source.backup(into, pages=_PAGES, progress=on_pages, sleep=BUSY_PAUSE)
         except _Restarted:
             # Writers wait for as long as it takes: a second for each gigabyte or two.
-            source.backup(into)
+            source.backup(into, sleep=BUSY_PAUSE)
         # What is copied of a file in WAL mode says so, and would be opened with a log again.
         into.execute("PRAGMA journal_mode = DELETE")
         into.execute("PRAGMA synchronous = OFF")
