@@ -7,8 +7,8 @@ import { until } from '../../src/base/io/wait.ts';
 import { readMemory } from '../../src/base/machine/process-memory.ts';
 import type { ProcessInfo } from '../../src/base/machine/process-table.ts';
 import { MIB } from '../../src/base/units.ts';
+import { type Beside, beside } from '../../src/bench/client/beside.ts';
 import { request } from '../../src/bench/client/http.ts';
-import { startLoad } from '../../src/bench/client/load.ts';
 import { type FileState, OpenWebui } from '../../src/bench/client/open-webui.ts';
 import { watchLoop } from '../../src/bench/client/watch-loop.ts';
 import { makePdf } from '../../src/bench/samples/pdf.ts';
@@ -55,14 +55,9 @@ function tell(line: string): void {
   process.stderr.write(`documents: ${line}\n`);
 }
 
-interface Measured<T> {
-  value: T;
-  seconds: number;
-  p99Ms: number;
-  loopMs: number;
-  /** The same of a server that does nothing: what other work on this machine makes anybody wait, us among them. */
-  idleLoopMs: number;
-  failures: string[];
+interface Measured<T> extends Beside<T> {
+  /** The longest standstill of a server that does nothing: what other work on this machine makes anybody wait, us among them. */
+  idleMs: number;
 }
 
 /** A server that does nothing but answer. */
@@ -79,26 +74,19 @@ async function startIdleServer(): Promise<string> {
   return url;
 }
 
-/** What four people who ask for their chats notice of it. */
-async function beside<T>(cluster: Cluster, ui: OpenWebui, run: () => Promise<T>): Promise<Measured<T>> {
-  const url = `${cluster.url}/api/v1/chats/?page=1`;
-  const loop = watchLoop(cluster.url);
+async function measure<T>(ui: OpenWebui, run: () => Promise<T>): Promise<Measured<T>> {
   const idleLoop = watchLoop(idleServer);
-  const load = startLoad({ url, headers: ui.headers, connections: 4, pauseMs: 100, timeoutMs: 60_000 });
-  const started = performance.now();
   try {
-    const value = await run();
-    const seconds = (performance.now() - started) / 1000;
-    const { p99Ms, failures } = await load.stop();
-    return { value, seconds, p99Ms, failures, loopMs: await loop.stop(), idleLoopMs: await idleLoop.stop() };
+    const measured = await beside(ui, run);
+    return { ...measured, idleMs: await idleLoop.stop() };
   } finally {
-    await Promise.all([load.stop(), loop.stop(), idleLoop.stop()]);
+    await idleLoop.stop();
   }
 }
 
-function describeMeasured(what: string, { seconds, p99Ms, loopMs, idleLoopMs }: Measured<unknown>): void {
-  const loops = `loop ${loopMs.toFixed()} ms, of an idle server ${idleLoopMs.toFixed()} ms`;
-  tell(`${what}: ${seconds.toFixed(1)} s, p99 ${p99Ms.toFixed()} ms, ${loops}`);
+function describeMeasured(what: string, { seconds, p99Ms, standstillMs, idleMs }: Measured<unknown>): void {
+  const standstills = `standstill ${standstillMs.toFixed()} ms, of an idle server ${idleMs.toFixed()} ms`;
+  tell(`${what}: ${seconds.toFixed(1)} s, p99 ${p99Ms.toFixed()} ms, ${standstills}`);
 }
 
 /** Bytes that each worker has of its own. */
@@ -130,9 +118,9 @@ describe('documents beside the workers', () => {
   }, START_MS);
 
   it('keep nobody waiting', { timeout: TIMEOUT_MS }, async () => {
-    const quiet = await beside(cluster, ui, () => sleep(15_000));
+    const quiet = await measure(ui, () => sleep(15_000));
     const before = ownMemory(workers);
-    const busy = await beside(cluster, ui, async () => {
+    const busy = await measure(ui, async () => {
       const ids = await Promise.all([1, 2, 3].map((i) => ui.send(`${i}.pdf`, makePdf(600, i), PDF)));
       const waited = await until(
         async () => {
@@ -151,8 +139,8 @@ describe('documents beside the workers', () => {
     expect(busy.value.waited).toMatchObject({ status: 'pending', place: 1 });
     expect([...quiet.failures, ...busy.failures]).toEqual([]);
     // Where an idle server keeps its callers waiting, the machine does.
-    expect(busy.p99Ms).toBeLessThan(NOISE * (P99(quiet.p99Ms) + busy.idleLoopMs));
-    expect(busy.loopMs).toBeLessThan(NOISE * Math.max(LOOP_MS, quiet.loopMs, busy.idleLoopMs));
+    expect(busy.p99Ms).toBeLessThan(NOISE * (P99(quiet.p99Ms) + busy.idleMs));
+    expect(busy.standstillMs).toBeLessThan(NOISE * Math.max(LOOP_MS, quiet.standstillMs, busy.idleMs));
     expect(cluster.helpers()).toEqual([]);
   });
 
