@@ -41,13 +41,18 @@ it(
     const [known, described] = [linesOf(body), linesOf((await request(`${ours.url}/openapi.json`)).body)];
     expect([...known].filter((line) => !described.has(line))).toEqual([]);
     expect([...described].filter((line) => !known.has(line))).toEqual([]);
-    const paths = pathsOf(JSON.parse(body) as Description, things);
+    const failed = await admin.send('broken.pdf', 'no PDF at all', 'application/pdf');
+    expect(await admin.processed(failed)).toMatchObject({ status: 'failed' });
+    const statuses = [things.files, failed].flatMap((id) =>
+      ['', '?stream=true'].map((query) => `/api/v1/files/${id}/process/status${query}`),
+    );
+    const paths = [...pathsOf(JSON.parse(body) as Description, things), ...statuses];
     const people = { admin: admin.headers, user: user.headers, nobody: {} };
     const questions = Object.entries(people).flatMap(([who, headers]) =>
       paths.map((path) => ({ who, headers, path })),
     );
     const differences: string[] = [];
-    const statuses = new Map<number, number>();
+    const answered = new Map<number, number>();
     await Promise.all(
       Array.from({ length: AT_ONCE }, async () => {
         for (let next = questions.pop(); next; next = questions.pop()) {
@@ -55,7 +60,7 @@ it(
           const ask = ({ url }: Cluster) =>
             request(`${url}${path}`, { headers, timeoutMs: ANSWER_TIMEOUT_MS });
           const [first, there, again] = [await ask(ours), await ask(plain), await ask(ours)];
-          statuses.set(first.status, (statuses.get(first.status) ?? 0) + 1);
+          answered.set(first.status, (answered.get(first.status) ?? 0) + 1);
           // What no two answers of one server share, such as a time, is compared by its form. Some questions make what
           // they ask for: then what was answered before or after counts.
           const compared = contentOf(first) === contentOf(again) ? contentOf : formOf;
@@ -68,11 +73,11 @@ it(
         }
       }),
     );
-    const told = [...statuses].sort(([a], [b]) => a - b).map(([status, count]) => `${count} × ${status}`);
+    const told = [...answered].sort(([a], [b]) => a - b).map(([status, count]) => `${count} × ${status}`);
     process.stderr.write(`${paths.length} paths, three people: ${told.join(', ')}\n`);
     expect(differences).toEqual([]);
     expect(paths.length).toBeGreaterThan(200);
-    expect(statuses.get(200)).toBeGreaterThan(200);
+    expect(answered.get(200)).toBeGreaterThan(200);
   },
   TIMEOUT_MS,
 );

@@ -12,6 +12,7 @@ def take_shortcuts(app: Any) -> None:
     An app of another version than the shortcuts were made for works as it always did.
     """
     # These import libraries of Open WebUI, which must not be imported before it.
+    from .file_status import read_status_alone
     from .psycopg_wait import wait_lightly
     from .round_trips import spare_round_trips
     from .route_index import index_routes
@@ -25,6 +26,7 @@ def take_shortcuts(app: Any) -> None:
                 complain("this psycopg waits in another way than is known: its own is kept")
         if not index_routes(app.router):
             complain("the app's router is not one that is known: each request tries all of its routes")
+        read_status_alone(app.routes)
         take_shortcuts_of_streams()
     except Exception as error:
         complain(f"not the Open WebUI that the shortcuts were made for, so that it goes without: {error!r}")
