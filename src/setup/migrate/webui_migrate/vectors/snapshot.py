@@ -9,7 +9,7 @@ import os
 import shutil
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
@@ -53,6 +53,8 @@ def copy_database(source: Path, target: Path) -> None:
         for suffix in ("", "-journal", "-wal"):
             if os.path.exists(f"{source}{suffix}"):
                 shutil.copy(f"{source}{suffix}", f"{target}{suffix}")
+        with closing(sqlite3.connect(target)) as copy:
+            copy.execute("PRAGMA journal_mode = DELETE")
 
 
 @contextmanager
