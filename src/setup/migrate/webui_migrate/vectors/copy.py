@@ -159,8 +159,7 @@ def _not_carried(collection: Collection, reason: str) -> Finding:
 
 
 def _other_distance(collection: Collection) -> Finding:
-    distance = collection.metadata.get("hnsw:space", "l2")
-    why = f"Chroma searched it by {distance}, Open WebUI searches pgvector by cosine: answers may differ"
+    why = f"Chroma searched it by {collection.space}, Open WebUI searches pgvector by cosine: answers may differ"
     return _whole(collection, "distance", why, "changed")
 
 

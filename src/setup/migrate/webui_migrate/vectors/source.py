@@ -1,5 +1,6 @@
 """Chroma, which is only read.
 
+The files of a local folder are read themselves (``local``). Where they are not as they are known, and of a server,
 Chroma's own library reads the chunks: that of Open WebUI, with its settings. It writes when it opens a folder (it
 migrates it, and replays its log), so it gets a copy. Open WebUI's own client is not used: it opens the folder itself,
 reads no embeddings, and all of a collection at once.
@@ -11,7 +12,6 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib import import_module
-from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,13 +19,18 @@ import numpy as np
 
 from ..answers import Refused
 from .chunk import Chunk
+from .index import Unknown
+from .local import PAGE, Local, Neighbours, pages_of
 from .snapshot import DATABASE, copy_folder, copy_index, refuse_old
-from .states import State, read_ids, read_indexes, read_states
+from .states import State, Version, read_ids, read_indexes, read_states
 
-#: Chunks that are read at once: Chroma's library makes 6 MB of 500 embeddings of 384 numbers.
-PAGE = 500
 #: Chroma keeps each index that was read in memory: after so many chunks it is opened anew.
 KEPT_CHUNKS = 20_000
+#: Bytes of an index that Chroma itself is asked for neighbours: it loads all of it.
+ASKED_OF_CHROMA = 32 * 2**20
+
+#: Of Chroma, where nobody has said another.
+DEFAULT_SPACE = "l2"
 
 #: Of glibc's mallopt.
 M_ARENA_MAX = -8
@@ -39,18 +44,14 @@ class Collection(NamedTuple):
     name: str
     key: str
     vectors: int
-    metadata: Mapping[str, Any]
+    #: By what distance it is searched.
+    space: str
     #: None: a server's, which does not say it.
     version: str | None
 
     @property
     def is_cosine(self) -> bool:
-        return self.metadata.get("hnsw:space") == "cosine"
-
-
-class Neighbours(NamedTuple):
-    ids: list[str]
-    distances: list[float]
+        return self.space == "cosine"
 
 
 class Source:
@@ -60,21 +61,27 @@ class Source:
         self._settings = settings
         self._folder = folder
         self._only = only
-        # Before Chroma writes into it.
-        self._states = read_states(settings, str(folder)) if folder else {}
-        self._read = 0
-        self._client = self._open()
+        self._client: Any = None
+        #: The chunks of each local collection that it has read.
+        self._kept: dict[str, int] = {}
+        #: The collection that was read last, and its files: None where only Chroma can read them.
+        self._opened: tuple[str, Local | None] | None = None
 
     def collections(self) -> list[Collection]:
         """By their names."""
-        found: list[Any] = []
-        while page := self._client.list_collections(limit=PAGE, offset=len(found)):
-            found.extend(page)
-        return [
-            self._describe(collection)
-            for collection in sorted(found, key=lambda collection: collection.name)
-            if self._only is None or collection.name in self._only
-        ]
+        if self._folder is None:
+            return sorted(self._of_server())
+        # Before Chroma writes into it.
+        states = sorted(read_states(self._settings, str(self._folder)).values())
+        return [_described(state) for state in states if self._only is None or state.name in self._only]
+
+    def _of_server(self) -> Iterator[Collection]:
+        offset = 0
+        while page := self._chroma().list_collections(limit=PAGE, offset=offset):
+            offset += len(page)
+            for found in page:
+                space = (found.metadata or {}).get("hnsw:space") or DEFAULT_SPACE
+                yield Collection(found.name, str(found.id), found.count(), space, None)
 
     def dimensions(self, collection: Collection) -> int | None:
         embeddings = self._handle(collection).get(limit=1, include=["embeddings"])["embeddings"]
@@ -87,23 +94,38 @@ class Source:
 
     def pages(self, collection: Collection, only: Iterable[str] | None = None) -> Iterator[list[Chunk]]:
         """``only``: ids of the chunks that are read."""
-        if self._read > KEPT_CHUNKS and self._folder is not None:
-            self._client.close()
-            self._client = self._open()
-            self._read = 0
-        self._read += collection.vectors
+        local = self._local(collection)
         try:
+            if local is not None:
+                yield from local.pages(only)
+                return
             handle = self._handle(collection)
-            for ids in self._ids(handle, collection) if only is None else _pages_of(only):
+            for ids in self._ids(handle, collection) if only is None else pages_of(only):
                 yield self._chunks(handle, ids)
         except (Refused, Unreadable):
             raise
         except Exception as error:  # Chroma's errors have no class in common
             raise Unreadable(f"Chroma cannot read it: {error}") from error
 
+    def _local(self, collection: Collection) -> Local | None:
+        if self._folder is None:
+            return None
+        if self._opened is None or self._opened[0] != collection.key:
+            self._close_local()
+            try:
+                self._opened = collection.key, Local(self._folder, collection.key, collection.space)
+            except Unknown:
+                self._opened = collection.key, None
+        return self._opened[1]
+
+    def _close_local(self) -> None:
+        if self._opened is not None and self._opened[1] is not None:
+            self._opened[1].close()
+        self._opened = None
+
     def _ids(self, handle: Any, collection: Collection) -> Iterator[list[str]]:
         if self._folder is not None:
-            yield from _pages_of(chunk_id for chunk_id, _ in read_ids(self._folder / DATABASE, collection.key))
+            yield from pages_of(chunk_id for chunk_id, _ in read_ids(self._folder / DATABASE, collection.key))
             return
         for offset in range(0, collection.vectors, PAGE):
             yield handle.get(limit=PAGE, offset=offset, include=[])["ids"]
@@ -120,22 +142,42 @@ class Source:
         ]
 
     def _handle(self, collection: Collection) -> Any:
-        return self._client.get_collection(collection.name, embedding_function=None)
+        if self._folder is not None and collection.key not in self._kept:
+            if sum(self._kept.values()) > KEPT_CHUNKS:
+                self._close_chroma()
+            self._kept[collection.key] = collection.vectors
+        return self._chroma().get_collection(collection.name, embedding_function=None)
 
     def nearest(self, collection: Collection, vector: Any, count: int) -> Neighbours:
-        found = self._handle(collection).query(query_embeddings=[vector], n_results=count, include=["distances"])
-        return Neighbours(found["ids"][0], found["distances"][0])
+        """By Chroma's own search, where its index is not too large for that, and whole."""
+        local = self._local(collection)
+        try:
+            if local is None or local.index_bytes <= ASKED_OF_CHROMA:
+                handle = self._handle(collection)
+                found = handle.query(query_embeddings=[vector], n_results=count, include=["distances"])
+                return Neighbours(found["ids"][0], found["distances"][0])
+        except Exception:  # Chroma's errors have no class in common
+            if local is None:
+                raise
+        return local.nearest(vector, count)
 
     def close(self) -> None:
-        self._client.close()
+        self._close_local()
+        self._close_chroma()
 
-    def _describe(self, handle: Any) -> Collection:
-        state = self._states.get(handle.name)
-        vectors, version = (state.vectors, state.version) if state else (handle.count(), None)
-        return Collection(handle.name, str(handle.id), vectors, handle.metadata or {}, version)
+    def _close_chroma(self) -> None:
+        if self._client is not None:
+            self._client.close()
+        self._client = None
+        self._kept.clear()
+
+    def _chroma(self) -> Any:
+        if self._client is None:
+            self._client = self._open()
+        return self._client
 
     def _open(self) -> Any:
-        # Here, as it takes a second: a look at a local folder does without.
+        # Here, as it takes a second and 40 MiB: a pass over a local folder does without.
         # One heap for all of its threads: each has its own otherwise, and together they take 30 MiB more.
         ctypes.CDLL(None).mallopt(M_ARENA_MAX, 1)
         chromadb: Any = import_module("chromadb")
@@ -173,10 +215,9 @@ class Source:
         )
 
 
-def _pages_of(ids: Iterable[str]) -> Iterator[list[str]]:
-    left = iter(ids)
-    while page := list(islice(left, PAGE)):
-        yield page
+def _described(state: State) -> Collection:
+    key = Version.parse(state.version).key
+    return Collection(state.name, key, state.vectors, state.space or DEFAULT_SPACE, state.version)
 
 
 def server_of(settings: Mapping[str, str]) -> str | None:
