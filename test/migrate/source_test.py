@@ -1,5 +1,6 @@
 """The source as it is found: being written, with a log that was never checkpointed, broken, of other versions."""
 
+import json
 import os
 import shutil
 import sqlite3
@@ -7,13 +8,54 @@ import tempfile
 import threading
 import time
 import unittest
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from ask import ask, ask_well
+from ask import ask, ask_well, start
 from hostile import make
 from many_messages import fill
 from templates import copy_source, open_source
+
+
+class Writer(threading.Thread):
+    """A server that never rests: each transaction has two rows, and takes so long."""
+
+    def __init__(self, path: Path, timeout: float, pause: float) -> None:
+        super().__init__()
+        self.written = 0
+        self.failure: Exception | None = None
+        self.is_done = threading.Event()
+        self._path, self._timeout, self._pause = path, timeout, pause
+
+    def run(self) -> None:
+        connection = sqlite3.connect(self._path, isolation_level=None, timeout=self._timeout)
+        try:
+            while not self.is_done.is_set():
+                connection.execute("BEGIN EXCLUSIVE")
+                for half in "ab":
+                    key = f"{half}{self.written}"
+                    connection.execute("INSERT INTO tag (id, user_id) VALUES (?, ?)", (key, "u"))
+                time.sleep(self._pause)
+                connection.execute("COMMIT")
+                self.written += 1
+        except sqlite3.Error as error:
+            self.failure = error
+        finally:
+            connection.close()
+
+
+@contextmanager
+def writing(path: Path, timeout: float, pause: float) -> Iterator[Writer]:
+    """``timeout``: seconds after which it gives up."""
+    writer = Writer(path, timeout, pause)
+    writer.start()
+    try:
+        yield writer
+    finally:
+        writer.is_done.set()
+        writer.join()
 
 
 class SourceTest(unittest.TestCase):
@@ -115,33 +157,34 @@ class SourceTest(unittest.TestCase):
     def test_copies_a_file_that_is_being_written(self) -> None:
         """A transaction writes two rows: the copy has both or neither. The server's disk is slow, and never rests."""
         fill(self.source(), 3000, users=3)
-        is_done = threading.Event()
-        written = 0
-
-        def write() -> None:
-            nonlocal written
-            connection = sqlite3.connect(self.path, isolation_level=None, timeout=60)
-            while not is_done.is_set():
-                connection.execute("BEGIN EXCLUSIVE")
-                for half in "ab":
-                    connection.execute("INSERT INTO tag (id, user_id) VALUES (?, ?)", (f"{half}{written}", "u"))
-                time.sleep(0.02)
-                connection.execute("COMMIT")
-                written += 1
-            connection.close()
-
-        writer = threading.Thread(target=write)
-        writer.start()
-        try:
+        with writing(self.path, timeout=60, pause=0.02) as writer:
             for _ in range(3):
                 self.upgrade_copy()
                 counts = dict(self.copied("SELECT substr(id, 1, 1), count(*) FROM tag GROUP BY 1"))
                 self.assertEqual(counts.get("a"), counts.get("b"))
                 self.assertEqual(self.copied("PRAGMA integrity_check"), [("ok",)])
-        finally:
-            is_done.set()
-            writer.join()
-        self.assertGreater(written, 0)
+        self.assertGreater(writer.written, 0)
+
+    def test_lets_a_server_write_while_it_is_read(self) -> None:
+        """One without a write-ahead log, which gives up after five seconds, as SQLAlchemy's does."""
+        source = self.source()
+        fill(source, 60_000, users=3)
+        source.execute("UPDATE chat_message SET content = '{broken' WHERE rowid % 20000 = 3")
+        source.execute("UPDATE chat_message SET chat_id = 'gone' WHERE rowid % 20000 = 4")
+        # How much was written when the values began to be read, and at each later word of it.
+        written: list[int] = []
+        with writing(self.path, timeout=5, pause=0) as writer:
+            process = start("look", {"source": str(self.path)})
+            assert process.stdout is not None
+            for line in process.stdout:
+                answer = json.loads(line)
+                if answer["type"] == "progress" and answer["done"] < answer["total"]:
+                    written.append(writer.written)
+            process.communicate()
+        self.assertEqual((answer["type"], writer.failure), ("result", None))
+        self.assertGreater(written[-1], written[0])
+        self.assertEqual(answer["corrupt"], [])
+        self.assertEqual(answer["problems"], {"chat_message.content json": 3, "chat_message.* orphan": 3})
 
     def test_says_where_a_file_is_corrupt(self) -> None:
         source = self.source()

@@ -3,7 +3,7 @@
 import os
 import sqlite3
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -166,7 +166,7 @@ def read_rows(
     columns: Sequence[str],
     after: int | None = None,
     computed: Sequence[str] = (),
-) -> Iterator[tuple[int, tuple[Any, ...]]]:
+) -> Generator[tuple[int, tuple[Any, ...]], None, None]:
     """The rows as (rowid, values), by their rowid, after that one. Without rowid, it is their number.
 
     ``computed``: SQL, whose values come after those of the columns.
