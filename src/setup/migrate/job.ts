@@ -50,8 +50,6 @@ export interface MigrateData {
 /** Collections that are not carried. */
 export interface EmbedAgain {
   requests: Reindex[];
-  /** Users whose memories are among them: their request is made in their name. */
-  users: string[];
   /** Those that Open WebUI cannot embed again: results of web searches, pages, pasted texts. */
   lost: string[];
 }

@@ -163,7 +163,7 @@ function dataOf(setup: Setup, { progress }: Talk): Migration['data'] {
         if (pass === 1) {
           await askPython('vectors-verify', vectorsRequest(asked, data), VectorsVerified, asked.half);
         }
-        return embedAgainOf(copied);
+        return { requests: copied.reindex, lost: copied.lost };
       }),
     verify: (data, source) =>
       ask('comparison', data, async (asked) => {
@@ -185,14 +185,6 @@ export function reportOf({ folder }: Pick<MigrateData, 'folder'>): string {
 /** The old store is Chroma, whatever is set for the new one. */
 function vectorStore({ hasVectors, vectorSettings }: MigrateData): Record<string, string> {
   return hasVectors ? { VECTOR_DB: 'chroma', ...vectorSettings } : {};
-}
-
-const MEMORIES = 'user-memory-';
-
-function embedAgainOf({ collections, reindex, lost }: ReturnType<typeof VectorsCopied.parse>): EmbedAgain {
-  const names = collections.flatMap(({ collection, reason }) => (reason === null ? [] : [collection]));
-  const users = names.filter((name) => name.startsWith(MEMORIES)).map((name) => name.slice(MEMORIES.length));
-  return { requests: reindex, users, lost };
 }
 
 async function embedAgain(setup: Setup, what: EmbedAgain, tell: (text: string) => void): Promise<void> {

@@ -58,7 +58,7 @@ function setUp({
       },
       copyVectors: async (_, pass) => {
         on(`vectors ${pass}`);
-        return { requests: [], users: [], lost: [] };
+        return { requests: [], lost: [] };
       },
       verify: async () => {
         on('verify');
