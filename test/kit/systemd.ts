@@ -74,13 +74,15 @@ export class Systemd {
     await untilGone(all, timeoutMs);
   }
 
+  /** The words before a command that runs inside. */
+  get through(): readonly string[] {
+    return ['/usr/bin/nsenter', '--target', `${this.#init}`, '--mount', '--pid', '--'];
+  }
+
   /** Runs systemctl; throws with what it says. */
   async systemctl(...args: string[]): Promise<string> {
-    const { stdout } = await execa('nsenter', [
-      ...['--target', `${this.#init}`, '--mount', '--pid', '--'],
-      ...['systemctl', '--no-pager', ...args],
-    ]);
-    return stdout;
+    const [program = '', ...words] = [...this.through, 'systemctl', '--no-pager', ...args];
+    return (await execa(program, words)).stdout;
   }
 
   /** A unit's property, as `systemctl show` tells it. */
