@@ -1,7 +1,8 @@
-/** Streams cost a worker less: nothing that a page sees or the database keeps is different for it. */
+/** Streams, and who has a chat open, cost a worker less: nothing that a page sees or the database keeps is different for it. */
+import { createClient } from 'redis';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { until } from '../../src/base/io/wait.ts';
-import { connectTo } from '../../src/bench/client/connections.ts';
+import { connectTo, ownerOf } from '../../src/bench/client/connections.ts';
 import { type ChatEvent, OpenWebui } from '../../src/bench/client/open-webui.ts';
 import { type Message, wholeAnswer } from '../../src/bench/scratch/upstream.ts';
 import { type Cluster, startCluster } from '../kit/cluster.ts';
@@ -189,5 +190,63 @@ describe('an answer in the middle', () => {
     page.close();
     here.destroy();
     there.destroy();
+  });
+});
+
+describe('who has a chat open', () => {
+  const TIMES = 20;
+
+  /** How often Redis was asked for a part of all sessions. */
+  async function scans(): Promise<number> {
+    const client = createClient({ url: cluster.services.redisUrl });
+    await client.connect();
+    const info = await client.info('commandstats');
+    client.destroy();
+    return Number(/^cmdstat_hscan:calls=(\d+)/m.exec(info)?.[1] ?? 0);
+  }
+
+  it('is told to pages of both workers, and costs no look at all sessions while one worker has it open', async () => {
+    const form = { chat: { title: 'Heron', history: { messages: {} } } };
+    const { id } = await ui.call<{ id: string }>('POST', '/api/v1/chats/new', form);
+    const open = async (isWanted: (pid: number) => boolean) => {
+      const page = await until(
+        async () => {
+          const some = await ui.connectSocket(scope);
+          if (isWanted(await ownerOf(some.connection, cluster.port, () => cluster.pythonWorkers())))
+            return some;
+          some.close();
+          return undefined;
+        },
+        { what: 'a page of that worker', timeoutMs: 60_000 },
+      );
+      const heard: string[][] = [];
+      page.socket.on('events', ({ data }: ChatEvent) => {
+        if (data.type !== 'chat:presence') return;
+        const { users } = data.data as { users: { name: string }[] };
+        heard.push(users.map(({ name }) => name));
+      });
+      const show = (type: 'join' | 'leave') =>
+        page.socket.timeout(30_000).emitWithAck('events:chat', { chat_id: id, data: { type } });
+      return { page, heard, show };
+    };
+    const [first] = cluster.pythonWorkers();
+    const here = await open((pid) => pid === first?.pid);
+    const there = await open((pid) => pid !== first?.pid);
+    const before = await scans();
+    for (let time = 0; time < TIMES; time++) {
+      await here.show('join');
+      await here.show('leave');
+    }
+    // One look may be that for sessions which were not closed, every two minutes.
+    expect(await scans()).toBeLessThanOrEqual(before + 1);
+    expect(here.heard).toHaveLength(TIMES);
+    await here.show('join');
+    const joined = await scans();
+    await there.show('join');
+    expect(await scans()).toBeGreaterThan(joined);
+    await until(() => here.heard.length === TIMES + 2, { what: 'the other joined', timeoutMs: 30_000 });
+    expect(new Set([...here.heard, ...there.heard].map(String))).toEqual(new Set([here.heard[0]?.[0]]));
+    here.page.close();
+    there.page.close();
   });
 });

@@ -30,9 +30,12 @@ class Modules:
             name: lambda *_, what=what: self.taken.append(what) for name, what in names.items()
         }
         replaced["importlib"] = SimpleNamespace(import_module=self._import)
-        replaced["complain"] = self.told.append
-        digest = mock.patch.object(known_source, "digest_of", lambda name: digests[name] if known else "another")
-        with digest, mock.patch.multiple(take, **replaced):
+        known_or_not = mock.patch.multiple(
+            known_source,
+            digest_of=lambda name: digests[name] if known else "another",
+            complain=self.told.append,
+        )
+        with known_or_not, mock.patch.multiple(take, **replaced):
             take.take_shortcuts_of_streams()
         return self.taken
 

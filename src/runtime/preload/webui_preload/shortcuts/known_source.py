@@ -6,6 +6,16 @@ import inspect
 from collections.abc import Mapping
 from typing import Any
 
+from ..log import complain
+
+
+def are_known(what: str, functions: Mapping[str, str]) -> bool:
+    """Whether all of ``module:function`` have these digests; says in the log which of them do not."""
+    changed = changed_functions(functions)
+    if changed:
+        complain(f"{what} is not what is known, and left alone: {', '.join(changed)}")
+    return not changed
+
 
 def changed_functions(known: Mapping[str, str]) -> list[str]:
     """Those of ``module:function`` whose source has another digest."""

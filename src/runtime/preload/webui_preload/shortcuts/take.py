@@ -13,10 +13,11 @@ def take_shortcuts(app: Any) -> None:
     """
     # These import libraries of Open WebUI, which must not be imported before it.
     from .file_status import read_status_alone
+    from .presence import look_up_presence
     from .psycopg_wait import wait_lightly
     from .round_trips import spare_round_trips
     from .route_index import index_routes
-    from .streams.take import take_shortcuts_of_streams
+    from .streams.take import has_rooms_in_plain_redis, take_shortcuts_of_streams
 
     try:
         engine = importlib.import_module("open_webui.internal.db").async_engine.sync_engine
@@ -27,6 +28,10 @@ def take_shortcuts(app: Any) -> None:
         if not index_routes(app.router):
             complain("the app's router is not one that is known: each request tries all of its routes")
         read_status_alone(app.routes)
+        sockets = importlib.import_module("open_webui.socket.main")
+        # In a cluster of Redis, each node counts its own listeners.
+        if has_rooms_in_plain_redis(sockets.sio.manager) and not sockets.WEBSOCKET_REDIS_CLUSTER:
+            look_up_presence(sockets)
         take_shortcuts_of_streams()
     except Exception as error:
         complain(f"not the Open WebUI that the shortcuts were made for, so that it goes without: {error!r}")

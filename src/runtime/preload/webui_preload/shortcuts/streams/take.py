@@ -4,8 +4,7 @@ import importlib
 from collections.abc import Callable
 from typing import Any
 
-from ...log import complain
-from ..known_source import changed_functions
+from ..known_source import are_known
 from .appends import append_with
 from .chats import read_chats_together
 from .pipe import Pipe
@@ -35,28 +34,21 @@ def take_shortcuts_of_streams() -> None:
     """For the imported app, before the forks."""
     middleware: Any = importlib.import_module("open_webui.utils.middleware")
     settings: Any = importlib.import_module("open_webui.env")
-    handles = _are_known("how it handles a streamed token", HANDLING)
+    handles = are_known("how it handles a streamed token", HANDLING)
     # The app looks for a picture in each piece of text by itself, or limits each line.
     looks_at_pieces = settings.ENABLE_CHAT_RESPONSE_BASE64_IMAGE_URL_CONVERSION
     limits_lines = settings.CHAT_STREAM_RESPONSE_CHUNK_MAX_BUFFER_SIZE
     if handles and not looks_at_pieces and not limits_lines:
         read_chats_together(middleware)
     manager = importlib.import_module("open_webui.socket.main").sio.manager
-    if _has_rooms_in_plain_redis(manager) and _are_known("how it sends events through Redis", PUBLISHING):
+    if has_rooms_in_plain_redis(manager) and are_known("how it sends events through Redis", PUBLISHING):
         pipe = _give_pipe(manager)
         is_one_redis = settings.REDIS_URL == settings.WEBSOCKET_REDIS_URL and not settings.REDIS_CLUSTER
-        if is_one_redis and handles and _are_known("how it keeps answers for a page that opens them", APPENDING):
+        if is_one_redis and handles and are_known("how it keeps answers for a page that opens them", APPENDING):
             append_with(pipe, middleware)
 
 
-def _are_known(what: str, functions: dict[str, str]) -> bool:
-    changed = changed_functions(functions)
-    if changed:
-        complain(f"{what} is not what is known, and left alone: {', '.join(changed)}")
-    return not changed
-
-
-def _has_rooms_in_plain_redis(manager: Any) -> bool:
+def has_rooms_in_plain_redis(manager: Any) -> bool:
     """Not by way of sentinels, which may name another server for each connection."""
     scheme = getattr(manager, "redis_url", "").partition(":")[0]
     return type(manager).__name__ == "AsyncRedisRoomChannelManager" and scheme in ("redis", "rediss", "unix")
