@@ -75,6 +75,21 @@ class LostRedis(unittest.TestCase):
 
         self.assertLess(asyncio.run(call()), TIMEOUT)
 
+    def test_a_pool_without_a_free_connection_is_no_outage(self) -> None:
+        async def call() -> None:
+            asynchronous: Any = redis.asyncio.Redis
+            async with asynchronous(**self.settings | {"retry": None}, max_connections=1) as client:
+                first = asyncio.create_task(client.get("a"))
+                await asyncio.sleep(0)
+                with self.assertRaisesRegex(redis.exceptions.MaxConnectionsError, "Too many connections"):
+                    await client.get("b")
+                self.assertEqual(self.said, [])
+                with self.assertRaises(redis.TimeoutError):
+                    await first
+
+        asyncio.run(call())
+        self.assertEqual(len(self.said), 1)
+
     def test_the_watch_in_its_thread_still_asks(self) -> None:
         self.outages.lost(REDIS, "of another call")
         taken: list[float] = []

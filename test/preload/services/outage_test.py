@@ -32,6 +32,7 @@ class ServiceOfTest(unittest.TestCase):
             psycopg.errors.DiskFull("could not extend file"),
             psycopg.IntegrityError("duplicate key"),
             redis.ResponseError("WRONGTYPE"),
+            redis.exceptions.MaxConnectionsError("Too many connections"),
             ConnectionRefusedError("a model's server"),
             ValueError("Connection refused"),
         ):

@@ -10,7 +10,7 @@ import importlib
 from collections.abc import Callable
 from typing import Any
 
-from .outage import REDIS, Outages
+from .outage import REDIS, Outages, service_of
 
 
 def fail_at_once(outages: Outages) -> None:
@@ -32,7 +32,8 @@ def _guarded(call: Callable[..., Any], outages: Outages) -> Callable[..., Any]:
         try:
             return call(*args, **kwargs)
         except _failures() as error:
-            outages.reported(REDIS, str(error))
+            if service_of(error) == REDIS:
+                outages.reported(REDIS, str(error))
             raise
 
     return guarded
@@ -45,7 +46,8 @@ def _guarded_async(call: Callable[..., Any], outages: Outages) -> Callable[..., 
         try:
             return await call(*args, **kwargs)
         except _failures() as error:
-            outages.reported(REDIS, str(error))
+            if service_of(error) == REDIS:
+                outages.reported(REDIS, str(error))
             raise
 
     return guarded

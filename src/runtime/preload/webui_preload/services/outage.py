@@ -38,7 +38,9 @@ def service_of(error: BaseException) -> str | None:
     """The service that is down according to ``error`` or one of its causes; None for any other error."""
     for cause in _causes(error):
         kinds = {(kind.__module__.partition(".")[0], kind.__name__) for kind in type(cause).__mro__}
-        if kinds & {("redis", "ConnectionError"), ("redis", "TimeoutError")}:
+        # It is raised where all connections of a pool are in use: whoever uses them is answered.
+        is_busy = ("redis", "MaxConnectionsError") in kinds
+        if kinds & {("redis", "ConnectionError"), ("redis", "TimeoutError")} and not is_busy:
             return REDIS
         if kinds & _DRIVER_ERRORS:
             state = getattr(cause, "sqlstate", None) or getattr(cause, "pgcode", None)
