@@ -1,6 +1,6 @@
 /**
  * Days of load, made up. What people do is assumed as in docs/scaling.md (scripts/scaling/capacity.ts, ASSUMPTIONS), and
- * what it costs was measured there (plan/measured-capacity.ts: upper bounds). Assumed beside that, and never measured:
+ * what it costs was measured there (plan/measured-capacity.ts). Assumed beside that, and never measured:
  *
  * - The share of the users who are there in each hour of the day (`hours`: of those in the busiest one).
  * - Whoever is there asks, and opens pages, at any moment (Poisson). With a `bell`, half of an hour's work falls into the two
@@ -28,17 +28,17 @@ const OFFICE = [
 ] as const;
 
 export const DAYS = {
-  office: { what: 'an office of 6,000, on a working day', users: 6_000, hours: OFFICE },
-  sunday: { what: 'the same on a Sunday', users: 6_000, hours: OFFICE.map((share) => share * 0.08) },
+  office: { what: 'an office of 15,000, on a working day', users: 15_000, hours: OFFICE },
+  sunday: { what: 'the same on a Sunday', users: 15_000, hours: OFFICE.map((share) => share * 0.08) },
   school: {
-    what: 'a school of 1,500, whose lessons begin with a bell',
-    users: 1_500,
+    what: 'a school of 4,000, whose lessons begin with a bell',
+    users: 4_000,
     hours: Array.from({ length: 24 }, (_, hour) => (hour >= 8 && hour < 16 ? 1 : 0.03)),
     bells: [0, 50],
   },
   world: {
-    what: '3,000 users all over the world',
-    users: 3_000,
+    what: '8,000 users all over the world',
+    users: 8_000,
     hours: Array.from({ length: 24 }, (_, hour) => 0.8 + 0.2 * Math.sin((hour / 24) * 2 * Math.PI)),
   },
   team: { what: 'a team of 200', users: 200, hours: OFFICE },

@@ -1,5 +1,7 @@
+import { formatBytes } from '../../src/base/units.ts';
 import { REDIS_CONNECTIONS } from '../../src/plan/bounds.ts';
-import { MEASURED } from '../../src/plan/measured-capacity.ts';
+import { type Cost, MEASURED } from '../../src/plan/measured-capacity.ts';
+import { baseCost, type Kind, PM2_DAEMON, workerCost } from '../../src/plan/model.ts';
 import { connectionsOf } from '../../src/plan/pools.ts';
 
 /** How people use Open WebUI, and how full each part may be. All of this is assumed: none of it was measured. */
@@ -12,13 +14,15 @@ export interface Assumptions {
   calls: number;
   /** How often each of them opens the page in that hour. */
   opens: number;
+  /** Share of the openings of a chat that find it open at another worker too: it is shared, or open in two pages. */
+  shared: number;
+  /** Workers that share the memory of one pod. */
+  workersPerPod: number;
   /** Share of a core, a database or a Redis that may be used on average, so that bursts do not queue for long. */
   utilisation: number;
   /** Transactions per second of one PostgreSQL server on good hardware. */
   postgresTransactions: number;
-  /** Commands per second of one Redis, which has one thread. */
-  redisCommands: number;
-  /** Bits per second of a server's network. */
+  /** Bits per second of Redis' network. */
   networkBits: number;
   /** Connections of one PostgreSQL server without a pooler. */
   postgresConnections: number;
@@ -31,9 +35,10 @@ export const ASSUMPTIONS: Assumptions = {
   messages: 10,
   calls: 10,
   opens: 2,
+  shared: 0.05,
+  workersPerPod: 4,
   utilisation: 0.6,
   postgresTransactions: 20_000,
-  redisCommands: 100_000,
   networkBits: 10e9,
   postgresConnections: 1_000,
   redisClients: 10_000,
@@ -49,8 +54,7 @@ export interface Load {
     | 'disk'
     | 'Redis'
     | 'Redis clients'
-    | 'Redis network'
-    | 'network';
+    | 'Redis network';
   /** How much is needed, in `unit`. */
   need: number;
   unit: string;
@@ -75,17 +79,11 @@ export interface Capacity {
 
 const SECONDS = 3_600;
 
+/** Copy-on-write workers whose documents are embedded elsewhere. */
+const LEAN: Kind = { level: 'lean', embedsLocally: false };
+
 /** Connections of a worker with pools of four for each engine and two for vectors: the least (plan/pools.ts). */
 const LEAST_CONNECTIONS = connectionsOf({ engine: 4, vector: 2 });
-
-/**
- * The number of workers. Every event of an answer wakes every worker, so each additional worker also has work with the
- * events of the others: w workers need own + w × fan-out ≤ w × utilisation. Infinity: no number of workers is enough.
- */
-export function workersFor(ownCpuSeconds: number, fanOutCpuSeconds: number, utilisation: number): number {
-  const left = utilisation - fanOutCpuSeconds;
-  return left > 0 ? Math.max(1, Math.ceil(ownCpuSeconds / left)) : Number.POSITIVE_INFINITY;
-}
 
 /** What one of the installations needs in the busiest hour, if `users` users are spread over as many as it takes. Pure. */
 export function capacityFor(users: number, assumed: Assumptions = ASSUMPTIONS): Capacity {
@@ -96,21 +94,26 @@ export function capacityFor(users: number, assumed: Assumptions = ASSUMPTIONS): 
 
 /** What one installation needs, even if that exceeds what a server can bear. */
 function oneInstallation(users: number, assumed: Assumptions): Omit<Capacity, 'installations'> {
-  const { request, chat, opening, idleSecond, event } = MEASURED;
+  const { request, chat, opening, idleSecond, session } = MEASURED;
   const online = users * assumed.online;
   const messages = (online * assumed.messages) / SECONDS;
   const requests = messages * assumed.calls;
   const opens = (online * assumed.opens) / SECONDS;
-  const sum = (key: 'cpuMs' | 'transactions' | 'redisCommands' | 'redisBytes' | 'networkBytes') =>
-    messages * chat[key] + requests * request[key] + opens * opening[key] + online * idleSecond[key];
+  // A question is asked in a new chat, and another one is left for it; a page that opens shows a chat, until it closes.
+  const read = 2 * (messages + opens) * assumed.shared * online;
+  const sum = (key: keyof Cost) =>
+    messages * chat[key] +
+    requests * request[key] +
+    opens * opening[key] +
+    online * idleSecond[key] +
+    read * session[key];
 
-  const own = sum('cpuMs') / 1000;
-  const events = messages * (MEASURED.chatTokens / MEASURED.eventTokens);
-  const fanOut = (events * event.cpuMs) / 1000;
-  const workers = workersFor(own, fanOut, assumed.utilisation);
-  const each = workers * MEASURED.processBytes + online * MEASURED.pageBytes;
-  // The measurement had two workers; every event also goes to each additional one.
-  const redisBits = 8 * (sum('redisBytes') + events * event.redisBytes * Math.max(0, workers - 2));
+  const cpu = sum('cpuMs') / 1000;
+  const redisCpu = sum('redisCpuMs') / 1000;
+  const { utilisation, workersPerPod } = assumed;
+  const workers = Math.max(1, Math.ceil(cpu / utilisation));
+  const pods = Math.ceil(workers / workersPerPod);
+  const podBytes = baseCost(LEAN, workersPerPod) + PM2_DAEMON;
   return {
     users,
     online,
@@ -122,20 +125,20 @@ function oneInstallation(users: number, assumed: Assumptions): Omit<Capacity, 'i
         part: 'workers',
         need: workers,
         unit: 'workers',
-        reason: `${own.toFixed(1)} s of CPU time per second ÷ (${assumed.utilisation} − ${fanOut.toFixed(3)} for events of the others)`,
+        reason: `${cpu.toFixed(2)} s of CPU time per second ÷ ${utilisation}`,
       },
       {
         part: 'worker memory',
-        need: each,
+        need: pods * podBytes + workers * workerCost(LEAN) + online * MEASURED.pageBytes,
         unit: 'bytes',
-        reason: 'a whole process each (in pods), and every open page',
+        reason: `${pods} × ${formatBytes(podBytes)} that workers share + ${workers} × ${formatBytes(workerCost(LEAN))}, and every open page`,
       },
       {
         part: 'PostgreSQL',
-        need: sum('transactions') / assumed.utilisation,
+        need: sum('transactions') / utilisation,
         unit: 'transactions/s',
         limit: assumed.postgresTransactions,
-        reason: `${Math.round(sum('transactions'))} per second ÷ ${assumed.utilisation}`,
+        reason: `${Math.round(sum('transactions'))} per second ÷ ${utilisation}`,
       },
       {
         part: 'connections',
@@ -152,10 +155,10 @@ function oneInstallation(users: number, assumed: Assumptions): Omit<Capacity, 'i
       },
       {
         part: 'Redis',
-        need: sum('redisCommands') / assumed.utilisation,
-        unit: 'commands/s',
-        limit: assumed.redisCommands,
-        reason: `${Math.round(sum('redisCommands'))} per second ÷ ${assumed.utilisation}`,
+        need: redisCpu / utilisation,
+        unit: 'cores',
+        limit: 1,
+        reason: `${redisCpu.toFixed(3)} s of CPU time per second ÷ ${utilisation}`,
       },
       {
         part: 'Redis clients',
@@ -166,17 +169,10 @@ function oneInstallation(users: number, assumed: Assumptions): Omit<Capacity, 'i
       },
       {
         part: 'Redis network',
-        need: redisBits,
+        need: 8 * sum('redisBytes'),
         unit: 'bits/s',
-        limit: assumed.networkBits * assumed.utilisation,
-        reason: 'every event goes to every worker',
-      },
-      {
-        part: 'network',
-        need: 8 * sum('networkBytes'),
-        unit: 'bits/s',
-        limit: assumed.networkBits * assumed.utilisation,
-        reason: 'between browsers and workers, without the page’s own files',
+        limit: assumed.networkBits * utilisation,
+        reason: 'an event goes to the worker that holds the page',
       },
     ],
   };
@@ -187,11 +183,11 @@ export function breakingPoints(assumed: Assumptions = ASSUMPTIONS): { part: Load
   const parts = oneInstallation(1, assumed).loads.flatMap(({ part, limit }) =>
     limit === undefined ? [] : [part],
   );
-  const holds = (part: Load['part'] | 'workers', users: number) => {
+  const holds = (part: Load['part'], users: number) => {
     const load = oneInstallation(users, assumed).loads.find((candidate) => candidate.part === part);
     return load !== undefined && load.need <= (load.limit ?? Number.MAX_VALUE);
   };
-  return ['workers' as const, ...parts]
+  return parts
     .map((part) => ({ part, users: largest((users) => holds(part, users)) }))
     .sort((a, b) => a.users - b.users);
 }

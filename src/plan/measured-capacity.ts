@@ -7,19 +7,18 @@ export interface Cost {
   /** Transactions of PostgreSQL. */
   transactions: number;
   redisCommands: number;
+  /** Milliseconds of CPU time of Redis. */
+  redisCpuMs: number;
   /** Bytes to and from Redis. */
   redisBytes: number;
-  /** Bytes between browsers and workers, both ways. */
-  networkBytes: number;
 }
 
 /**
  * The figures behind docs/scaling.md and the formats for other hosts, with their sources. Measured with Open WebUI 0.12.4,
  * Python 3.11, PostgreSQL 15 and Redis 7 on Linux x86-64 with two cores, unless stated otherwise.
  *
- * `request` to `event` come from one run of `npm run bench:capacity` with two workers, on a machine that was not idle: counts
- * and bytes are not affected, CPU times are upper bounds (an API call took 17.7 ms there; one worker alone takes 10.8 ms, and
- * serves 93 a second).
+ * `request` to `session` come from `npm run bench:capacity` with two workers and their shortcuts. Beside other
+ * programs, CPU times are higher than on an idle machine; counts and bytes are the same.
  */
 export const MEASURED = {
   /** Bytes of a whole process that serves alone, after its first requests: it shares its memory with nobody. */
@@ -30,45 +29,33 @@ export const MEASURED = {
   bootSeconds: 16,
 
   /** GET /api/v1/chats/?page=1, over a connection that is kept alive. */
-  request: {
-    cpuMs: 17.7,
-    transactions: 8.2,
-    redisCommands: 22.2,
-    redisBytes: 1_933,
-    networkBytes: 4_429,
-  },
-  /** A question in a new chat, its answer of `chatTokens` tokens in events of five, and the chat's title. */
-  chat: {
-    cpuMs: 581,
-    transactions: 129,
-    redisCommands: 1_234,
-    redisBytes: 299_234,
-    // The test's answers repeat themselves and are compressed: real answers take more.
-    networkBytes: 4_199,
-  },
+  request: { cpuMs: 6.6, transactions: 4.1, redisCommands: 3.9, redisCpuMs: 0.12, redisBytes: 353 },
+  /**
+   * A question in a new chat, which the page then shows, its answer of `chatTokens` tokens at 50 a second, beside 19 others,
+   * and the chat's title. Another worker than the one that holds the page generates the answer.
+   */
+  chat: { cpuMs: 177, transactions: 83.8, redisCommands: 390, redisCpuMs: 5.4, redisBytes: 352_683 },
   chatTokens: 300,
   /** Bytes of the database for such a chat. */
-  chatDatabaseBytes: 10_035,
-  /** A page's WebSocket: its connection, and joining the user's room. */
-  opening: {
-    cpuMs: 38.7,
-    transactions: 20.6,
-    redisCommands: 13.9,
-    redisBytes: 2_169,
-    networkBytes: 1_675,
-  },
+  chatDatabaseBytes: 11_469,
+  /**
+   * A page: its WebSocket, joining the user's room, showing a chat, and its end. 1,000 were opened, and what those took that
+   * were open already is subtracted by an estimate of their time (39 s each); the end is that of 40 pages.
+   */
+  opening: { cpuMs: 38, transactions: 17, redisCommands: 43, redisCpuMs: 1.6, redisBytes: 9_158 },
   /** Bytes of a worker's private memory for each open page. */
-  pageBytes: 94 * 1024,
-  /** A page that is open and silent, for a second. */
+  pageBytes: 80 * 1024,
+  /** A page that is open and sends its heartbeats, for a second. */
   idleSecond: {
-    cpuMs: 0.43,
-    transactions: 0.35,
-    redisCommands: 0.087,
-    redisBytes: 7.2,
-    networkBytes: 1.3,
+    cpuMs: 0.325,
+    transactions: 0.176,
+    redisCommands: 0.185,
+    redisCpuMs: 0.0089,
+    redisBytes: 50.3,
   },
-  /** An event of another worker, for each worker that reads and drops it. */
-  event: { cpuMs: 0.088, redisBytes: 623 },
-  /** Tokens in an event (CHAT_RESPONSE_STREAM_DELTA_CHUNK_SIZE, as it is planned). */
-  eventTokens: 5,
-} as const satisfies Record<string, number | Cost | Pick<Cost, 'cpuMs' | 'redisBytes'>>;
+  /**
+   * Each session of a page that is read to tell who has a chat open (shortcuts/presence.py reads few of them): of 10,000 in
+   * Redis, Open WebUI's own function in a process of its own (docs/speed.md).
+   */
+  session: { cpuMs: 0.003, transactions: 0, redisCommands: 0.005, redisCpuMs: 0.00118, redisBytes: 588 },
+} as const satisfies Record<string, number | Cost>;
