@@ -76,7 +76,7 @@ async def get_file_process_status(id: str):
         self.app.get("/{id}/status")(vars(files)["get_file_process_status"])
         names = {"open_webui.models.files": models, "open_webui.routers.files": files}
         self.enterContext(mock.patch.dict(sys.modules, names))
-        self.told = self.enterContext(mock.patch.object(file_status, "complain"))
+        self.told = self.enterContext(mock.patch.object(known_source, "complain"))
 
     def spare(self, *, known: bool = True) -> None:
         digests = {name: digest if known else "another" for name, digest in file_status.KNOWN.items()}

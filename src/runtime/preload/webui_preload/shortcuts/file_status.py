@@ -5,8 +5,7 @@ from collections.abc import Iterable
 from types import FunctionType
 from typing import Any
 
-from ..log import complain
-from .known_source import changed_functions
+from .known_source import are_known
 
 #: What is relied upon, as in Open WebUI 0.12.4: digests of their source.
 KNOWN = {
@@ -18,9 +17,7 @@ KNOWN = {
 
 def read_status_alone(routes: Iterable[Any]) -> None:
     """Replace the function of the app's route, if it is one that is known. If not, the log says so."""
-    if changed := changed_functions(KNOWN):
-        what = "how it says whether a document is ready"
-        complain(f"{what} is not what is known, and left alone: {', '.join(changed)}")
+    if not are_known("how it says whether a document is ready", KNOWN):
         return
     files: Any = importlib.import_module("open_webui.routers.files")
     function = files.get_file_process_status
