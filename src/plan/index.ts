@@ -16,7 +16,7 @@ import {
   setAside,
   workersThatFit,
 } from './memory.ts';
-import { isForGpus, type Kind, METRICS } from './model.ts';
+import { isForGpus, type Kind, METRICS, sharesUncounted } from './model.ts';
 import { optionsWith, type PresetOptions } from './options.ts';
 import { overruledByDatabase, withStored } from './persisted.ts';
 import { connectionBudget, workersForConnections } from './pools.ts';
@@ -50,9 +50,10 @@ export function makePlan(input: PlanInput): Plan {
     runtime,
   );
   const { measurement, notice } = measurementFor(input, kind);
-  const { torch } = input.openWebui;
+  const { torch, python } = input.openWebui;
   const forecast = {
     ...kind,
+    uncounted: sharesUncounted(python, options.shortcuts),
     ...(torch !== undefined && { hasCuda: isForGpus(torch) }),
     ...(measurement && { measurement }),
   };

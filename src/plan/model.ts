@@ -49,7 +49,7 @@ export const LEVELS: Readonly<Record<PreloadLevel, LevelCost>> = {
   lean: {
     // 345 MiB with one worker, 416 with two, 548 to 578 with four; each of the four has 64 to 74, its supervisor included.
     base: 275 * MIB,
-    worker: 63 * MIB,
+    worker: 58 * MIB,
     // Torch (300 MiB, which the other levels share or load anyway) and the model: 1,351 MiB with two workers, when the base
     // was 70 MiB more.
     embedding: 425 * MIB,
@@ -79,6 +79,18 @@ export const LEVELS: Readonly<Record<PreloadLevel, LevelCost>> = {
 };
 
 /**
+ * Bytes of private memory of a worker whose Python does not count the references to what it shares (sharesUncounted), where
+ * that was measured: 317 MiB with one lean worker, which took 29, and 407 with four, of 22 to 24 each; their supervisors 6 to
+ * 7. Only lean: there was no build of torch to be had for this Python.
+ */
+const UNCOUNTED: Partial<Record<PreloadLevel, Pick<LevelCost, 'worker' | 'source'>>> = {
+  lean: {
+    worker: 26 * MIB,
+    source: 'measured with Python 3.12: 317 MiB with one worker, 407 with four',
+  },
+};
+
+/**
  * What the build of torch for GPUs (2.14.1, CUDA 13, on a machine without a GPU) takes beyond the CPU build, by
  * `npm run bench:prediction -- --python VENV/bin/python`.
  */
@@ -99,6 +111,8 @@ export interface Kind {
   embedsLocally: boolean;
   /** Torch is a GPU build: its libraries are in memory wherever torch is loaded, with or without a GPU. */
   hasCuda?: boolean;
+  /** Python does not count the references to what workers share (sharesUncounted). */
+  uncounted?: boolean;
   /** A measurement of this kind on this machine; replaces the table. */
   measurement?: Measurement;
 }
@@ -106,6 +120,15 @@ export interface Kind {
 /** Whether a version of torch (Conditions in measurement.ts) is a build for GPUs. */
 export function isForGpus(torch: string): boolean {
   return /\(CUDA\)$|\+(?:cu\d|rocm|xpu)/.test(torch);
+}
+
+/**
+ * Whether workers of this version of Python only look at what they share, and do not write to it: from 3.12 on, the preload
+ * process stops counting its references (preload/webui_preload/sharing/heap.py), as one of the shortcuts.
+ */
+export function sharesUncounted(python: string, shortcuts: boolean): boolean {
+  const [major = 0, minor = 0] = python.split('.').map(Number);
+  return shortcuts && (major > 3 || (major === 3 && minor >= 12));
 }
 
 /** Bytes of the tree without its workers. A single uvicorn worker has no parent: it is the server itself. */
@@ -129,9 +152,10 @@ export function embeddingCost({ level, embedsLocally, hasCuda }: Kind): number {
 
 /** Bytes of private memory of a Python worker after its first requests. */
 export function privateCost(kind: Kind): number {
-  const { level, measurement, hasCuda } = kind;
+  const { level, measurement, hasCuda, uncounted } = kind;
   if (measurement?.worker !== undefined) return measurement.worker;
-  const cost = LEVELS[level].worker + (hasCuda ? CUDA[level].worker : 0) + embeddingCost(kind);
+  const { worker } = (uncounted && UNCOUNTED[level]) || LEVELS[level];
+  const cost = worker + (hasCuda ? CUDA[level].worker : 0) + embeddingCost(kind);
   return Math.max(cost, measurement?.idle ?? 0);
 }
 
@@ -153,6 +177,7 @@ export function workerCost(kind: Kind): number {
 }
 
 /** The source of the figures, in words. */
-export function sourceOf({ level, measurement }: Kind): string {
-  return measurement ? sourceInWords(measurement) : LEVELS[level].source;
+export function sourceOf({ level, measurement, uncounted }: Kind): string {
+  if (measurement) return sourceInWords(measurement);
+  return (uncounted && UNCOUNTED[level]?.source) || LEVELS[level].source;
 }

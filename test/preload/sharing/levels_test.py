@@ -103,19 +103,6 @@ class PreloadTest(unittest.TestCase):
         levels.drop_markup(module)
         self.assertEqual({name for name in vars(module) if not name.startswith("__")}, {"CHANGELOG", "parse"})
 
-    def test_a_child_puts_its_objects_on_pages_of_its_own(self) -> None:
-        def check() -> str:
-            # Holes: every second object of many goes.
-            kept = [bytes(100) for _ in range(20_000)][::2]
-            levels.fill_free_blocks()
-            pools = {id(value) // 16384 for value in kept}
-            own = [bytes(100) for _ in range(1_000)]
-            inside = sum(id(value) // 16384 in pools for value in own)
-            return str(inside)
-
-        # The pool that the last of them began may count as a fresh one: a tenth of its 113 blocks may be left.
-        self.assertLessEqual(int(in_child(check)), 11)
-
     def test_every_level_but_the_last_has_a_next_one(self) -> None:
         self.assertEqual(levels.NEXT_LEVEL[levels.APP], levels.LIBRARIES)
         self.assertEqual(levels.NEXT_LEVEL[levels.LEAN], levels.LIBRARIES)

@@ -32,8 +32,24 @@ describe('memory', () => {
       }),
     );
     expect(plan.workers).toBe(2);
-    expect(plan.memory).toMatchObject({ level: 'lean', predicted: (275 + 2 * 72) * MIB });
+    expect(plan.memory).toMatchObject({ level: 'lean', predicted: (275 + 2 * 67) * MIB });
   });
+
+  it.each([
+    ['3.11.7', 1],
+    ['3.12.1', 2],
+  ])(
+    'fits as many workers into a container of 512 MiB by the preset small, with Python %s: %i',
+    (python, workers) => {
+      const machine = machineOf(2, 16 * GIB);
+      machine.memory.limit = { bytes: 512 * MIB, source: 'memory.max' };
+      const preset = loadPreset('small', '/');
+      const settings = settingsOf(preset.settings, 'preset');
+      const { openWebui } = inputOf();
+      const input = inputOf({ machine, preset, settings, openWebui: { ...openWebui, python } });
+      expect(makePlan(input).workers).toBe(workers);
+    },
+  );
 
   it('counts on what the running cluster holds', () => {
     const machine = machineOf(4, 4 * GIB);

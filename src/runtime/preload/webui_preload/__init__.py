@@ -31,6 +31,7 @@
     sharing/              what is imported ahead of the forks, and what two processes must not share
       levels                how much can be imported, and what was
       warm                  asks the app for a page, so that workers find its caches filled
+      heap                  arranges the heap, so that a worker copies few of the pages that it shares
       identities, descriptors, threads
                             found here, renewed in the child
     models/               finds local models, and fetches missing ones in a process of its own, the only one that uses

@@ -2,7 +2,6 @@
 
 import ast
 import contextlib
-import ctypes
 import gc
 import importlib
 import importlib.util
@@ -23,6 +22,7 @@ from ..shortcuts.quick_import.take import quick_import
 from ..shortcuts.requirements import install_missing_alone
 from ..shortcuts.take import take_shortcuts
 from .descriptors import Descriptors, Open, inspect_descriptors, open_descriptors
+from .heap import settle_heap
 from .identities import EntropyRecorder, Identities, find_identities
 from .telemetry import HeldTelemetry, HoldTelemetryBack
 from .threads import unsafe_threads
@@ -126,8 +126,7 @@ def preload(
     The whole app also loads the local ``models``, which are asked for after the import, so that they may arrive
     meanwhile.
 
-    In the end the heap is frozen. Otherwise a garbage collection in a child would write to every object, and so
-    un-share nearly every page: gunicorn's preload grows from 1,181 to 1,837 MiB that way.
+    In the end the heap is arranged for the forks (heap.py).
     """
     gc.disable()
     before = open_descriptors()
@@ -163,9 +162,7 @@ def preload(
         identities = find_identities(recorder.draws)
     if identities.unreachable:
         raise Unsafe("ids that cannot be renewed: " + _in_words(identities.unreachable), part)
-    give_back_free_memory()
-    fill_free_blocks()
-    gc.freeze()
+    settle_heap(uncounted=options.shortcuts)
     return Preload(level, reason, version, identities, descriptors, frozenset(shared), holding.held, warmed)
 
 
@@ -197,42 +194,6 @@ def adapt_app(main: ModuleType, *, shortcuts: bool) -> None:
     accept_tokens_of_later()
     if shortcuts:
         take_shortcuts(main.app)
-
-
-#: Bytes of the largest object that pymalloc serves, the step between its size classes, and its pool
-#: (Objects/obmalloc.c: SMALL_REQUEST_THRESHOLD, ALIGNMENT, POOL_SIZE; 3.10 and later).
-_LARGEST_SMALL, _SIZE_STEP, _POOL = 512, 16, 16 * 1024
-_BYTES_OVERHEAD = sys.getsizeof(b"")
-
-#: What fill_free_blocks() made, which must not be freed.
-_fillers: list[object] = []
-
-
-def fill_free_blocks() -> None:
-    """Occupy the free blocks that the import left between its objects.
-
-    Python puts new objects first into pages that are partly in use. In a forked child those pages are shared, and one
-    small object makes the kernel copy a whole page. Where no free block is left, a child's objects share pages of
-    their own.
-    """
-    for size in range(_SIZE_STEP, _LARGEST_SMALL + 1, _SIZE_STEP):
-        taken: dict[int, int] = {}
-        pool = 0
-        # A pool that gives nearly all of its blocks was a fresh one: all pools that were partly in use are full now.
-        while taken.get(pool, 0) < 0.9 * _POOL / size:
-            filler = _object_of(size)
-            pool = id(filler) // _POOL
-            taken[pool] = taken.get(pool, 0) + 1
-            _fillers.append(filler)
-
-
-def _object_of(size: int) -> object:
-    """An object in a block of ``size`` bytes, which the garbage collector does not track."""
-    if size == _SIZE_STEP:
-        return object()
-    if size == 2 * _SIZE_STEP:
-        return 0.5 + id(size)  # a float: 24 bytes
-    return bytes(size - _BYTES_OVERHEAD)
 
 
 class _HiddenModules:
@@ -303,13 +264,6 @@ def drop_markup(module: ModuleType) -> None:
         if type(value).__module__.partition(".")[0] == "bs4":
             delattr(module, name)
     gc.collect()
-
-
-def give_back_free_memory() -> None:
-    """Return the C library's free pages to the system. A child that used them would copy them."""
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc's alone
-    if trim:
-        trim(0)
 
 
 def _in_words(obstacles: list[str]) -> str:
