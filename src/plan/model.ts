@@ -49,7 +49,7 @@ export const LEVELS: Readonly<Record<PreloadLevel, LevelCost>> = {
   lean: {
     // 345 MiB with one worker, 416 with two, 548 to 578 with four; each of the four has 64 to 74, its supervisor included.
     base: 275 * MIB,
-    worker: 58 * MIB,
+    worker: 63 * MIB,
     // Torch (300 MiB, which the other levels share or load anyway) and the model: 1,351 MiB with two workers, when the base
     // was 70 MiB more.
     embedding: 425 * MIB,
@@ -80,8 +80,8 @@ export const LEVELS: Readonly<Record<PreloadLevel, LevelCost>> = {
 
 /**
  * Bytes of private memory of a worker whose Python does not count the references to what it shares (sharesUncounted), where
- * that was measured: 317 MiB with one lean worker, which took 29, and 407 with four, of 22 to 24 each; their supervisors 6 to
- * 7. Only lean: there was no build of torch to be had for this Python.
+ * that was measured: 29 MiB with one lean worker, 22 to 25 with each of four. Only lean: there was no build of torch for this
+ * Python to be had.
  */
 const UNCOUNTED: Partial<Record<PreloadLevel, Pick<LevelCost, 'worker' | 'source'>>> = {
   lean: {

@@ -32,7 +32,7 @@ describe('memory', () => {
       }),
     );
     expect(plan.workers).toBe(2);
-    expect(plan.memory).toMatchObject({ level: 'lean', predicted: (275 + 2 * 67) * MIB });
+    expect(plan.memory).toMatchObject({ level: 'lean', predicted: (275 + 2 * 72) * MIB });
   });
 
   it.each([

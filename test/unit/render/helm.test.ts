@@ -282,7 +282,7 @@ describe('a cluster in each pod', () => {
     const { cluster, request, limit } = lean;
     if (!cluster) throw new Error('there is no cluster');
     const { memory, documents } = cluster;
-    expect(memory).toMatchObject({ level: 'lean', base: 275 * MIB, worker: 67 * MIB });
+    expect(memory).toMatchObject({ level: 'lean', base: 275 * MIB, worker: 72 * MIB });
     expect(request).toBeGreaterThanOrEqual(memory.predicted + 3 * memory.growth);
     expect(clusterMemory(cluster)).toBeLessThanOrEqual(limit);
     expect(documents.atOnce).toBeGreaterThan(0);

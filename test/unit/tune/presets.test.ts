@@ -20,7 +20,7 @@ describe('the presets of the package', () => {
     expect(small.workers).toEqual({ ...standard.workers, max: 2 });
     expect(small.memory).toEqual({
       ...standard.memory,
-      reserveMin: 64 * MIB,
+      reserveMin: 56 * MIB,
       growth: 16 * MIB,
       workerLimit: 256 * MIB,
     });

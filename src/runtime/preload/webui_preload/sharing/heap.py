@@ -45,10 +45,13 @@ def stop_counting() -> int:
     counts = _counts()
     if counts is None:
         return 0
-    group = gc.get_objects()
-    for one in group:
+    found = gc.get_objects()
+    kept = len(found)
+    for one in found:
         counts[id(one) >> 2] = -1
-    found, kept = group, len(group)
+        if type(one) is dict:  # it does not name its keys where all are text
+            for key in one:
+                counts[id(key) >> 2] = -1
     while found:
         following: list[Any] = []
         for start in range(0, len(found), _GROUP):
