@@ -80,13 +80,13 @@ export const LEVELS: Readonly<Record<PreloadLevel, LevelCost>> = {
 
 /**
  * Bytes of private memory of a worker whose Python does not count the references to what it shares (sharesUncounted), where
- * that was measured: 29 MiB with one lean worker, 22 to 25 with each of four. Only lean: there was no build of torch for this
+ * that was measured: a worker and its supervisor took 29 to 35 MiB. Only lean: there was no build of torch for this
  * Python to be had.
  */
 const UNCOUNTED: Partial<Record<PreloadLevel, Pick<LevelCost, 'worker' | 'source'>>> = {
   lean: {
     worker: 26 * MIB,
-    source: 'measured with Python 3.12: 317 MiB with one worker, 407 with four',
+    source: 'measured with Python 3.12: 307 MiB with one worker, 339 with two, 401 with four',
   },
 };
 
