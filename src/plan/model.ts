@@ -78,15 +78,17 @@ export const LEVELS: Readonly<Record<PreloadLevel, LevelCost>> = {
   },
 };
 
-/**
- * Bytes of private memory of a worker whose Python does not count the references to what it shares (sharesUncounted), where
- * that was measured: a worker and its supervisor took 29 to 35 MiB. Only lean: there was no build of torch for this
- * Python to be had.
- */
+/** A worker whose Python does not count the references to what it shares (sharesUncounted), where that was measured. */
 const UNCOUNTED: Partial<Record<PreloadLevel, Pick<LevelCost, 'worker' | 'source'>>> = {
+  // 1,203 MiB with four workers and the build of torch for GPUs; each took 34 to 36, its supervisor included.
+  full: {
+    worker: 28 * MIB,
+    source: 'measured with Python 3.12: 34 to 36 MiB for a worker and its supervisor',
+  },
+  // Each worker took 29 to 36 MiB, its supervisor included.
   lean: {
     worker: 26 * MIB,
-    source: 'measured with Python 3.12: 307 MiB with one worker, 339 with two, 401 with four',
+    source: 'measured with Python 3.12: 307 MiB with one worker, 339 with two, 401 to 419 with four',
   },
 };
 
