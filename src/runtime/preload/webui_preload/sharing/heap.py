@@ -39,8 +39,8 @@ def stop_counting() -> int:
     """Keep all objects for ever, if this Python can. Returns how many.
 
     Python counts the references to an object inside it: whoever calls a function writes to it, to its code and its
-    constants. That made two thirds of a worker's own memory (55 MiB, 27 without). What a worker would have freed of
-    it stays; it is what it shares with all others.
+    constants. That made half of a worker's own memory (55 MiB, 28 without). What a worker would have freed of it
+    stays, as nothing is gained by freeing what all others share.
     """
     counts = _counts()
     if counts is None:
