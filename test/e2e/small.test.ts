@@ -86,9 +86,12 @@ describe.each(PLACES)(
     beforeAll(async () => {
       if (!group) return;
       const services = holdsServices ? undefined : elsewhere(await servicesWithVectors(scope));
+      const planIt = async () => makePlan(services ?? (await servicesWithVectors(scope)));
+      // Inside, no plan is for more than the group has.
+      if (plannedFor !== undefined) await planIt();
       // PM2's daemon starts all else: it and the services are born in the group.
       await group.inside(async () => {
-        await makePlan(services ?? (await servicesWithVectors(scope)));
+        if (plannedFor === undefined) await planIt();
         await cluster.pm2.run('ping');
       });
       await cluster.pm2.start(cluster.ecosystemFile);
