@@ -7,6 +7,7 @@ import {
   APPS,
   ENV,
   EXIT_CANNOT_BOOT,
+  EXIT_STOPPED_EARLY,
   KILL_SECONDS,
   READY_SECONDS,
   RUNTIME_FILES,
@@ -151,7 +152,7 @@ function clusterApp(plan: Plan): App {
     kill_timeout: (plan.drainSeconds + KILL_SECONDS) * 1000,
     autorestart: true,
     exp_backoff_restart_delay: WORKER_RESTART_DELAY,
-    stop_exit_codes: [EXIT_CANNOT_BOOT],
+    stop_exit_codes: [EXIT_CANNOT_BOOT, EXIT_STOPPED_EARLY],
     pmx: false,
     vizion: false,
     env: {

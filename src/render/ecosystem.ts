@@ -81,6 +81,8 @@ function commentsOn(name: AppValue | undefined, plan: Plan): Readonly<Record<str
         : `the least; ${APPS.scale} adds up to ${plan.workers}: ${WORKERS_BECAUSE[plan.limitedBy]}`,
     merge_logs: 'one log for all instances: PM2 gives each that it adds a new number',
     treekill: 'its worker is not its child; and without ps, PM2 would stop nothing until kill_timeout',
+    stop_exit_codes:
+      'no restart: it cannot boot, and the log has the reason (78), or it was stopped before it was ready (79)',
     wait_ready: 'an instance counts once its worker answers',
     listen_timeout: 'ms; far above a boot with migrations, because PM2 stops the old worker when it runs out',
     kill_timeout: 'ms; longer than a worker may drain',

@@ -103,6 +103,13 @@ export type PreloadChoice = (typeof PRELOAD_CHOICES)[number];
 export const EXIT_CANNOT_BOOT = 78;
 
 /**
+ * Exit code of a supervisor that PM2 stops before its worker is ready. PM2 (7.0, lib/God.js) takes the end of an instance for
+ * the end of its start, and starts it anew, though it is being stopped or deleted: it would run on as nobody's. It does not
+ * after this one (`stop_exit_codes`). 0 would not do, which is also what a SIGKILL counts as.
+ */
+export const EXIT_STOPPED_EARLY = 79;
+
+/**
  * Seconds that PM2 waits for an instance to say that it is ready (`listen_timeout`). After that, a reload stops the old
  * instance all the same. Migrations and the import took 12 to 33 s on two cores, and a database that is down takes longer.
  */

@@ -118,11 +118,16 @@ export class Installation {
 
   /** `webui-tune up`, with nobody to ask, and with the environment that the tests share, so that pip has only the services to install. */
   up(...args: string[]): Promise<CommandResult> {
+    return this.run(...this.upWords(...args));
+  }
+
+  /** Its words. */
+  upWords(...args: string[]): string[] {
     // The long form installs Open WebUI too; torch comes from where pip's own settings say.
     const named = this.#python ?? openWebuiEnvironment().python;
     const python =
       WITH_PIP && this.#python === undefined ? ['--torch-index', 'default'] : ['--python', named];
-    return this.run('up', ...python, ...this.#places(), ...args);
+    return ['up', ...python, ...this.#places(), ...args];
   }
 
   /** `webui-tune migrate`, from whatever is found to two workers of Open WebUI in the environment that the tests share. */

@@ -1,10 +1,11 @@
-import { APPS, MONITOR } from '../contract.ts';
+import { APPS, EXIT_STOPPED_EARLY, MONITOR } from '../contract.ts';
 import type { Host } from './host.ts';
 
 /** PM2, by the messages of its agent: lib/God/ClusterMode.js and lib/Worker.js read them. */
 export function pm2Host(): Host {
   const configure = (data: object) => process.send?.({ type: 'axm:option:configuration', data });
   return {
+    stoppedEarly: EXIT_STOPPED_EARLY,
     ready: () => process.send?.('ready'),
     // `pm2 list` then shows the Python worker's CPU and memory (RSS, shared pages included).
     showPid: (pid) => configure({ pid }),

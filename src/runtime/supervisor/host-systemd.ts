@@ -21,6 +21,7 @@ export function systemdHost(env: NodeJS.ProcessEnv): Host {
   }
 
   return {
+    stoppedEarly: 0,
     ready: () => tell('READY=1'),
     showPid: (pid) => tell(`STATUS=worker ${pid} serves`),
     show: ({ pid, privateMemory, sharedMemory, level, generation }) =>

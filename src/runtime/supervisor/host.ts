@@ -18,6 +18,8 @@ export interface Shown {
 }
 
 export interface Host {
+  /** Exit code of a stop that was asked for before `ready`. */
+  readonly stoppedEarly: number;
   /** The start is over: a worker of ours serves. */
   ready(): void;
   /** Which process is the worker. */

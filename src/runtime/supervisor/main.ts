@@ -172,7 +172,7 @@ function perform(action: Action): void {
       return complain(action.message);
     case 'exit':
       history.leaves(action);
-      return exitOnceWritten(action.code);
+      return exitOnceWritten(action.code === 0 && !state.announced ? host.stoppedEarly : action.code);
   }
 }
 

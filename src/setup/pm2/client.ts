@@ -5,6 +5,7 @@ import type { Environment } from '../../base/io/environment.ts';
 import { textOf } from '../../base/io/read.ts';
 import { type RunResult, runProgram, tailOf } from '../../base/io/run.ts';
 import { until } from '../../base/io/wait.ts';
+import { processesIn } from '../../base/machine/processes.ts';
 
 /** Milliseconds that its daemon gets to end. */
 const DAEMON_TIMEOUT = 20_000;
@@ -61,6 +62,18 @@ export class Pm2 {
   /** Runs a command that may fail. */
   attempt(...args: string[]): Promise<RunResult> {
     return this.#spawn(args);
+  }
+
+  /** Ends the commands for a file that a run of ours has left behind, which was killed: they would go on beside the next. */
+  endOthers(file: string): void {
+    for (const { pid, command } of processesIn('/', this.#cwd)) {
+      if (!command.includes(this.#program) || !command.includes(file)) continue;
+      try {
+        process.kill(pid, 'SIGKILL');
+      } catch {
+        // It has just ended.
+      }
+    }
   }
 
   /** All that PM2 runs; nothing is started for the answer. */

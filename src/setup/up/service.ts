@@ -20,6 +20,7 @@ export function serviceOf(setup: Setup): Service {
   return {
     stop: async () => {
       const pm2 = setup.plainPm2();
+      pm2.endOthers(setup.ecosystemFile);
       setup.changed();
       const removed = await removeApps(pm2, await setup.processes(), CLUSTER);
       // After a power failure, PM2 would start them in the middle of what is done meanwhile.

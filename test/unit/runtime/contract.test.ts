@@ -24,6 +24,7 @@ const TYPESCRIPT_ALONE = [
   'ENV.mostWorkers',
   'ENV.program',
   'ENV.workerMemory',
+  'EXIT_STOPPED_EARLY',
   'FRAMES.taken',
   'KILL_SECONDS',
   'LEAST_GROWTH',

@@ -1,0 +1,71 @@
+/** `webui-tune up` that is killed while PM2 starts the workers: the next one begins anew, and nothing of the first is left. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { beforeAll, expect, it } from 'vitest';
+import { until } from '../../src/base/io/wait.ts';
+import { processesWith } from '../../src/base/machine/processes.ts';
+import { APPS, RUNTIME_FILES } from '../../src/runtime/contract.ts';
+import { openWebuiEnvironment } from '../kit/environment.ts';
+import { Installation } from '../kit/installation.ts';
+import { createMigratedDatabase } from '../kit/postgres.ts';
+import { startServices } from '../kit/services.ts';
+import { useScope } from '../kit/vitest.ts';
+
+const WORKERS = 2;
+const TIMEOUT_MS = 600_000;
+
+const scope = useScope();
+let installation: Installation;
+
+beforeAll(async () => {
+  const services = await startServices(scope, createMigratedDatabase);
+  installation = await Installation.prepare(scope);
+  await installation.writeSettings({
+    DATABASE_URL: services.databaseUrl,
+    REDIS_URL: services.redisUrl,
+    CHROMA_HTTP_HOST: '127.0.0.1',
+    CHROMA_HTTP_PORT: `${services.chromaPort}`,
+    RAG_EMBEDDING_MODEL: openWebuiEnvironment().embeddingModel,
+    OPENAI_API_BASE_URL: services.upstream.url,
+    OPENAI_API_KEY: services.apiKey,
+    ENABLE_OLLAMA_API: 'false',
+    HF_HUB_OFFLINE: '1',
+    OFFLINE_MODE: 'true',
+  });
+});
+
+const countOf = async (name: string) => (await installation.processes()).get(name)?.length ?? 0;
+
+/** Process ids of all that PM2 has ever started of them and still run, whether it knows them or not. */
+const supervisors = () =>
+  processesWith('/', `PM2_HOME=${installation.env.PM2_HOME}`)
+    .filter(({ command }) => command.join(' ').includes(RUNTIME_FILES.worker))
+    .map(({ pid }) => pid);
+
+it.each([
+  ['the preload process', APPS.preload],
+  ['the first worker', APPS.cluster],
+])(
+  'when PM2 has just begun %s',
+  async (_, app) => {
+    const words = installation.upWords('--workers', `${WORKERS}`);
+    const [program = '', ...before] = installation.command;
+    const first = spawn(program, [...before, ...words], {
+      cwd: installation.home,
+      env: installation.env,
+      stdio: 'ignore',
+    });
+    const closed = once(first, 'close');
+    await until(async () => (await countOf(app)) > 0, { what: `PM2 has ${app}`, timeoutMs: TIMEOUT_MS });
+    expect(first.exitCode).toBeNull();
+    first.kill('SIGKILL');
+    await closed;
+    const { code, stderr } = await installation.up('--workers', `${WORKERS}`);
+    expect([code, stderr]).toEqual([0, expect.anything()]);
+    expect(await countOf(APPS.cluster)).toBe(WORKERS);
+    const instances = (await installation.processes()).get(APPS.cluster) ?? [];
+    expect(supervisors().sort()).toEqual(instances.map(({ pid }) => pid).sort());
+    expect((await installation.run('down')).code).toBe(0);
+  },
+  TIMEOUT_MS,
+);
