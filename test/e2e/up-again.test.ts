@@ -5,7 +5,7 @@ import { APPS } from '../../src/runtime/contract.ts';
 import { openWebuiEnvironment } from '../kit/environment.ts';
 import { Installation } from '../kit/installation.ts';
 import { createMigratedDatabase } from '../kit/postgres.ts';
-import { startServices } from '../kit/services.ts';
+import { settingsFor, startServices } from '../kit/services.ts';
 import { keepTooLittle } from '../kit/too-little.ts';
 import { useScope } from '../kit/vitest.ts';
 
@@ -19,18 +19,7 @@ it(
   async () => {
     const services = await startServices(scope, createMigratedDatabase);
     const installation = await Installation.prepare(scope);
-    await installation.writeSettings({
-      DATABASE_URL: services.databaseUrl,
-      REDIS_URL: services.redisUrl,
-      CHROMA_HTTP_HOST: '127.0.0.1',
-      CHROMA_HTTP_PORT: `${services.chromaPort}`,
-      RAG_EMBEDDING_MODEL: openWebuiEnvironment().embeddingModel,
-      OPENAI_API_BASE_URL: services.upstream.url,
-      OPENAI_API_KEY: services.apiKey,
-      ENABLE_OLLAMA_API: 'false',
-      HF_HUB_OFFLINE: '1',
-      OFFLINE_MODE: 'true',
-    });
+    await installation.writeSettings(settingsFor(services, 'local'));
     const { stdout } = await installation.run(
       '--json',
       ...['--python', openWebuiEnvironment().python],

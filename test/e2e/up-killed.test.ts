@@ -5,10 +5,9 @@ import { beforeAll, expect, it } from 'vitest';
 import { until } from '../../src/base/io/wait.ts';
 import { processesWith } from '../../src/base/machine/processes.ts';
 import { APPS, RUNTIME_FILES } from '../../src/runtime/contract.ts';
-import { openWebuiEnvironment } from '../kit/environment.ts';
 import { Installation } from '../kit/installation.ts';
 import { createMigratedDatabase } from '../kit/postgres.ts';
-import { startServices } from '../kit/services.ts';
+import { settingsFor, startServices } from '../kit/services.ts';
 import { useScope } from '../kit/vitest.ts';
 
 const WORKERS = 2;
@@ -20,18 +19,7 @@ let installation: Installation;
 beforeAll(async () => {
   const services = await startServices(scope, createMigratedDatabase);
   installation = await Installation.prepare(scope);
-  await installation.writeSettings({
-    DATABASE_URL: services.databaseUrl,
-    REDIS_URL: services.redisUrl,
-    CHROMA_HTTP_HOST: '127.0.0.1',
-    CHROMA_HTTP_PORT: `${services.chromaPort}`,
-    RAG_EMBEDDING_MODEL: openWebuiEnvironment().embeddingModel,
-    OPENAI_API_BASE_URL: services.upstream.url,
-    OPENAI_API_KEY: services.apiKey,
-    ENABLE_OLLAMA_API: 'false',
-    HF_HUB_OFFLINE: '1',
-    OFFLINE_MODE: 'true',
-  });
+  await installation.writeSettings(settingsFor(services, 'local'));
 });
 
 const countOf = async (name: string) => (await installation.processes()).get(name)?.length ?? 0;

@@ -4,7 +4,9 @@ import { EXIT, TuneError } from '../../base/errors.ts';
 import type { Environment } from '../../base/io/environment.ts';
 import { textOf } from '../../base/io/read.ts';
 import { type RunResult, runProgram, tailOf } from '../../base/io/run.ts';
+import { signal } from '../../base/io/started.ts';
 import { until } from '../../base/io/wait.ts';
+import { readProcess } from '../../base/machine/process-table.ts';
 import { processesIn } from '../../base/machine/processes.ts';
 
 /** Milliseconds that its daemon gets to end. */
@@ -67,12 +69,8 @@ export class Pm2 {
   /** Ends the commands for a file that a run of ours has left behind, which was killed: they would go on beside the next. */
   endOthers(file: string): void {
     for (const { pid, command } of processesIn('/', this.#cwd)) {
-      if (!command.includes(this.#program) || !command.includes(file)) continue;
-      try {
-        process.kill(pid, 'SIGKILL');
-      } catch {
-        // It has just ended.
-      }
+      const left = command.includes(this.#program) && command.includes(file) && readProcess(pid);
+      if (left) signal(left, 'SIGKILL');
     }
   }
 
