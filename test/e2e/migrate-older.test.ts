@@ -1,17 +1,15 @@
 /** `webui-tune migrate` with data that older versions made: the same answers as Open WebUI gives on SQLite itself. */
 import { cp } from 'node:fs/promises';
 import { join } from 'node:path';
-import { execa } from 'execa';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { EXIT } from '../../src/base/errors.ts';
 import { temporaryFolder } from '../../src/base/io/temp.ts';
 import { OneConnection } from '../../src/bench/client/http.ts';
 import { OpenWebui } from '../../src/bench/client/open-webui.ts';
 import { EMBEDDING_MODEL, startUpstream, type Upstream } from '../../src/bench/scratch/upstream.ts';
-import { openWebuiEnvironment } from '../kit/environment.ts';
 import { Installation } from '../kit/installation.ts';
-import { type Answers, answersOf, askAboutDocument, readPaths } from '../kit/migrate/answers.ts';
-import { OLDER_VERSIONS, unpackData } from '../kit/migrate/kept-data.ts';
+import { type Answers, answersOf, anywhere, askAboutDocument, readPaths } from '../kit/migrate/answers.ts';
+import { nameUploads, OLDER_VERSIONS, unpackData } from '../kit/migrate/kept-data.ts';
 import { ADA, BEN, CLEO, DOCUMENT } from '../kit/migrate/people.ts';
 import { sqliteSettings, startSqliteServer } from '../kit/migrate/sqlite-server.ts';
 import { useScope } from '../kit/vitest.ts';
@@ -22,14 +20,6 @@ const ASKING = [ADA, BEN, CLEO];
 const scope = useScope();
 let upstream: Upstream;
 
-/** Rows of files name the folder of the machine that made them: sys.argv[2] takes its place. */
-const MOVE_UPLOADS = `
-import os, sqlite3, sys
-with sqlite3.connect(sys.argv[1]) as database:
-    for id, path in database.execute("SELECT id, path FROM file WHERE path IS NOT NULL").fetchall():
-        database.execute("UPDATE file SET path = ? WHERE id = ?", (os.path.join(sys.argv[2], os.path.basename(path)), id))
-`;
-
 /** What Open WebUI makes for whoever asks for it and has none: a calendar, and the chat of a note. */
 const MADE_UP = /^\/api\/v1\/(?:calendars\/|notes\/[^/]+\/chats?$)/;
 
@@ -38,7 +28,7 @@ const MADE_UP = /^\/api\/v1\/(?:calendars\/|notes\/[^/]+\/chats?$)/;
  * draw for the first versions of functions and models, and what is made up for a person who asks.
  */
 function comparable(answers: Answers): unknown {
-  const text = JSON.stringify(answers).replaceAll(/"[^"]*\/uploads\//g, '"uploads/');
+  const text = JSON.stringify(anywhere(answers));
   const drawn = new Set([...text.matchAll(/"version_id":"([^"]+)"/g)].map(([, id]) => id));
   let same = text;
   for (const [index, id] of [...drawn].entries()) same = same.replaceAll(`"${id}"`, `"version ${index}"`);
@@ -65,12 +55,7 @@ describe.sequential.each(OLDER_VERSIONS)('data of Open WebUI %s', (version) => {
     // The comparison: today's version on a copy of the same files.
     const copy = `${folder}-on-sqlite`;
     await cp(folder, copy, { recursive: true });
-    await execa(openWebuiEnvironment().python, [
-      '-c',
-      MOVE_UPLOADS,
-      join(copy, 'webui.db'),
-      join(copy, 'uploads'),
-    ]);
+    await nameUploads(copy);
     const server = await startSqliteServer(scope, copy, upstream);
     paths = await readPaths(server.url);
     before = await answersOf(server.url, ASKING, paths);

@@ -1,20 +1,18 @@
 /** `webui-tune migrate` on a real Open WebUI with data of every kind: there, killed on the way, and back. */
 import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync, statSync } from 'node:fs';
-import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Client } from 'pg';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { EXIT } from '../../src/base/errors.ts';
-import { until } from '../../src/base/io/wait.ts';
 import { OpenWebui } from '../../src/bench/client/open-webui.ts';
 import { startUpstream } from '../../src/bench/scratch/upstream.ts';
 import { APPS } from '../../src/runtime/contract.ts';
-import { readSecrets } from '../../src/tune/secrets/secrets-file.ts';
-import { LEAN, openWebuiEnvironment } from '../kit/environment.ts';
+import { openWebuiEnvironment } from '../kit/environment.ts';
 import { Installation } from '../kit/installation.ts';
 import { type Answers, answersOf, askAboutDocument, readPaths } from '../kit/migrate/answers.ts';
 import { makeData } from '../kit/migrate/make-data.ts';
+import { databaseUrl, dataDirOf, OLD, onlineApps, startOld, untilServed } from '../kit/migrate/old-app.ts';
 import { ADA, BEN, CLEO, DOCUMENT } from '../kit/migrate/people.ts';
 import { sqliteSettings } from '../kit/migrate/sqlite-server.ts';
 import { createDatabase } from '../kit/postgres.ts';
@@ -22,7 +20,6 @@ import { useScope } from '../kit/vitest.ts';
 
 const TIMEOUT_MS = 300_000;
 const WORKERS = 2;
-const OLD = 'old';
 const ASKING = [ADA, BEN, CLEO];
 
 const scope = useScope();
@@ -33,7 +30,7 @@ let answers: Answers;
 let session: OpenWebui;
 let apiKey: string;
 
-const dataDir = () => join(installation.folder, 'data');
+const online = () => onlineApps(installation);
 const migrate = (...args: string[]) => installation.migrate(...args);
 
 /** What is in a folder, but for the files that SQLite itself makes beside a database that is read. */
@@ -58,52 +55,8 @@ function digestOf(path: string): string {
 const killIn = (step: string) =>
   installation.runUntil(installation.migration('--yes'), step, (pid) => process.kill(pid, 'SIGKILL'));
 
-/** What Open WebUI is pointed at; undefined: SQLite. */
-function databaseUrl(): string | undefined {
-  return readSecrets(installation.secretsFile).get('DATABASE_URL');
-}
-
 async function expectTheSame(): Promise<void> {
   expect(await answersOf(installation.url, ASKING, paths)).toEqual(answers);
-}
-
-/** The old server: one process, SQLite and Chroma, as an app of PM2 that somebody has written. */
-async function startOld(settings: Record<string, string>): Promise<void> {
-  const { home, port, pm2 } = installation;
-  const app = {
-    name: OLD,
-    script: openWebuiEnvironment().python,
-    args: `-m uvicorn open_webui.main:app --host 127.0.0.1 --port ${port}`,
-    interpreter: 'none',
-    cwd: home,
-    kill_timeout: 20_000,
-    env: {
-      ...settings,
-      ...LEAN,
-      FROM_INIT_PY: 'true',
-      // It publishes its OpenAPI document only so.
-      ENV: 'dev',
-      DATA_DIR: dataDir(),
-      STATIC_DIR: join(home, 'static'),
-    },
-  };
-  const file = join(home, 'old.config.cjs');
-  await writeFile(file, `module.exports = ${JSON.stringify({ apps: [app] })};\n`);
-  await pm2.run('start', file);
-  await untilReady();
-}
-
-const untilReady = () =>
-  until(async () => (await fetch(`${installation.url}/health`)).ok, {
-    what: 'Open WebUI serves',
-    timeoutMs: TIMEOUT_MS,
-    intervalMs: 100,
-  });
-
-/** Names of what PM2 runs now. */
-async function online(): Promise<string[]> {
-  const running = (await installation.pm2.list()).filter(({ pm2_env }) => pm2_env.status === 'online');
-  return running.map(({ name }) => name).sort();
 }
 
 beforeAll(async () => {
@@ -111,7 +64,7 @@ beforeAll(async () => {
   const upstream = await startUpstream(scope);
   const settings = sqliteSettings(upstream);
   await installation.writeSettings(settings);
-  await startOld(settings);
+  await startOld(installation, settings);
   await makeData(installation.url);
   paths = await readPaths(installation.url);
   answers = await answersOf(installation.url, ASKING, paths);
@@ -158,8 +111,8 @@ describe.sequential('webui-tune migrate', () => {
       expect(resumed.stderr).toMatch(/the migration of .*webui\.db is undone/);
       expect(resumed.code).toBe(EXIT.ok);
       expect(await online()).toEqual([OLD]);
-      expect(databaseUrl()).toBeUndefined();
-      await untilReady();
+      expect(databaseUrl(installation)).toBeUndefined();
+      await untilServed(installation);
       await expectTheSame();
     },
     TIMEOUT_MS,
@@ -185,12 +138,12 @@ describe.sequential('webui-tune migrate', () => {
     'goes back to SQLite where nobody has written since',
     async () => {
       const { stderr, code } = await migrate('--back');
-      expect(stderr).toContain(`Open WebUI uses ${join(dataDir(), 'webui.db')} again`);
+      expect(stderr).toContain(`Open WebUI uses ${join(dataDirOf(installation), 'webui.db')} again`);
       expect(code).toBe(EXIT.ok);
       expect(await online()).toContain(OLD);
       expect(await online()).not.toContain(APPS.cluster);
-      expect(databaseUrl()).toBeUndefined();
-      await untilReady();
+      expect(databaseUrl(installation)).toBeUndefined();
+      await untilServed(installation);
       await expectTheSame();
     },
     TIMEOUT_MS,
@@ -204,7 +157,7 @@ describe.sequential('webui-tune migrate', () => {
       expect(resumed.stderr).toMatch(/the migration of .*webui\.db is completed/);
       expect(resumed.code).toBe(EXIT.ok);
       expect((await online()).filter((name) => name === APPS.cluster)).toHaveLength(WORKERS);
-      expect(databaseUrl()).toMatch(/^postgresql:/);
+      expect(databaseUrl(installation)).toMatch(/^postgresql:/);
       await expectTheSame();
     },
     TIMEOUT_MS,
@@ -227,7 +180,7 @@ describe.sequential('webui-tune migrate', () => {
     expect(stderr).toMatch(/people have written in PostgreSQL since/);
     expect(stderr).toMatch(/^ +chat: 1 new or changed/m);
     expect(code).toBe(EXIT.service);
-    expect(databaseUrl()).toMatch(/^postgresql:/);
+    expect(databaseUrl(installation)).toMatch(/^postgresql:/);
     expect((await online()).filter((name) => name === APPS.cluster)).toHaveLength(WORKERS);
   });
 

@@ -3,8 +3,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { beforeAll, expect, it } from 'vitest';
 import { until } from '../../src/base/io/wait.ts';
-import { processesWith } from '../../src/base/machine/processes.ts';
-import { APPS, RUNTIME_FILES } from '../../src/runtime/contract.ts';
+import { APPS } from '../../src/runtime/contract.ts';
 import { Installation } from '../kit/installation.ts';
 import { createMigratedDatabase } from '../kit/postgres.ts';
 import { settingsFor, startServices } from '../kit/services.ts';
@@ -23,12 +22,6 @@ beforeAll(async () => {
 });
 
 const countOf = async (name: string) => (await installation.processes()).get(name)?.length ?? 0;
-
-/** Process ids of all that PM2 has ever started of them and still run, whether it knows them or not. */
-const supervisors = () =>
-  processesWith('/', `PM2_HOME=${installation.env.PM2_HOME}`)
-    .filter(({ command }) => command.join(' ').includes(RUNTIME_FILES.worker))
-    .map(({ pid }) => pid);
 
 it.each([
   ['the preload process', APPS.preload],
@@ -52,7 +45,7 @@ it.each([
     expect([code, stderr]).toEqual([0, expect.anything()]);
     expect(await countOf(APPS.cluster)).toBe(WORKERS);
     const instances = (await installation.processes()).get(APPS.cluster) ?? [];
-    expect(supervisors().sort()).toEqual(instances.map(({ pid }) => pid).sort());
+    expect(installation.supervisorPids().sort()).toEqual(instances.map(({ pid }) => pid).sort());
     expect((await installation.run('down')).code).toBe(0);
   },
   TIMEOUT_MS,

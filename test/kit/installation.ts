@@ -9,7 +9,8 @@ import { environments } from '../../scripts/environments.mjs';
 import type { Scope } from '../../src/base/io/scope.ts';
 import { temporaryFolder } from '../../src/base/io/temp.ts';
 import { until } from '../../src/base/io/wait.ts';
-import { APPS } from '../../src/runtime/contract.ts';
+import { processesWith } from '../../src/base/machine/processes.ts';
+import { APPS, RUNTIME_FILES } from '../../src/runtime/contract.ts';
 import { Journal } from '../../src/setup/journal/journal.ts';
 import { workerOf } from './cluster.ts';
 import { CLI, openWebuiEnvironment } from './environment.ts';
@@ -210,6 +211,13 @@ export class Installation {
   async servicePid(app: string): Promise<number> {
     const [launcher] = (await this.processes()).get(app) ?? [];
     return [1, 2].reduce((pid) => childOf(pid), launcher?.pid ?? 0);
+  }
+
+  /** Process ids of all supervisors that PM2 has started here and that still run, whether it knows them or not. */
+  supervisorPids(): number[] {
+    return processesWith('/', `PM2_HOME=${this.env.PM2_HOME}`)
+      .filter(({ command }) => command.join(' ').includes(RUNTIME_FILES.worker))
+      .map(({ pid }) => pid);
   }
 
   /** The Python workers, by what each supervisor says of its own. */

@@ -93,6 +93,11 @@ export async function answersOf(
   return answers;
 }
 
+/** The same wherever the uploads are: rows of files name the folder. */
+export function anywhere(answers: Answers): Answers {
+  return JSON.parse(JSON.stringify(answers).replaceAll(/"[^"]*\/uploads\//g, '"uploads/')) as Answers;
+}
+
 /** What is found in the knowledge of a person who has some, as JSON. `agent`: the connection that asks. */
 export async function askAboutDocument(ui: OpenWebui, agent?: OneConnection): Promise<string> {
   const { items } = await ui.call<{ items: { id: string }[] }>('GET', '/api/v1/knowledge/');

@@ -2,7 +2,7 @@
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { execa } from 'execa';
-import { ROOT } from '../environment.ts';
+import { openWebuiEnvironment, ROOT } from '../environment.ts';
 
 export const OLDER_VERSIONS = ['0.9.6', '0.11.4'];
 
@@ -26,4 +26,18 @@ export async function keepData(version: string, dataDir: string): Promise<string
 export async function unpackData(version: string, dataDir: string): Promise<void> {
   await mkdir(dataDir, { recursive: true });
   await execa('tar', ['--extract', '--file', archiveOf(version), '--no-same-owner', '--directory', dataDir]);
+}
+
+/** Rows of files name the folder of the server that made them: sys.argv[2] takes its place. */
+const NAME_UPLOADS = `
+import os, sqlite3, sys
+with sqlite3.connect(sys.argv[1]) as database:
+    for id, path in database.execute("SELECT id, path FROM file WHERE path IS NOT NULL").fetchall():
+        database.execute("UPDATE file SET path = ? WHERE id = ?", (os.path.join(sys.argv[2], os.path.basename(path)), id))
+`;
+
+/** Has a copy of a data folder know where it is now. */
+export async function nameUploads(dataDir: string): Promise<void> {
+  const { python } = openWebuiEnvironment();
+  await execa(python, ['-c', NAME_UPLOADS, join(dataDir, 'webui.db'), join(dataDir, 'uploads')]);
 }
