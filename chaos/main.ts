@@ -2,7 +2,7 @@
  * `npm run chaos [-- event… --short --json --workers N --minutes N]`, after `npm run build`: failures of the real
  * Open WebUI under PM2 and under load. Prints a table; exits with 1 if something does not hold.
  */
-import { parseArgs } from 'node:util';
+import { type ParseArgsConfig, parseArgs } from 'node:util';
 import { EVENTS } from './events/index.ts';
 import { runEvents } from './run.ts';
 import { renderTable } from './table.ts';
@@ -13,7 +13,7 @@ function say(text: string): void {
   console.error(`${((performance.now() - started) / 1000).toFixed(0).padStart(5)} s  ${text}`);
 }
 
-const { values, positionals } = parseArgs({
+const { values, positionals } = parsed({
   allowPositionals: true,
   options: {
     short: { type: 'boolean', default: false },
@@ -23,6 +23,15 @@ const { values, positionals } = parseArgs({
     help: { type: 'boolean', short: 'h', default: false },
   },
 });
+
+function parsed<T extends ParseArgsConfig>(config: T): ReturnType<typeof parseArgs<T>> {
+  try {
+    return parseArgs(config);
+  } catch (error) {
+    console.error(`${error instanceof Error ? error.message : error}; npm run chaos -- --help`);
+    process.exit(2);
+  }
+}
 
 const USAGE = `npm run chaos [-- EVENT… --short --json --workers N --minutes N]
 

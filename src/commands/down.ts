@@ -44,7 +44,7 @@ export async function bringDown(options: DownOptions, terminal: Terminal): Promi
 
 async function stopAll(setup: Setup): Promise<string[]> {
   const pm2 = setup.plainPm2();
-  const removed = await removeApps(pm2, await setup.processes(), ORDER);
+  const removed = await removeApps(pm2, ORDER);
   if (removed.length > 0 && setup.remembered.startup) await pm2.run('save', '--force');
   return removed;
 }

@@ -1,6 +1,6 @@
 /**
- * `webui-tune migrate`, killed (-9) at twenty random moments, two in each of its steps, each time on a fresh machine with
- * the same old data. One more command leaves exactly the old service or exactly the new one; then it can be done again.
+ * `webui-tune migrate`, killed (-9) at twenty random moments, two in each of its steps, on four machines with the same old
+ * data. Each time, one more command leaves exactly the old service or exactly the new one; at last it is done, and undone.
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -20,22 +20,26 @@ import { nameUploads } from '../kit/migrate/kept-data.ts';
 import { addManyRows } from '../kit/migrate/large-data.ts';
 import { makeData } from '../kit/migrate/make-data.ts';
 import { databaseUrl, OLD, onlineApps, startOld, untilServed } from '../kit/migrate/old-app.ts';
-import { ADA, BEN, CLEO } from '../kit/migrate/people.ts';
+import { ADA, BEN, CLEO, type Person } from '../kit/migrate/people.ts';
 import { sqliteSettings, startSqliteServer } from '../kit/migrate/sqlite-server.ts';
 import { useScope } from '../kit/vitest.ts';
 
 const TIMEOUT_MS = 600_000;
-const KILLS = 20;
 const WORKERS = 2;
 const MESSAGES = 30_000;
 const CHUNKS = 3_000;
 const LOOK_MS = 5;
 /** What it does before there is a journal. */
 const BEFORE = 'plan';
-const STEPS = [
-  ...[BEFORE, 'services', 'copy of the file', 'new database', 'first pass', 'stop', 'second pass'],
-  ...['files’ places', 'switch', 'start'],
+/** Where it is killed, on each machine one after the other: an earlier step has more to do on a fresh one. */
+const MACHINES = [
+  ['services', 'new database', 'first pass', 'second pass', 'start'],
+  [BEFORE, 'copy of the file', 'first pass', 'stop', 'switch'],
+  ['new database', 'stop', 'files’ places', 'second pass', 'start'],
+  ['services', BEFORE, 'copy of the file', 'files’ places', 'switch'],
 ];
+
+const PEOPLE: readonly Person[] = [ADA, BEN, CLEO];
 
 const scope = useScope();
 let settings: Record<string, string>;
@@ -55,7 +59,7 @@ beforeAll(async () => {
   await addManyRows(template, MESSAGES, CHUNKS);
   const second = await startSqliteServer(scope, template, upstream);
   paths = await readPaths(second.url);
-  answers = anywhere(await answersOf(second.url, [ADA, BEN, CLEO], paths));
+  answers = anywhere(await answersOf(second.url, PEOPLE, paths));
   await second.process.stop();
 }, TIMEOUT_MS);
 
@@ -115,76 +119,95 @@ async function run(
   return { code: code as number | null, stderr, lengths: new Map(took) };
 }
 
-async function expectTheSame(installation: Installation): Promise<void> {
+async function expectTheSame(installation: Installation, people: readonly Person[] = PEOPLE): Promise<void> {
   await untilServed(installation);
-  expect(anywhere(await answersOf(installation.url, [ADA, BEN, CLEO], paths))).toEqual(answers);
+  const expected = Object.fromEntries(people.map(({ name }) => [name, answers[name]]));
+  expect(anywhere(await answersOf(installation.url, people, paths))).toEqual(expected);
 }
 
-/** The old server with the old data, and nothing else; or the new one, and nothing of the old. */
-async function expectWhole(installation: Installation): Promise<'old' | 'new'> {
+/** What ran before and nothing else, or the new server and nothing of the old; `people` get the same answers. */
+async function expectWhole(
+  installation: Installation,
+  before: readonly string[],
+  people = PEOPLE,
+): Promise<'old' | 'new'> {
   const apps = await onlineApps(installation);
   if (databaseUrl(installation) === undefined) {
-    expect(apps).toEqual([OLD]);
+    expect(apps).toEqual(before);
     expect(installation.supervisorPids()).toEqual([]);
-    await expectTheSame(installation);
+    await expectTheSame(installation, people);
     return 'old';
   }
   const cluster = (await installation.processes()).get(APPS.cluster) ?? [];
   expect(cluster).toHaveLength(WORKERS);
   expect(apps).not.toContain(OLD);
   expect(installation.supervisorPids().sort()).toEqual(cluster.map(({ pid }) => pid).sort());
-  await expectTheSame(installation);
+  await expectTheSame(installation, people);
   return 'new';
 }
 
-async function inRound(act: (round: Scope) => Promise<void>): Promise<void> {
-  const round = new Scope();
-  try {
-    await act(round);
-  } finally {
-    await round.close();
-  }
+async function goBack(installation: Installation): Promise<void> {
+  const { code, stderr } = await installation.migrate('--back');
+  expect([code, stderr]).toEqual([EXIT.ok, expect.anything()]);
+  // It is the way back to a new migration, so that the embedded services stay.
+  expect(await onlineApps(installation)).toContain(OLD);
+  expect(installation.supervisorPids()).toEqual([]);
 }
 
-describe.sequential('webui-tune migrate', () => {
-  it(
-    'carries everything when nothing kills it',
-    () =>
-      inRound(async (round) => {
-        const { installation, words } = await prepare(round);
-        const { code, stderr, lengths: found } = await run(installation, words);
-        expect([code, stderr]).toEqual([EXIT.ok, expect.anything()]);
-        expect(await expectWhole(installation)).toBe('new');
-        for (const step of STEPS) expect([...found.keys()]).toContain(step);
-        for (const [step, length] of found) lengths.set(step, length);
-      }),
+it(
+  'carries everything when nothing kills it',
+  async () => {
+    const machine = new Scope();
+    try {
+      const { installation, words } = await prepare(machine);
+      const { code, stderr, lengths: found } = await run(installation, words);
+      expect([code, stderr]).toEqual([EXIT.ok, expect.anything()]);
+      expect(await expectWhole(installation, [])).toBe('new');
+      for (const step of MACHINES.flat()) expect([...found.keys()]).toContain(step);
+      for (const [step, length] of found) lengths.set(step, length);
+    } finally {
+      await machine.close();
+    }
+  },
+  TIMEOUT_MS,
+);
+
+describe.sequential.each(MACHINES.map((steps) => ({ steps })))('killed in $steps', ({ steps }) => {
+  const machine = useScope();
+  let installation: Installation;
+  let words: string[];
+
+  beforeAll(async () => {
+    ({ installation, words } = await prepare(machine));
+  }, TIMEOUT_MS);
+
+  it.each(steps.map((step, index) => [step, PEOPLE[index % PEOPLE.length] as Person] as const))(
+    '“%s”: one more command leaves the old service or the new one',
+    async (step, person) => {
+      const after = Math.random() * (lengths.get(step) ?? 0);
+      const when = `killed ${after.toFixed(0)} ms after the begin of “${step}”`;
+      const before = await onlineApps(installation);
+      const killed = await run(installation, words, { step, after });
+      // In a run that has less to do than the first, the moment may be after its end.
+      expect([null, EXIT.ok], `${when}:\n${killed.stderr}`).toContain(killed.code);
+      const resumed = await installation.run('resume');
+      expect([resumed.code, resumed.stderr], when).toEqual([EXIT.ok, expect.anything()]);
+      const found = await expectWhole(installation, before, [person]);
+      process.stderr.write(`${when}, in “${[...killed.lengths.keys()].at(-1)}”: ${found}\n`);
+      if (found === 'new') await goBack(installation);
+    },
     TIMEOUT_MS,
   );
 
-  it.each(Array.from({ length: KILLS }, (_, index) => STEPS[index % STEPS.length] as string))(
-    'killed in the step “%s” leaves the old service or the new one',
-    (step) =>
-      inRound(async (round) => {
-        const { installation, words } = await prepare(round);
-        const after = Math.random() * (lengths.get(step) ?? 0);
-        const killed = await run(installation, words, { step, after });
-        const when = `killed ${after.toFixed(0)} ms after the begin of “${step}”`;
-        // In a run that is quicker than the first, the moment may be after its end.
-        expect([null, EXIT.ok], `${when}:\n${killed.stderr}`).toContain(killed.code);
-        const resumed = await installation.run('resume');
-        expect([resumed.code, resumed.stderr], when).toEqual([EXIT.ok, expect.anything()]);
-        const found = await expectWhole(installation);
-        process.stderr.write(`${when}: ${found}\n`);
-        if (found === 'old') {
-          const again = await run(installation, words);
-          expect([again.code, again.stderr], when).toEqual([EXIT.ok, expect.anything()]);
-          expect(await expectWhole(installation)).toBe('new');
-        }
-        const back = await installation.migrate('--back');
-        expect([back.code, back.stderr], when).toEqual([EXIT.ok, expect.anything()]);
-        expect(await onlineApps(installation)).toContain(OLD);
-        await expectTheSame(installation);
-      }),
+  it(
+    'and then it is done, and undone',
+    async () => {
+      const { code, stderr } = await run(installation, words);
+      expect([code, stderr]).toEqual([EXIT.ok, expect.anything()]);
+      expect(await expectWhole(installation, [])).toBe('new');
+      await goBack(installation);
+      await expectTheSame(installation);
+    },
     TIMEOUT_MS,
   );
 });

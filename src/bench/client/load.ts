@@ -32,6 +32,9 @@ export interface Failure {
   problem: string;
   /** Local port of the connection; undefined where none came about. */
   port: number | undefined;
+  /** How long the request took to fail, and how long the client had not asked before. */
+  tookMs: number;
+  idleMs: number;
 }
 
 export interface LoadReport {
@@ -67,7 +70,8 @@ export function startLoad({
   let connectionsOpened = 0;
   let isStopping = false;
 
-  async function requestOnce(agent: OneConnection): Promise<void> {
+  /** Returns when it ended, as `lastEnd` of the next one. */
+  async function requestOnce(agent: OneConnection, lastEnd: number): Promise<number> {
     const from = performance.now();
     let problem: string | undefined;
     try {
@@ -78,15 +82,23 @@ export function startLoad({
     }
     const now = performance.now();
     latencies.push(now - from);
-    if (problem === undefined) return;
-    failedRequests.push({ atMs: Math.round(now - started), problem, port: agent.lastPort });
+    if (problem === undefined) return now;
+    failedRequests.push({
+      atMs: Math.round(now - started),
+      problem,
+      port: agent.lastPort,
+      tookMs: Math.round(now - from),
+      idleMs: Math.round(from - lastEnd),
+    });
     await sleep(PAUSE_AFTER_FAILURE_MS);
+    return now;
   }
 
   async function client(): Promise<void> {
     let agent = new OneConnection();
+    let lastEnd = started;
     while (!isStopping) {
-      await requestOnce(agent);
+      lastEnd = await requestOnce(agent, lastEnd);
       if (pauseMs > 0) await sleep(Math.random() * pauseMs);
       if (!reconnect) continue;
       agent.destroy();
@@ -118,7 +130,10 @@ export function startLoad({
         failedRequests,
         failures: failedRequests
           .slice(0, SHOWN_FAILURES)
-          .map(({ atMs, problem }) => `${atMs} ms: ${problem}`),
+          .map(
+            ({ atMs, problem, tookMs, idleMs }) =>
+              `${atMs} ms: ${problem} (after ${tookMs} ms, idle for ${idleMs} ms before)`,
+          ),
         worstMs: latencies.at(-1) ?? 0,
         p99Ms: latencies[Math.floor(latencies.length * 0.99)] ?? 0,
         perSecond: answered / seconds,

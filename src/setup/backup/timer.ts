@@ -56,13 +56,13 @@ export async function startTimer(setup: Setup): Promise<void> {
   const { plan, runtime } = await setup.tuned();
   if (runtime) keepRuntime(runtime);
   const pm2 = await setup.pm2();
-  await removeApps(pm2, await pm2.list(), [APPS.backup]);
+  await removeApps(pm2, [APPS.backup]);
   await startApp(pm2, setup.folder, backupApp(plan.places.runtime, await environmentOf(setup)));
   await savedForBoot(setup);
 }
 
 export async function stopTimer(setup: Setup): Promise<void> {
-  const removed = await removeApps(setup.plainPm2(), await setup.processes(), [APPS.backup]);
+  const removed = await removeApps(setup.plainPm2(), [APPS.backup]);
   if (removed.length > 0) await savedForBoot(setup);
 }
 

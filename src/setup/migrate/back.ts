@@ -115,7 +115,7 @@ async function startOld(setup: Setup, record: MigrationRecord, tell: (text: stri
   const { plan } = await setup.tuned();
   const needed = (plan.embedded ?? []).map(({ name }) => name);
   const idle = SERVICES.filter((name) => !needed.includes(name));
-  await removeApps(setup.plainPm2(), await setup.processes(), idle);
+  await removeApps(setup.plainPm2(), idle);
   setup.changed();
   if (record.old.length > 0 && record.old.every(isManaged)) {
     await startOldServers(setup, record.old);

@@ -101,7 +101,7 @@ async function stopServices(setup: Setup, ran: readonly string[]): Promise<void>
   setup.isMigrating = false;
   setup.changed();
   const started = SERVICES.filter((name) => !ran.includes(name));
-  await removeApps(setup.plainPm2(), await setup.processes(), started);
+  await removeApps(setup.plainPm2(), started);
   setup.changed();
 }
 

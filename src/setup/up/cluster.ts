@@ -61,7 +61,7 @@ async function startPlanned(setup: Setup, progress: (text: string) => void): Pro
   if (!planned) throw new Error('nothing was planned');
   const [{ plan }, pm2] = await Promise.all([setup.tuned(), setup.pm2()]);
   pm2.endOthers(setup.ecosystemFile);
-  await removeApps(pm2, await pm2.list(), [
+  await removeApps(pm2, [
     // It would add workers to what is being stopped.
     APPS.scale,
     ...[APPS.cluster, APPS.preload, APPS.metrics, APPS.logrotate],
@@ -104,15 +104,12 @@ export function remainingProcesses({ places }: Plan): Process[] {
   );
 }
 
-/** In this order, each ended before the next. `processes`: what PM2 lists now. */
-export async function removeApps(
-  pm2: Pm2,
-  processes: readonly Pm2Process[],
-  names: readonly string[],
-): Promise<string[]> {
+/** In this order, each ended before the next. Returns those that PM2 had. */
+export async function removeApps(pm2: Pm2, names: readonly string[]): Promise<string[]> {
   const removed = new Set<string>();
   // Again and again: PM2 goes on with a start whose command was killed, one instance after the other.
-  for (let listed = processes; ; listed = await pm2.list()) {
+  for (;;) {
+    const listed = await pm2.list();
     const present = names.filter((name) => listed.some((app) => app.name === name));
     if (present.length === 0) return [...removed];
     for (const name of present) {

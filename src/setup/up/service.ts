@@ -22,7 +22,7 @@ export function serviceOf(setup: Setup): Service {
       const pm2 = setup.plainPm2();
       pm2.endOthers(setup.ecosystemFile);
       setup.changed();
-      const removed = await removeApps(pm2, await setup.processes(), CLUSTER);
+      const removed = await removeApps(pm2, CLUSTER);
       // After a power failure, PM2 would start them in the middle of what is done meanwhile.
       if (removed.length > 0 && setup.remembered.startup) await pm2.run('save', '--force');
       const { plan } = await setup.tuned();
@@ -54,6 +54,6 @@ export async function withServices<T>(setup: Setup, work: () => Promise<T>): Pro
   } finally {
     setup.changed();
     const started = SERVICES.filter((name) => !before.has(name));
-    if (started.length > 0) await removeApps(setup.plainPm2(), await setup.processes(), started);
+    if (started.length > 0) await removeApps(setup.plainPm2(), started);
   }
 }
