@@ -125,6 +125,36 @@ class ChangesTest(unittest.TestCase):
         found = [(table["table"], table["written"], table["deleted"]) for table in written["tables"]]
         self.assertEqual(found, expected)
 
+    def test_carries_anew_what_others_have_written_after_it(self) -> None:
+        self.copy(1)
+        self.copy(2)
+        with psycopg.connect(self.url) as target:
+            target.execute("UPDATE \"user\" SET last_active_at = 1 WHERE id LIKE '%-00000003-%'")
+            target.execute("DELETE FROM chat_message WHERE id LIKE '%-00000001-7'")
+            target.execute("INSERT INTO tag (id, user_id) VALUES ('t', 'u')")
+        self.source.execute("UPDATE chat_message SET content = '\"other\"' WHERE id LIKE '%-00000001-8'")
+        for number in (1, 2):
+            self.copy(number)
+            self.assert_equal()
+
+    def test_to_look_is_not_to_write(self) -> None:
+        self.copy(1)
+        self.copy(2)
+        with psycopg.connect(self.url) as target:
+            target.execute('UPDATE "user" SET last_active_at = 1')
+            target.execute("UPDATE chat SET last_read_at = 1")
+        unwritten = {"finished": True, "written": False, "tables": []}
+        since = ask_well("written-since", target=self.url, source=self.path).result
+        self.assertEqual(since, unwritten)
+        with psycopg.connect(self.url) as target:
+            target.execute("UPDATE chat SET title = 'Other', last_read_at = 2 WHERE id LIKE '%-00000003'")
+            target.execute("UPDATE chat_message SET content = content WHERE id LIKE '%-00000001-7'")
+            target.execute("DELETE FROM auth WHERE id LIKE '%-00000003-%'")
+        written = ask_well("written-since", target=self.url, source=self.path).result
+        found = [(table["table"], table["written"], table["deleted"]) for table in written["tables"]]
+        # Of what is never written by a look, any write counts.
+        self.assertEqual(found, [("auth", 0, 1), ("chat", 1, 0), ("chat_message", 1, 0)])
+
 
 class ChangesSinceACopyTest(ChangesTest):
     """The same where the first pass reads a copy, which says what has changed, and is compared."""

@@ -81,11 +81,16 @@ export function backOf(setup: Setup, tell: (text: string) => void): Back {
   };
 }
 
-async function requireUnwritten(setup: Setup, { relocated }: MigrationRecord): Promise<void> {
+async function requireUnwritten(
+  setup: Setup,
+  { relocated, source, isOlder }: MigrationRecord,
+): Promise<void> {
   const tuned = await setup.tuned();
   const { url, schema } = targetOf(setup, tuned);
   const half = { python: tuned.plan.places.python, env: setup.env };
-  const written = await askPython('written-since', { target: url, schema }, Written, half);
+  // An older version's file has no rows that could be compared.
+  const request = { target: url, schema, ...(!isOlder && { source }) };
+  const written = await askPython('written-since', request, Written, half);
   const lines = writtenLines(written, relocated);
   if (lines.length === 0) return;
   throw new TuneError(

@@ -200,6 +200,8 @@ class VerifyResult(TypedDict):
 class WrittenSinceRequest(TypedDict):
     target: str
     schema: NotRequired[str | None]
+    #: What was carried: rows that say the same are not written. Without it, whatever Open WebUI has touched is.
+    source: NotRequired[str]
 
 
 class WrittenTable(TypedDict):

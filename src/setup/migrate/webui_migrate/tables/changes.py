@@ -56,7 +56,7 @@ def find(
 def find_since(source: sqlite3.Connection, base: Base, target: Connection, table: Carried) -> Changes | None:
     """The same, where the rows of ``base`` are those that were carried. None: what differs there does not say it."""
     again = state.to_try_again(target, table.name)
-    retried = _rowids_of(source, table, [key for key, _, _ in again])
+    retried = rowids_of(source, table, [key for key, _, _ in again])
     differing = base.differences(table.source)
     if retried is None or differing is None:
         return None
@@ -86,7 +86,7 @@ def _prints_at(connection: sqlite3.Connection, table: Carried, rowids: Sequence[
         yield row_print(values)[0]
 
 
-def _rowids_of(source: sqlite3.Connection, table: Carried, keys: Sequence[str | None]) -> list[int] | None:
+def rowids_of(source: sqlite3.Connection, table: Carried, keys: Sequence[str | None]) -> list[int] | None:
     """Where the rows with these keys are in the source. None: not each is one row that an index finds."""
     key = table.target.key
     if keys and sorted(table.source.key) != sorted(key):

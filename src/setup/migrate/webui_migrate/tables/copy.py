@@ -13,13 +13,14 @@ from ..meter import Meter, largest_memory
 from . import changes, foreign_keys, report, state
 from .base import Base, open_base
 from .carried import Carried, pair, row_print
-from .finish import analyze, finish
+from .finish import analyze, finish, forget_finished, read_finished
 from .postgres import PREFIX, Connection, connect, lock
 from .prepare import require_prepared
 from .sqlite import connect as open_source
 from .sqlite import count, identity, read_at, read_rows, reading
 from .state import TableState
 from .writer import Row, Writer
+from .written_since import written_tables
 
 #: A batch: enough that a transaction costs little, and few enough bytes for the memory.
 _BATCH_ROWS = 5000
@@ -80,8 +81,8 @@ class _Copy:
         self._answers = answers
 
     def run(self, *, is_last: bool) -> None:
-        state.forget_fact(self._target, "finished")
         foreign_keys.drop(self._target)
+        self._reset_written()
         with self._target.transaction():
             tables = self._tables()
         total = sum(count(self._source, table.source) for table in tables)
@@ -92,6 +93,17 @@ class _Copy:
         if is_last:
             self._meter.table = None
             finish(self._target, {table.name: table for table in tables})
+
+    def _reset_written(self) -> None:
+        """Carries anew what was written after an earlier run: by Open WebUI, or where files have new places."""
+        finished = read_finished(self._target)
+        if finished is None:
+            return
+        for written in written_tables(self._target, finished):
+            if (known := state.table(self._target, written["table"])) is not None:
+                self._reset(known)
+        # Last: a run that is killed before looks again.
+        forget_finished(self._target)
 
     def _tables(self) -> list[Carried]:
         state.forget_whole_findings(self._target)

@@ -2,6 +2,7 @@
 
 import json
 import re
+from typing import TypedDict, cast
 
 from psycopg import sql
 
@@ -10,6 +11,17 @@ from .carried import Carried
 from .postgres import Connection
 
 _NEXTVAL = re.compile(r"nextval\('([^']+)'")
+#: Name of the fact.
+_FINISHED = "finished"
+
+
+class Finished(TypedDict):
+    """What the end of the second pass leaves in the state."""
+
+    #: The last transaction of the migration: rows of later ones are somebody else's.
+    transaction: str
+    #: Rows of each table.
+    counts: dict[str, int]
 
 
 def finish(target: Connection, tables: dict[str, Carried]) -> None:
@@ -23,8 +35,18 @@ def finish(target: Connection, tables: dict[str, Carried]) -> None:
         counts = {name: count(target, name) for name in tables}
         row = target.execute("SELECT pg_current_xact_id()::text").fetchone()
         assert row is not None
-        # This transaction is the last of the migration: rows of later ones are Open WebUI's.
-        state.set_fact(target, "finished", json.dumps({"transaction": row[0], "counts": counts}))
+        finished: Finished = {"transaction": row[0], "counts": counts}
+        state.set_fact(target, _FINISHED, json.dumps(finished))
+
+
+def read_finished(target: Connection) -> Finished | None:
+    """None: no second pass has ended, or another has begun since."""
+    found = state.fact(target, _FINISHED)
+    return cast(Finished, json.loads(found)) if found is not None else None
+
+
+def forget_finished(target: Connection) -> None:
+    state.forget_fact(target, _FINISHED)
 
 
 def analyze(target: Connection, name: str) -> None:
