@@ -1,12 +1,15 @@
 import { EXIT, TuneError } from '../../base/errors.ts';
 import { runProgram, tailOf } from '../../base/io/run.ts';
 import { until } from '../../base/io/wait.ts';
+import type { Pm2 } from '../pm2/client.ts';
 import { serviceOf } from '../up/service.ts';
 import type { Setup } from '../up/setup.ts';
 import { findHolders, isManaged, nameOf, type OldServer, serversOf, stopCommand } from './old-server.ts';
 
 /** Milliseconds until the processes of a server that was told to stop must be gone: some drain for a minute. */
 const GONE_TIMEOUT = 180_000;
+/** Milliseconds between two lists of PM2, each of which starts its command. */
+const LIST_INTERVAL = 200;
 
 /** What has the database open now. */
 export async function findOldServers(setup: Setup, source: string): Promise<OldServer[]> {
@@ -76,10 +79,23 @@ async function startApps(setup: Setup, apps: readonly string[]): Promise<void> {
   const pm2 = await setup.pm2();
   const known = new Set((await pm2.list()).map(({ name }) => name));
   if (apps.every((name) => known.has(name))) {
-    for (const app of apps) await pm2.run('start', app);
+    for (const app of apps) await startApp(pm2, app);
   } else {
     await serviceOf(setup).start();
   }
+}
+
+async function startApp(pm2: Pm2, app: string): Promise<void> {
+  // A stop that a killed command has begun goes on, and PM2 starts no app whose process is still there.
+  pm2.endOthers('stop', app);
+  const states = async () =>
+    (await pm2.list()).filter(({ name }) => name === app).map(({ pm2_env }) => pm2_env.status);
+  await until(async () => !(await states()).includes('stopping'), {
+    what: `the end of ${app}`,
+    timeoutMs: GONE_TIMEOUT,
+    intervalMs: LIST_INTERVAL,
+  });
+  if ((await states()).some((state) => state !== 'online')) await pm2.run('start', app);
 }
 
 async function systemctl({ env }: Setup, ofUser: boolean, ...words: string[]): Promise<void> {

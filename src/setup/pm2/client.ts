@@ -66,10 +66,13 @@ export class Pm2 {
     return this.#spawn(args);
   }
 
-  /** Ends the commands for a file that a run of ours has left behind, which was killed: they would go on beside the next. */
-  endOthers(file: string): void {
+  /**
+   * Ends the commands with these words that a run of ours has left behind, which was killed: they would go on beside the
+   * next.
+   */
+  endOthers(...words: string[]): void {
     for (const { pid, command } of processesIn('/', this.#cwd)) {
-      const left = command.includes(this.#program) && command.includes(file) && readProcess(pid);
+      const left = [this.#program, ...words].every((word) => command.includes(word)) && readProcess(pid);
       if (left) signal(left, 'SIGKILL');
     }
   }
