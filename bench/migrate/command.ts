@@ -34,8 +34,11 @@ const LOOK_MS = 50;
 
 const scope = new Scope();
 
+const begun = performance.now();
+
 function say(text: string): void {
-  console.error(`${text}; load ${loadavg()[0]?.toFixed(1)}`);
+  const seconds = ((performance.now() - begun) / 1000).toFixed(0).padStart(5);
+  console.error(`${seconds} s  ${text}; load ${loadavg()[0]?.toFixed(1)}`);
 }
 
 /** Looks again and again until it is told to stop. Returns the longest time without an answer, in seconds. */
@@ -79,14 +82,11 @@ async function migrate(installation: Installation, dataDir: string): Promise<Mig
   const child = spawn(program, [...before, ...words], {
     cwd: installation.home,
     env: installation.env,
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: ['ignore', 'pipe', 'inherit'],
   });
-  let [printed, said] = ['', ''];
+  let printed = '';
   child.stdout.setEncoding('utf8').on('data', (text: string) => {
     printed += text;
-  });
-  child.stderr.setEncoding('utf8').on('data', (text: string) => {
-    said += text;
   });
   let isOver = false;
   const closed = once(child, 'close').finally(() => {
@@ -98,7 +98,7 @@ async function migrate(installation: Installation, dataDir: string): Promise<Mig
     await Promise.race([sleep(LOOK_MS), closed]);
   }
   const [code] = await closed;
-  if (code !== 0) throw new Error(`the migration failed:\n${said}`);
+  if (code !== 0) throw new Error(`the migration ended with ${code}`);
   const seconds = (performance.now() - begun) / 1000;
   const { outageSeconds, estimate } = JSON.parse(printed) as {
     outageSeconds: number;
