@@ -155,7 +155,8 @@ describe('PostgreSQL’s connections', () => {
       );
       let isDone = false;
       const searches = Array.from({ length: ASKING }, async () => {
-        while (!isDone) expect(await ui.query(collection, 'heron')).not.toEqual([]);
+        // Each of its statements waits for the locks below.
+        while (!isDone) expect(await ui.query(collection, 'heron', POOLS_TIMEOUT_MS)).not.toEqual([]);
       });
       const searching = Promise.allSettled(searches);
       try {

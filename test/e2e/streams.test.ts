@@ -157,11 +157,13 @@ describe('an answer in the middle', () => {
     const there = await connection(second.pid);
     const page = await ui.connectSocket(scope);
     const heard = new Map<string, string>();
+    const heardAt = new Map<string, number>();
     const ended = new Set<string>();
     page.socket.on('events', ({ message_id, data }: ChatEvent) => {
       if (data.type === 'chat:tasks:cancel') ended.add(message_id);
       if (data.data?.type !== 'response.output_text.delta') return;
       heard.set(message_id, (heard.get(message_id) ?? '') + (data.data.delta ?? ''));
+      heardAt.set(message_id, performance.now());
     });
     const prompts = Array.from({ length: CROWD }, (_, index) => `stop${index}`);
     const chats = await Promise.all(prompts.map((prompt) => ui.post(page, prompt, { agent: here })));
@@ -170,12 +172,23 @@ describe('an answer in the middle', () => {
       timeoutMs: 120_000,
     });
     for (const { chatId } of chats) await ui.call('POST', `/api/tasks/chat/${chatId}/stop`, {}, there);
-    const haveEnded = () => {
-      const others = prompts.filter((_, index) => !ended.has(chats[index]?.messageId ?? ''));
+    const stopped = performance.now();
+    const haveEnded = async () => {
+      const others = chats.filter(({ messageId }) => !ended.has(messageId));
       if (others.length === 0) return true;
-      throw new Error(`not ${others}; the page is ${page.socket.connected ? 'connected' : 'cut off'}`);
+      const states = others.map(async ({ chatId, messageId }) => {
+        const { task_ids } = await ui.call<{ task_ids: string[] }>('GET', `/api/tasks/chat/${chatId}`);
+        const since = performance.now() - (heardAt.get(messageId) ?? 0);
+        return `${prompts[chats.findIndex((chat) => chat.chatId === chatId)]}: ${task_ids.length} tasks, ${
+          heard.get(messageId)?.length
+        } characters, the last ${since.toFixed(0)} ms ago`;
+      });
+      throw new Error(
+        `${(performance.now() - stopped).toFixed(0)} ms after it was stopped, not ${(await Promise.all(states)).join('; ')}; ` +
+          `the page is ${page.socket.connected ? 'connected' : 'cut off'}`,
+      );
     };
-    await until(haveEnded, { what: 'all answers have ended', timeoutMs: 120_000 });
+    await until(haveEnded, { what: 'all answers have ended', timeoutMs: 120_000, intervalMs: 500 });
     for (const [index, chat] of chats.entries()) {
       const saved = await until(async () => (await ui.savedAnswer(chat, there)) || undefined, {
         what: 'the answer is stored',

@@ -103,10 +103,11 @@ export class OpenWebui {
   }
 
   /** Calls the API and returns the answer's JSON; anything but a 200 is an error. */
-  async call<T>(method: string, path: string, body?: unknown, agent?: Agent): Promise<T> {
+  async call<T>(method: string, path: string, body?: unknown, agent?: Agent, timeoutMs?: number): Promise<T> {
     const answer = await request(`${this.url}${path}`, {
       method,
       agent,
+      ...(timeoutMs !== undefined && { timeoutMs }),
       headers: { ...this.headers, 'content-type': 'application/json' },
       body: body === undefined ? undefined : JSON.stringify(body),
     });
@@ -294,9 +295,10 @@ export class OpenWebui {
   }
 
   /** The pieces of an uploaded file that are nearest to the query, the nearest first. */
-  async query(collection: string, query: string): Promise<string[]> {
+  async query(collection: string, query: string, timeoutMs?: number): Promise<string[]> {
     const body = { collection_name: collection, query, k: 3 };
-    const found = await this.call<{ documents: string[][] }>('POST', '/api/v1/retrieval/query/doc', body);
+    const path = '/api/v1/retrieval/query/doc';
+    const found = await this.call<{ documents: string[][] }>('POST', path, body, undefined, timeoutMs);
     return found.documents[0] ?? [];
   }
 }

@@ -31,6 +31,7 @@ from .models.local_models import NO_MODELS
 from .models.supply import ModelSupply
 from .observed import keep_preload
 from .run_folder import make_run_folder
+from .services.cancelled_waits import keep_cancellations
 from .services.dead_connections import notice_dead_connections
 from .services.migration_lock import MigrationLock
 from .services.wait import Engines, ask_engines, count_neighbours, wait_for_services
@@ -87,6 +88,7 @@ def main() -> NoReturn:
     _leave_at_once_on_signals(settings)
     try:
         listener = _bind(settings)
+        keep_cancellations()
         notice_dead_connections()
         wait_for_other_versions(settings.run_folder, version)
         wait_for_services(os.environ)
