@@ -1,10 +1,8 @@
 import { plural } from '../../base/units.ts';
 import { sentinelNotices } from '../../tune/warnings.ts';
 import { check, error, note, ok, warning } from '../check.ts';
+import { SLOW_PING } from '../read/redis.ts';
 import { severalWorkersNeed } from './several.ts';
-
-/** Milliseconds of a PING: each call stops its worker's event loop for as long. */
-const SLOW_PING = 2;
 
 export const redisChecks = [
   check({
@@ -66,7 +64,7 @@ export const redisChecks = [
       pingMs <= SLOW_PING
         ? ok(`a PING takes ${pingMs.toFixed(2)} ms`)
         : warning(
-            `a PING at ${where} takes ${pingMs.toFixed(1)} ms (the best of 9; up to ${SLOW_PING} is good)`,
+            `a PING at ${where} takes ${pingMs.toFixed(1)} ms (the best within a second; up to ${SLOW_PING} is good)`,
             'run Redis on the same machine or network',
           ),
   }),
