@@ -8,11 +8,11 @@ const files = (...names: string[]) => names.map((name) => `test/e2e/${name}.test
 
 /** One of each capability: what every change has to pass. The others are long: `npm run test:all` runs them. */
 const CORE = files(
-  ...['backup', 'command', 'compose', 'doctor-broken', 'embedded', 'first-boot', 'levels', 'package', 'plan'],
+  ...['backup', 'command', 'compose', 'doctor-broken', 'embedded', 'first-boot', 'levels', 'package'],
   ...['reload', 'start', 'static', 'stored', 'streams', 'trouble', 'up', 'uvicorn'],
 );
 /** Compare with seconds or bytes that another Open WebUI beside them would change, or follow the load of the processors. */
-const MEASURING = files('cluster');
+const MEASURING = files('cluster', 'plan');
 const LONG_MEASURING = files('documents', 'hub-away', 'observed', 'range', 'systemd-range');
 
 /** Nets alone: they hold also where other work takes most of the machine. */
