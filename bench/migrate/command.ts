@@ -3,8 +3,6 @@
  * Chroma to two workers with PostgreSQL and pgvector. A million messages (1.3 GiB) and 100,000 chunks of 384 dimensions,
  * in a folder that is not that of `up`; and how long nobody was served. Ends with 1 where a figure misses what must hold.
  */
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { cpus, loadavg } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -31,6 +29,7 @@ const LONGEST_OUTAGE = 30;
 const MOST_MEMORY = 300;
 
 const LOOK_MS = 50;
+const GIVEN_UP_MS = 1_800_000;
 
 const scope = new Scope();
 
@@ -77,30 +76,22 @@ interface Migrated {
 
 async function migrate(installation: Installation, dataDir: string): Promise<Migrated> {
   const words = installation.migration('--yes', '--json', '--from', dataDir);
-  const [program = '', ...before] = installation.command;
   const begun = performance.now();
-  const child = spawn(program, [...before, ...words], {
-    cwd: installation.home,
-    env: installation.env,
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
-  let printed = '';
-  child.stdout.setEncoding('utf8').on('data', (text: string) => {
-    printed += text;
-  });
+  const command = installation.start(words, {}, GIVEN_UP_MS);
+  command.stderr.pipe(process.stderr);
   let isOver = false;
-  const closed = once(child, 'close').finally(() => {
+  const closed = command.finally(() => {
     isOver = true;
   });
   let memory = 0;
-  while (!isOver && child.pid !== undefined) {
-    memory = Math.max(memory, memoryOf(child.pid));
+  while (!isOver && command.pid !== undefined) {
+    memory = Math.max(memory, memoryOf(command.pid));
     await Promise.race([sleep(LOOK_MS), closed]);
   }
-  const [code] = await closed;
-  if (code !== 0) throw new Error(`the migration ended with ${code}`);
+  const { exitCode, stdout } = await closed;
+  if (exitCode !== 0) throw new Error(`the migration ended with ${exitCode}`);
   const seconds = (performance.now() - begun) / 1000;
-  const { outageSeconds, estimate } = JSON.parse(printed) as {
+  const { outageSeconds, estimate } = JSON.parse(stdout) as {
     outageSeconds: number;
     estimate: { seconds: number; outageSeconds: number };
   };
@@ -118,11 +109,12 @@ function memoryOf(pid: number): number {
 }
 
 try {
-  const settings = sqliteSettings(await startUpstream(scope));
+  const upstream = await startUpstream(scope);
+  const settings = sqliteSettings(upstream);
   const installation = await Installation.prepare(scope);
   await installation.writeSettings(settings);
   const dataDir = join(await temporaryFolder(scope, 'bench'), 'data');
-  const first = await startSqliteServer(scope, dataDir, await startUpstream(scope));
+  const first = await startSqliteServer(scope, dataDir, upstream);
   await makeData(first.url);
   await first.process.stop();
   await nameUploads(dataDir);

@@ -2,8 +2,6 @@
  * `webui-tune migrate`, killed (-9) at twenty random moments, two in each of its steps, on four machines with the same old
  * data. Each time, one more command leaves exactly the old service or exactly the new one; at last it is done, and undone.
  */
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { cpSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -88,18 +86,9 @@ async function run(
   words: readonly string[],
   kill?: { step: string; after: number },
 ): Promise<Run> {
-  const [program = '', ...before] = installation.command;
-  const child = spawn(program, [...before, ...words], {
-    cwd: installation.home,
-    env: installation.env,
-    stdio: ['ignore', 'ignore', 'pipe'],
-  });
-  let stderr = '';
-  child.stderr.setEncoding('utf8').on('data', (text: string) => {
-    stderr += text;
-  });
+  const command = installation.start(words, {}, TIMEOUT_MS);
   let isOver = false;
-  const closed = once(child, 'close').finally(() => {
+  const closed = command.finally(() => {
     isOver = true;
   });
   const journal = new Journal(installation.folder);
@@ -108,15 +97,15 @@ async function run(
     const step = journal.read()?.step;
     if (step !== undefined && !begun.has(step)) begun.set(step, performance.now());
     const since = performance.now() - (begun.get(kill?.step ?? '') ?? Number.POSITIVE_INFINITY);
-    if (kill && since >= kill.after) child.kill('SIGKILL');
+    if (kill && since >= kill.after) command.kill('SIGKILL');
     await Promise.race([sleep(LOOK_MS), closed]);
   }
-  const [code] = await closed;
+  const { exitCode, stderr } = await closed;
   const times = [...begun.values(), performance.now()];
   const took = [...begun.keys()].map((step, index) => {
     return [step, (times[index + 1] as number) - (times[index] as number)] as const;
   });
-  return { code: code as number | null, stderr, lengths: new Map(took) };
+  return { code: exitCode ?? null, stderr, lengths: new Map(took) };
 }
 
 async function expectTheSame(installation: Installation, people: readonly Person[] = PEOPLE): Promise<void> {

@@ -174,12 +174,12 @@ describe('an answer in the middle', () => {
     for (const { chatId } of chats) await ui.call('POST', `/api/tasks/chat/${chatId}/stop`, {}, there);
     const stopped = performance.now();
     const haveEnded = async () => {
-      const others = chats.filter(({ messageId }) => !ended.has(messageId));
+      const others = [...chats.entries()].filter(([, { messageId }]) => !ended.has(messageId));
       if (others.length === 0) return true;
-      const states = others.map(async ({ chatId, messageId }) => {
+      const states = others.map(async ([index, { chatId, messageId }]) => {
         const { task_ids } = await ui.call<{ task_ids: string[] }>('GET', `/api/tasks/chat/${chatId}`);
         const since = performance.now() - (heardAt.get(messageId) ?? 0);
-        return `${prompts[chats.findIndex((chat) => chat.chatId === chatId)]}: ${task_ids.length} tasks, ${
+        return `${prompts[index]}: ${task_ids.length} tasks, ${
           heard.get(messageId)?.length
         } characters, the last ${since.toFixed(0)} ms ago`;
       });

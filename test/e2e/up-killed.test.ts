@@ -1,6 +1,4 @@
 /** `webui-tune up` that is killed while PM2 starts the workers: the next one begins anew, and nothing of the first is left. */
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { beforeAll, expect, it } from 'vitest';
 import { until } from '../../src/base/io/wait.ts';
 import { APPS } from '../../src/runtime/contract.ts';
@@ -30,17 +28,11 @@ it.each([
   'when PM2 has just begun %s',
   async (_, app) => {
     const words = installation.upWords('--workers', `${WORKERS}`);
-    const [program = '', ...before] = installation.command;
-    const first = spawn(program, [...before, ...words], {
-      cwd: installation.home,
-      env: installation.env,
-      stdio: 'ignore',
-    });
-    const closed = once(first, 'close');
+    const first = installation.start(words);
     await until(async () => (await countOf(app)) > 0, { what: `PM2 has ${app}`, timeoutMs: TIMEOUT_MS });
     expect(first.exitCode).toBeNull();
     first.kill('SIGKILL');
-    await closed;
+    await first;
     const { code, stderr } = await installation.up('--workers', `${WORKERS}`);
     expect([code, stderr]).toEqual([0, expect.anything()]);
     expect(await countOf(APPS.cluster)).toBe(WORKERS);

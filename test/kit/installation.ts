@@ -1,6 +1,5 @@
 /** What `webui-tune up` makes: in a home of its own, with nothing on PATH but Node and Python. */
-import { execFileSync, spawn } from 'node:child_process';
-import { once } from 'node:events';
+import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { chmod, mkdir, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -153,17 +152,7 @@ export class Installation {
     step: string,
     act: (pid: number) => unknown,
   ): Promise<{ code: number | null; stderr: string }> {
-    const [program = '', ...before] = this.command;
-    const child = spawn(program, [...before, ...words], {
-      cwd: this.home,
-      env: this.env,
-      stdio: ['ignore', 'ignore', 'pipe'],
-    });
-    let stderr = '';
-    child.stderr.setEncoding('utf8').on('data', (text: string) => {
-      stderr += text;
-    });
-    const closed = once(child, 'close');
+    const command = this.start(words);
     const journal = new Journal(this.folder);
     await Promise.race([
       until(() => journal.read()?.step === step, {
@@ -171,13 +160,26 @@ export class Installation {
         timeoutMs: COMMAND_TIMEOUT_MS,
         intervalMs: 5,
       }),
-      closed.then(() => {
+      command.then(({ stderr }) => {
         throw new Error(`it ended before ${step}:\n${stderr}`);
       }),
     ]);
-    await act(child.pid as number);
-    const [code] = await closed;
-    return { code: code as number | null, stderr };
+    await act(command.pid as number);
+    const { exitCode, stderr } = await command;
+    return { code: exitCode ?? null, stderr };
+  }
+
+  /** Starts a command; its end is never a rejection. */
+  start(words: readonly string[], env: Record<string, string> = {}, timeout = COMMAND_TIMEOUT_MS) {
+    const [program = '', ...before] = this.command;
+    return execa(program, [...before, ...words], {
+      cwd: this.home,
+      env: { ...this.env, ...env },
+      extendEnv: false,
+      stdin: 'ignore',
+      reject: false,
+      timeout,
+    });
   }
 
   async run(...args: string[]): Promise<CommandResult> {
@@ -186,15 +188,7 @@ export class Installation {
 
   async runWith(env: Record<string, string>, ...args: string[]): Promise<CommandResult> {
     const started = performance.now();
-    const [program = '', ...words] = this.command;
-    const { exitCode, stdout, stderr } = await execa(program, [...words, ...args], {
-      cwd: this.home,
-      env: { ...this.env, ...env },
-      extendEnv: false,
-      stdin: 'ignore',
-      reject: false,
-      timeout: COMMAND_TIMEOUT_MS,
-    });
+    const { exitCode, stdout, stderr } = await this.start(args, env);
     return { code: exitCode ?? -1, stdout, stderr, took: performance.now() - started };
   }
 

@@ -10,7 +10,7 @@ import type { Installation } from '../installation.ts';
 export const OLD = 'old';
 const START_TIMEOUT_MS = 300_000;
 
-/** The data folder of `up`, so that no file has to move. */
+/** The data folder of `up`. */
 export const dataDirOf = ({ folder }: Installation) => join(folder, 'data');
 
 /**
