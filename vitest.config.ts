@@ -16,7 +16,7 @@ const MEASURING = files('cluster', 'plan');
 const LONG_MEASURING = files('documents', 'hub-away', 'observed', 'range', 'systemd-range');
 
 /** Nets alone: they hold also where other work takes most of the machine. */
-const PATIENT = { testTimeout: 300_000, hookTimeout: 400_000 };
+const PATIENT = { testTimeout: 600_000, hookTimeout: 600_000 };
 
 const beside = (name: string, include: string[], exclude: string[] = []) => ({
   test: {

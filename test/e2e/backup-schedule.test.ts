@@ -9,14 +9,13 @@ import { backupStatePath, changeBackupState, readBackupState } from '../../src/r
 import { APPS } from '../../src/runtime/contract.ts';
 import { Journal } from '../../src/setup/journal/journal.ts';
 import { Installation } from '../kit/installation.ts';
+import { PATIENCE_MS } from '../kit/patience.ts';
 import { freePort } from '../kit/ports.ts';
 import { parseExposition } from '../kit/prometheus.ts';
 import { useScope } from '../kit/vitest.ts';
 
 const EMAIL = 'admin@example.org';
 const TIMEOUT_MS = 300_000;
-/** A backup of next to nothing takes seconds. */
-const BACKUP_TIMEOUT_MS = 120_000;
 
 const scope = useScope();
 let installation: Installation;
@@ -42,7 +41,7 @@ async function untilMade(before: number): Promise<void> {
     if (failure && !failure.busy) throw new Error(failure.reason);
     return made.length > before;
   };
-  await until(isMade, { what: 'a backup', timeoutMs: BACKUP_TIMEOUT_MS });
+  await until(isMade, { what: 'a backup', timeoutMs: PATIENCE_MS });
 }
 
 /** Makes the last one so old that another is due. */
@@ -106,7 +105,7 @@ describe.sequential('a schedule', () => {
       await look();
       await until(async () => (await app())?.pm2_env.status === 'stopped', {
         what: 'the look',
-        timeoutMs: 60_000,
+        timeoutMs: PATIENCE_MS,
       });
       expect(state()).toMatchObject({ made: [{}] });
       expect(state()?.running).toBeUndefined();
@@ -123,7 +122,7 @@ describe.sequential('a schedule', () => {
       await age();
       await withLock(join(installation.folder, 'lock'), async () => {
         await look();
-        await until(() => state()?.failure?.busy === true, { what: 'the word', timeoutMs: 60_000 });
+        await until(() => state()?.failure?.busy === true, { what: 'the word', timeoutMs: PATIENCE_MS });
         const status = await installation.run('status');
         expect(status.stdout).toMatch(/^backup: waits since .*another webui-tune changes this installation/m);
         expect(await metric('backup_last_failure_timestamp_seconds')).toBeUndefined();
@@ -218,7 +217,7 @@ describe.sequential('a schedule', () => {
           const result = await installation.run('down', '--purge', '--yes');
           return result.code === EXIT.ok && result;
         },
-        { what: 'the end of the backup', timeoutMs: BACKUP_TIMEOUT_MS },
+        { what: 'the end of the backup', timeoutMs: PATIENCE_MS },
       );
       expect(purged.stderr).toContain(`kept: ${folder}, which is yours`);
       expect(names()).toEqual(expect.arrayContaining([...kept, 'theirs.txt']));

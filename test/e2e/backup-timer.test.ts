@@ -10,11 +10,11 @@ import { backupApp } from '../../src/render/apps.ts';
 import { backupStatePath, changeBackupState } from '../../src/runtime/backups/state.ts';
 import { APPS, ENV } from '../../src/runtime/contract.ts';
 import { ROOT } from '../kit/environment.ts';
+import { PATIENCE_MS } from '../kit/patience.ts';
 import { Pm2 } from '../kit/pm2.ts';
 import { useScope } from '../kit/vitest.ts';
 
 const TIMEOUT_MS = 180_000;
-const LOOK_TIMEOUT_MS = 120_000;
 const scope = useScope();
 
 it(
@@ -38,7 +38,7 @@ it(
     };
     const file = join(folder, 'apps.config.cjs');
     writeFileSync(file, `module.exports = ${JSON.stringify({ apps: [app] })};`);
-    const isBegun = { what: 'a backup', timeoutMs: LOOK_TIMEOUT_MS };
+    const isBegun = { what: 'a backup', timeoutMs: PATIENCE_MS };
     await pm2.start(file);
     await until(() => existsSync(begun), isBegun);
     expect(readFileSync(begun, 'utf8')).toBe('backup');
@@ -56,7 +56,7 @@ it(
       Number((await pm2.list()).find(({ name }) => name === APPS.backup)?.pm2_env.pm_uptime);
     const nextLook = async () => {
       const last = await lastLook();
-      await until(async () => (await lastLook()) > last, { what: 'a look', timeoutMs: LOOK_TIMEOUT_MS });
+      await until(async () => (await lastLook()) > last, { what: 'a look', timeoutMs: PATIENCE_MS });
     };
     // The look under way, and the program that it began, may have read what was there before.
     await nextLook();

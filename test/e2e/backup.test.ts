@@ -8,12 +8,12 @@ import { until } from '../../src/base/io/wait.ts';
 import { OpenWebui } from '../../src/bench/client/open-webui.ts';
 import { EMBEDDING_MODEL, startUpstream } from '../../src/bench/scratch/upstream.ts';
 import { Installation } from '../kit/installation.ts';
+import { PATIENCE_MS } from '../kit/patience.ts';
 import { freePort } from '../kit/ports.ts';
 import { useScope } from '../kit/vitest.ts';
 
 const EMAIL = 'admin@example.org';
 const TIMEOUT_MS = 300_000;
-const SIGN_IN_TIMEOUT_MS = 120_000;
 
 const scope = useScope();
 let installation: Installation;
@@ -24,7 +24,7 @@ function signIn(): Promise<OpenWebui> {
   const credentials = { email: EMAIL, password: installation.secret('WEBUI_ADMIN_PASSWORD') };
   return until(() => OpenWebui.signIn(installation.url, credentials), {
     what: 'a sign-in',
-    timeoutMs: SIGN_IN_TIMEOUT_MS,
+    timeoutMs: PATIENCE_MS,
     intervalMs: 200,
   });
 }

@@ -15,6 +15,7 @@ import { wholeAnswer } from '../../src/bench/scratch/upstream.ts';
 import { APPS, ENV } from '../../src/runtime/contract.ts';
 import { type Cluster, startCluster } from '../kit/cluster.ts';
 import { crowding } from '../kit/crowding.ts';
+import { PATIENCE_MS } from '../kit/patience.ts';
 import { killWorker } from '../kit/recovery.ts';
 import { useScope } from '../kit/vitest.ts';
 
@@ -64,7 +65,7 @@ describe('the workers', () => {
         const counts = [...connectionsByWorker(cluster.port, cluster.pythonWorkers()).values()];
         return counts.length === WORKERS && Math.min(...counts) > 0 ? counts : false;
       },
-      { what: 'each worker holds connections', timeoutMs: 60_000 },
+      { what: 'each worker holds connections', timeoutMs: PATIENCE_MS },
     );
     await load.proceed(200);
     const report = await load.stop();
@@ -78,7 +79,7 @@ async function burst(connections: number): Promise<number[]> {
   const held = () => [...connectionsByWorker(cluster.port, cluster.pythonWorkers()).values()];
   await until(() => held().every((count) => count === 0), {
     what: 'nobody is connected',
-    timeoutMs: 60_000,
+    timeoutMs: PATIENCE_MS,
   });
   const clients = Array.from({ length: connections }, () => new OneConnection());
   try {
@@ -144,7 +145,7 @@ describe('PM2 shows', () => {
       connection.destroy();
       const logsWithMarker = () =>
         instances.filter(({ pm2_env }) => readFileSync(pm2_env.pm_out_log_path, 'utf8').includes(marker));
-      await until(() => logsWithMarker().length > 0, { what: `${marker} is logged`, timeoutMs: 60_000 });
+      await until(() => logsWithMarker().length > 0, { what: `${marker} is logged`, timeoutMs: PATIENCE_MS });
       expect(logsWithMarker().map(({ pm_id }) => pm_id)).toEqual([instance.pm_id]);
     }
   });
@@ -153,7 +154,7 @@ describe('PM2 shows', () => {
     for (const [id, pid] of await cluster.workerPids()) {
       const shown = await until(
         async () => /Private memory\s*│\s*(\d+(?:\.\d+)?) MiB/.exec(await cluster.pm2.describe(`${id}`))?.[1],
-        { what: `pm2 describe ${id} shows the private memory`, timeoutMs: 60_000 },
+        { what: `pm2 describe ${id} shows the private memory`, timeoutMs: PATIENCE_MS },
       );
       const actual = readMemory(pid).private / MIB;
       expect(Number(shown)).toBeGreaterThan(actual * 0.7);
@@ -180,7 +181,7 @@ describe('the address that a client claims to have', () => {
     const line = await until(
       () =>
         logs.flatMap((log) => readFileSync(log, 'utf8').split('\n')).find((text) => text.includes(marker)),
-      { what: `${marker} is logged`, timeoutMs: 60_000 },
+      { what: `${marker} is logged`, timeoutMs: PATIENCE_MS },
     );
     return /(\d+\.\d+\.\d+\.\d+):\d+ - "GET/.exec(line)?.[1] ?? line;
   }
@@ -255,7 +256,7 @@ describe('the number of workers', () => {
     const online = cluster.pm2.timesOnline(APPS.cluster);
     await until(() => cluster.pm2.timesOnline(APPS.cluster) > online, {
       what: 'the further worker is online',
-      timeoutMs: 60_000,
+      timeoutMs: PATIENCE_MS,
     });
     const elapsed = performance.now() - started;
     await scaling;
@@ -272,7 +273,7 @@ describe('the number of workers', () => {
     // The preload process, and two processes a worker.
     await until(() => cluster.processes().length === 1 + 2 * WORKERS, {
       what: 'only the processes of two workers are left',
-      timeoutMs: 60_000,
+      timeoutMs: PATIENCE_MS,
     });
   });
 });

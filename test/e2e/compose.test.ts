@@ -21,14 +21,13 @@ import { WORKER_PROCESS } from '../../src/runtime/contract.ts';
 import { planDeployment } from '../../src/tune/containers.ts';
 import { ROOT } from '../kit/environment.ts';
 import { type ImageFolders, layOutImage } from '../kit/image.ts';
+import { PATIENCE_MS } from '../kit/patience.ts';
 import { freePort } from '../kit/ports.ts';
 import { createMigratedDatabase } from '../kit/postgres.ts';
 import { type Services, settingsFor, startServices } from '../kit/services.ts';
 import { useScope } from '../kit/vitest.ts';
 
 const WORKERS = 2;
-const START_TIMEOUT_MS = 150_000;
-const GONE_TIMEOUT_MS = 120_000;
 
 const scope = useScope();
 let services: Services;
@@ -94,7 +93,7 @@ beforeAll(async () => {
       encoding: 'utf8',
     });
   const serves = async () => (await request(`${url}/ready`)).status === 200 && workers().length === WORKERS;
-  await untilServing(server, serves, { what: 'the container’s workers serve', timeoutMs: START_TIMEOUT_MS });
+  await untilServing(server, serves, { what: 'the container’s workers serve', timeoutMs: PATIENCE_MS });
 });
 
 function workers(): ProcessInfo[] {
@@ -118,7 +117,7 @@ describe.sequential('the copy-on-write cluster in the folders of the image', () 
     pm2('reload', 'open-webui');
     await until(() => workers().length === WORKERS && workers().every(({ pid }) => !before.includes(pid)), {
       what: 'all workers are new',
-      timeoutMs: GONE_TIMEOUT_MS,
+      timeoutMs: PATIENCE_MS,
     });
     expect((await request(`${url}/ready`)).status).toBe(200);
   });
@@ -135,6 +134,6 @@ describe.sequential('the copy-on-write cluster in the folders of the image', () 
     const all = processTree(server.pid);
     expect(all.length).toBeGreaterThan(2 * WORKERS);
     process.kill(server.pid, 'SIGTERM');
-    await untilGone(all, GONE_TIMEOUT_MS);
+    await untilGone(all, PATIENCE_MS);
   });
 });

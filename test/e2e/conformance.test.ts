@@ -5,12 +5,12 @@ import { expect, it } from 'vitest';
 import { type Answer, request } from '../../src/bench/client/http.ts';
 import { OpenWebui } from '../../src/bench/client/open-webui.ts';
 import { type Cluster, startCluster } from '../kit/cluster.ts';
+import { PATIENCE_MS } from '../kit/patience.ts';
 import { createMigratedDatabase } from '../kit/postgres.ts';
 import { startServices } from '../kit/services.ts';
 import { useScope } from '../kit/vitest.ts';
 
 const TIMEOUT_MS = 900_000;
-const ANSWER_TIMEOUT_MS = 60_000;
 /** Requests at one time. */
 const AT_ONCE = 4;
 /** Ends the session that asks. */
@@ -57,8 +57,7 @@ it(
       Array.from({ length: AT_ONCE }, async () => {
         for (let next = questions.pop(); next; next = questions.pop()) {
           const { who, headers, path } = next;
-          const ask = ({ url }: Cluster) =>
-            request(`${url}${path}`, { headers, timeoutMs: ANSWER_TIMEOUT_MS });
+          const ask = ({ url }: Cluster) => request(`${url}${path}`, { headers, timeoutMs: PATIENCE_MS });
           const [first, there, again] = [await ask(ours), await ask(plain), await ask(ours)];
           answered.set(first.status, (answered.get(first.status) ?? 0) + 1);
           // What no two answers of one server share, such as a time, is compared by its form. Some questions make what

@@ -13,6 +13,7 @@ import { WORKER_PROCESS } from '../../src/runtime/contract.ts';
 import { groupMemory } from '../kit/cgroup.ts';
 import { ComposeProject, connectionsOf } from '../kit/compose.ts';
 import { type Asked, generateAnswers } from '../kit/generating.ts';
+import { PATIENCE_MS } from '../kit/patience.ts';
 import { whyNoPodman } from '../kit/podman.ts';
 import { useScope } from '../kit/vitest.ts';
 
@@ -20,9 +21,6 @@ const WORKERS = 4;
 const ARGS = ['--workers', `${WORKERS}`];
 const REQUESTS = 1_000;
 const ANSWERS = 10;
-const GONE_TIMEOUT_MS = 120_000;
-const LOAD_TIMEOUT_MS = 200_000;
-const START_TIMEOUT_MS = 180_000;
 /** stop_grace_period of the container: 60 s for answers, and 20 s. */
 const STOP_SECONDS = 80;
 /** Of four workers in one container. */
@@ -44,7 +42,7 @@ async function workers(): Promise<ProcessInfo[]> {
 async function untilReplaced(before: readonly ProcessInfo[]): Promise<void> {
   await until(
     async () => (await workers()).length === before.length && !before.some(isAlive) && (await isReady()),
-    { what: 'all workers are new', timeoutMs: GONE_TIMEOUT_MS, intervalMs: 200 },
+    { what: 'all workers are new', timeoutMs: PATIENCE_MS, intervalMs: 200 },
   );
 }
 
@@ -52,7 +50,7 @@ async function untilReplaced(before: readonly ProcessInfo[]): Promise<void> {
 async function untilServing(): Promise<void> {
   await until(async () => (await workers()).length === WORKERS && (await isReady()), {
     what: 'all workers serve',
-    timeoutMs: START_TIMEOUT_MS,
+    timeoutMs: PATIENCE_MS,
     intervalMs: 200,
   });
 }
@@ -130,9 +128,9 @@ describe.skipIf(missing !== undefined).sequential('the copy-on-write cluster in 
   it('is reloaded from outside of the container: no request is lost, and every answer is whole', async () => {
     const before = await workers();
     const load = startRequests();
-    await load.proceed(REQUESTS / 10, LOAD_TIMEOUT_MS);
+    await load.proceed(REQUESTS / 10, PATIENCE_MS);
     const asked = await generate('reload');
-    await Promise.all([project.exec('pm2', 'reload', 'open-webui'), load.proceed(REQUESTS, LOAD_TIMEOUT_MS)]);
+    await Promise.all([project.exec('pm2', 'reload', 'open-webui'), load.proceed(REQUESTS, PATIENCE_MS)]);
     await untilReplaced(before);
     const { failures, failed, answered } = await load.stop();
     expect(failures).toEqual([]);
@@ -148,14 +146,14 @@ describe.skipIf(missing !== undefined).sequential('the copy-on-write cluster in 
     signal(victim, 'SIGKILL');
     await until(async () => !isAlive(victim) && (await workers()).length === WORKERS, {
       what: 'another worker is there',
-      timeoutMs: GONE_TIMEOUT_MS,
+      timeoutMs: PATIENCE_MS,
     });
     expect(await isReady()).toBe(true);
   });
 
   it('stays inside of its memory limit under load, with what was planned', async () => {
     const load = startRequests();
-    await load.proceed(REQUESTS, LOAD_TIMEOUT_MS);
+    await load.proceed(REQUESTS, PATIENCE_MS);
     const { taken, limit } = await memory();
     expect((await load.stop()).failures).toEqual([]);
     report(`${WORKERS} workers, lean: ${formatBytes(taken)} of ${formatBytes(limit)}`);
@@ -175,7 +173,7 @@ describe.skipIf(missing !== undefined).sequential('the copy-on-write cluster in 
     // Docker takes the container's own time. podman's Docker API takes none where none is given, and kills at once
     // (pkg/api/handlers/compat/containers_restart.go).
     await project.compose('restart', '--timeout', `${STOP_SECONDS}`, 'open-webui');
-    await untilGone(before, GONE_TIMEOUT_MS);
+    await untilGone(before, PATIENCE_MS);
     await untilServing();
     await expectSaved(asked);
   });
@@ -210,7 +208,7 @@ describe.skipIf(missing !== undefined).sequential('the copy-on-write cluster in 
     const asked = await generate('down');
     const before = await project.processes();
     await project.compose('down');
-    await untilGone(before, GONE_TIMEOUT_MS);
+    await untilGone(before, PATIENCE_MS);
     await project.up();
     await expectSaved(asked);
     expect(await ui.query(file.collection, 'who counts the ships?')).toEqual([TEXT]);

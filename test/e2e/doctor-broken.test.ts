@@ -19,6 +19,7 @@ import { type Cluster, planCluster, writeSettings } from '../kit/cluster.ts';
 import { examine, expectAllSeen, expectVerdicts, placeModel } from '../kit/doctor.ts';
 import { installPackages } from '../kit/embedded-postgres.ts';
 import { openWebuiEnvironment, ROOT } from '../kit/environment.ts';
+import { PATIENCE_MS } from '../kit/patience.ts';
 import { freePort } from '../kit/ports.ts';
 import { startSentinel } from '../kit/sentinel.ts';
 import { settingsFor, startServices } from '../kit/services.ts';
@@ -111,11 +112,11 @@ describe('Redis', () => {
     deaf.write('SUBSCRIBE large\r\n');
     await until(async () => (await client.pubSubNumSub(['large'])).large === 1, {
       what: 'it listens',
-      timeoutMs: 60_000,
+      timeoutMs: PATIENCE_MS,
     });
     await until(async () => (await client.publish('large', 'x'.repeat(4 << 20))) === 0, {
       what: 'it is thrown out',
-      timeoutMs: 60_000,
+      timeoutMs: PATIENCE_MS,
     });
     deaf.destroy();
     client.destroy();
@@ -565,7 +566,10 @@ describe('PM2', () => {
     await cluster.pm2.start(other);
     const state = async () =>
       (await cluster.pm2.list()).find(({ name }) => name === APPS.preload)?.pm2_env.status;
-    await until(async () => (await state()) === 'errored', { what: 'PM2 gives it up', timeoutMs: 60_000 });
+    await until(async () => (await state()) === 'errored', {
+      what: 'PM2 gives it up',
+      timeoutMs: PATIENCE_MS,
+    });
     expectVerdicts(await examine(cluster), {
       'pm2.runs': 'error',
       'pm2.count': 'warning',
@@ -591,7 +595,7 @@ describe('PM2', () => {
     await until(
       async () =>
         (await cluster.pm2.list()).find(({ name }) => name === APPS.logrotate)?.pm2_env.status === 'stopped',
-      { what: 'it has done its work', timeoutMs: 60_000 },
+      { what: 'it has done its work', timeoutMs: PATIENCE_MS },
     );
     expect((await rotated())?.verdict).toBe('ok');
     await writeFile(join(cluster.pm2.home, 'pm2.log'), 'PM2 version          : 6.0.14\n', { flag: 'a' });
@@ -717,7 +721,7 @@ describe('a cluster of Redis', () => {
       async () => (await client.sendCommand(['CLUSTER', 'INFO']))?.toString().includes('cluster_state:ok'),
       {
         what: 'the cluster is whole',
-        timeoutMs: 60_000,
+        timeoutMs: PATIENCE_MS,
       },
     );
     client.destroy();

@@ -21,12 +21,11 @@ import { type Cluster, planCluster, startCluster, workerOf } from '../kit/cluste
 import { examine, expectAllSeen, expectVerdicts, placeModel } from '../kit/doctor.ts';
 import { openWebuiEnvironment } from '../kit/environment.ts';
 import { startNginx } from '../kit/nginx.ts';
+import { PATIENCE_MS } from '../kit/patience.ts';
 
 const RECOVERY_MS = 60_000;
 /** A preload process imports for 7 s on an idle machine. */
 const START_MS = 100_000;
-/** Workers look every few seconds at what an administrator has changed, and the doctor itself takes some. */
-const FOLLOWED_TIMEOUT_MS = 120_000;
 /** Of one installation: vitest.config.ts. */
 const HOOK_MS = 180_000;
 const WORKERS = 2;
@@ -381,7 +380,7 @@ describe('a cluster with', () => {
     const untilEmbeds = (verdict: string) =>
       until(async () => [...new Set((await find('cluster.embeds'))[0])].join() === verdict, {
         what: `all workers follow the settings: ${verdict}`,
-        timeoutMs: FOLLOWED_TIMEOUT_MS,
+        timeoutMs: PATIENCE_MS,
       });
     await untilEmbeds('error');
     expectVerdicts(await examine(cluster), {

@@ -12,6 +12,7 @@ import { OpenWebui } from '../../src/bench/client/open-webui.ts';
 import { ENV } from '../../src/runtime/contract.ts';
 import { type Cluster, planCluster } from '../kit/cluster.ts';
 import { expectNoPm2 } from '../kit/nothing-left.ts';
+import { PATIENCE_MS } from '../kit/patience.ts';
 import { startServices } from '../kit/services.ts';
 import { useScope } from '../kit/vitest.ts';
 
@@ -41,7 +42,7 @@ beforeAll(async () => {
   const asking = (async () => {
     while (booting) {
       answersDuringBoot.push(
-        await request(`${cluster.url}/health`, { timeoutMs: 60_000 }).then(
+        await request(`${cluster.url}/health`, { timeoutMs: PATIENCE_MS }).then(
           ({ status }) => String(status),
           (error: unknown) => (String(error).includes('ECONNREFUSED') ? 'refused' : String(error)),
         ),
@@ -98,9 +99,9 @@ describe('a worker that leaks', () => {
     });
     const leaking = await until(() => before.find(({ pid }) => readMemory(pid).private / MIB > LEAK), {
       what: 'one worker holds the leak',
-      timeoutMs: 60_000,
+      timeoutMs: PATIENCE_MS,
     });
-    await untilGone([leaking], 60_000);
+    await untilGone([leaking], PATIENCE_MS);
     await clients.proceed(50);
     const report = await clients.stop();
     expect(report.failures).toEqual([]);

@@ -10,6 +10,7 @@ import { missingModels } from '../../src/runtime/models-state.ts';
 import type { Cluster } from '../kit/cluster.ts';
 import { crowding } from '../kit/crowding.ts';
 import { findInDocument, MODEL, modelsOf, placeModel, planWithModel, startBlackHole } from '../kit/hub.ts';
+import { PATIENCE_MS } from '../kit/patience.ts';
 import { killWorker } from '../kit/recovery.ts';
 
 const WORKERS = 2;
@@ -77,7 +78,7 @@ async function expectQuietReloads(cluster: Cluster, what: string): Promise<void>
     const started = performance.now();
     await cluster.pm2.reload(APPS.cluster);
     reloads.push(performance.now() - started);
-    await untilGone(before, 60_000);
+    await untilGone(before, PATIENCE_MS);
     await load.proceed(20);
   }
   const report = await load.stop();

@@ -16,6 +16,7 @@ import {
   startBlackHole,
   startHub,
 } from '../kit/hub.ts';
+import { PATIENCE_MS } from '../kit/patience.ts';
 import { freePort } from '../kit/ports.ts';
 import { startUvicorn, untilUvicornServes } from '../kit/uvicorn.ts';
 
@@ -50,7 +51,7 @@ describe('a hub that is not there at first', () => {
       const load = startLoad({ url, headers: ui.headers, connections: 12, pauseMs: 200 });
       await load.proceed(50);
       await startHub(scope, { port });
-      await untilGone(before, 240_000);
+      await untilGone(before, PATIENCE_MS);
       await load.proceed(50);
       const report = await load.stop();
       await cluster.untilServing(WORKERS);

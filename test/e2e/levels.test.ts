@@ -7,6 +7,7 @@ import { until } from '../../src/base/io/wait.ts';
 import { type Cluster, type ClusterOptions, startCluster } from '../kit/cluster.ts';
 import { openWebuiEnvironment } from '../kit/environment.ts';
 import { findInDocument, modelsOf, placeModel, settingsOfModel, startBlackHole } from '../kit/hub.ts';
+import { PATIENCE_MS } from '../kit/patience.ts';
 import { useScope } from '../kit/vitest.ts';
 
 /** Four starts share the cores. */
@@ -87,7 +88,7 @@ const cases: Case[] = [
 async function expectNoWait(cluster: Cluster): Promise<void> {
   const logs = await cluster.pm2.run('logs', '--nostream', '--lines', '500');
   expect(logs).not.toMatch(/Retrying in|MaxRetryError|ConnectTimeout/);
-  expect(await until(() => modelsOf(cluster), { what: 'the state', timeoutMs: 60_000 })).toMatchObject({
+  expect(await until(() => modelsOf(cluster), { what: 'the state', timeoutMs: PATIENCE_MS })).toMatchObject({
     offline: false,
     models: [{ here: true }],
   });

@@ -18,11 +18,11 @@ import { WORKER_PROCESS } from '../../src/runtime/contract.ts';
 import { type KeptMeasurement, MeasurementSchema } from '../../src/tune/measurements/kept.ts';
 import { SECRETS_NAME } from '../../src/tune/secrets/secrets-file.ts';
 import { CLI, openWebuiEnvironment, sharedCache } from '../kit/environment.ts';
+import { PATIENCE_MS } from '../kit/patience.ts';
 import { type Services, settingsFor, startServices } from '../kit/services.ts';
 import { useScope } from '../kit/vitest.ts';
 
 const MEASURE_TIMEOUT_MS = 400_000;
-const BOOT_TIMEOUT_MS = 120_000;
 const LOOK_MS = 400;
 
 const scope = useScope();
@@ -55,7 +55,7 @@ beforeAll(async () => {
     await killAll(started());
     cancel();
   });
-}, BOOT_TIMEOUT_MS);
+}, PATIENCE_MS);
 
 /** Every process that has our folder for temporary files, or works in it: the command, and all that it started. */
 function started(): ProcessInfo[] {
@@ -223,7 +223,7 @@ describe('webui-tune measure', () => {
     async () => {
       const kept = measurements();
       const killed = launch();
-      await until(isImporting, { what: 'it imports Open WebUI', timeoutMs: BOOT_TIMEOUT_MS });
+      await until(isImporting, { what: 'it imports Open WebUI', timeoutMs: PATIENCE_MS });
       const second = await run('measure');
       expect(second.code).toBe(7);
       expect(second.stderr).toContain('another webui-tune measure is running');
@@ -238,7 +238,7 @@ describe('webui-tune measure', () => {
       const isSwept = () => left.every(({ pid, startTime }) => readProcess(pid)?.startTime !== startTime);
       await until(() => isSwept() && isImporting(), {
         what: 'the next one has ended what was left, and imports',
-        timeoutMs: BOOT_TIMEOUT_MS,
+        timeoutMs: PATIENCE_MS,
       });
       stopped.child.kill('SIGINT');
       const { code, stderr } = await stopped.ended;

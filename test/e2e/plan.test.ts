@@ -21,6 +21,7 @@ import { APPS } from '../../src/runtime/contract.ts';
 import { type Cluster, planCluster, planOf } from '../kit/cluster.ts';
 import { startEmbeddedPostgres } from '../kit/embedded-postgres.ts';
 import { openWebuiEnvironment, ROOT } from '../kit/environment.ts';
+import { PATIENCE_MS } from '../kit/patience.ts';
 import { PGVECTOR, startServices } from '../kit/services.ts';
 import { useScope } from '../kit/vitest.ts';
 
@@ -37,8 +38,6 @@ const POOLS = {
 };
 const ENGINE = 3;
 const VECTOR = 2;
-/** Some 10 s where nothing else runs. */
-const POOLS_TIMEOUT_MS = 120_000;
 
 /** The configuration that the package brings takes no flags, and so this port. */
 const SHIPPED = join(ROOT, 'dist', 'ecosystem.config.cjs');
@@ -150,13 +149,13 @@ describe('PostgreSQL’s connections', () => {
           url: `${cluster.url}${path}`,
           headers: ui.headers,
           connections: ASKING,
-          timeoutMs: POOLS_TIMEOUT_MS,
+          timeoutMs: PATIENCE_MS,
         }),
       );
       let isDone = false;
       const searches = Array.from({ length: ASKING }, async () => {
         // Each of its statements waits for the locks below.
-        while (!isDone) expect(await ui.query(collection, 'heron', POOLS_TIMEOUT_MS)).not.toEqual([]);
+        while (!isDone) expect(await ui.query(collection, 'heron', PATIENCE_MS)).not.toEqual([]);
       });
       const searching = Promise.allSettled(searches);
       try {
@@ -187,7 +186,7 @@ describe('PostgreSQL’s connections', () => {
         };
         await until(lookAtWaiting, {
           what: 'each worker uses its three pools',
-          timeoutMs: POOLS_TIMEOUT_MS,
+          timeoutMs: PATIENCE_MS,
         });
         for (let round = 0; round < 50; round++) await look();
       } finally {
@@ -199,7 +198,7 @@ describe('PostgreSQL’s connections', () => {
       expect(reports.flatMap(({ failures }) => failures)).toEqual([]);
       for (const count of most.values()) expect(count).toBeLessThanOrEqual(each);
     },
-    2 * POOLS_TIMEOUT_MS,
+    2 * PATIENCE_MS,
   );
 });
 

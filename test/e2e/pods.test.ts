@@ -11,6 +11,7 @@ import { GRACE_SECONDS } from '../../src/plan/pods.ts';
 import { APPS, WORKER_PROCESS } from '../../src/runtime/contract.ts';
 import { connectionsOf } from '../kit/compose.ts';
 import { type Asked, generateAnswers } from '../kit/generating.ts';
+import { PATIENCE_MS } from '../kit/patience.ts';
 import { whyNoPodman } from '../kit/podman.ts';
 import { PlayedPods, type Pod } from '../kit/pods.ts';
 import { CHART, chartValues, PODS, WORKERS_PER_POD } from '../kit/rendered-chart.ts';
@@ -20,8 +21,6 @@ const REQUESTS = 1_000;
 const ANSWERS = 10;
 /** Longer than requests still reach a pod that ends, and within its drain after that: 15 s. */
 const PACE = { tokens: 150, pauseMs: 100 };
-const START_TIMEOUT_MS = 120_000;
-const LOAD_TIMEOUT_MS = 240_000;
 /** Of three pods, one after the other: a net alone. */
 const BOOTS_TIMEOUT_MS = 900_000;
 /** Of the memory that a pod's plan predicts. */
@@ -51,7 +50,7 @@ async function untilAllServe(pod: Pod): Promise<void> {
     (await cluster.apps(pod)).filter(({ name, status }) => name === APPS.cluster && status === 'online');
   await until(async () => (await online()).length === WORKERS_PER_POD, {
     what: `all workers of ${pod.name} serve`,
-    timeoutMs: START_TIMEOUT_MS,
+    timeoutMs: PATIENCE_MS,
     intervalMs: 1_000,
   });
 }
@@ -66,7 +65,7 @@ async function replace(old: Pod, variables: Record<string, string>): Promise<{ p
 /** Kubernetes tells the pod that it is to end, and everybody else at the same time: requests still reach it. */
 async function end(old: Pod, load?: ReturnType<typeof startRequests>): Promise<number> {
   const ending = cluster.end(old);
-  await load?.proceed(20, LOAD_TIMEOUT_MS);
+  await load?.proceed(20, PATIENCE_MS);
   await cluster.route(cluster.serving.filter(({ name }) => name !== old.name));
   const code = await ending;
   await cluster.remove(old);
@@ -159,7 +158,7 @@ describe.skipIf(missing !== undefined).sequential('two pods of the rendered char
 
   it('take the memory that was planned', async () => {
     const load = startRequests();
-    await load.proceed(REQUESTS, LOAD_TIMEOUT_MS);
+    await load.proceed(REQUESTS, PATIENCE_MS);
     const { pods } = chartValues();
     const predicted = pods.cluster?.memory.predicted ?? 0;
     const measured = cluster.serving.map((pod) => ({ pod: pod.name, ...cluster.memory(pod) }));
@@ -182,14 +181,14 @@ describe.skipIf(missing !== undefined).sequential('two pods of the rendered char
     const [victim, other] = cluster.serving;
     if (!victim || !other) throw new Error('there are no two pods');
     const load = startRequests();
-    await load.proceed(REQUESTS / 10, LOAD_TIMEOUT_MS);
+    await load.proceed(REQUESTS / 10, PATIENCE_MS);
     await cluster.route([victim]);
     const asked = await generate('delete');
     await cluster.route([victim, other]);
     const from = performance.now();
     const code = await end(victim, load);
     const seconds = (performance.now() - from) / 1000;
-    await load.proceed(REQUESTS, LOAD_TIMEOUT_MS);
+    await load.proceed(REQUESTS, PATIENCE_MS);
     const { failures, failed, answered } = await load.stop();
     report(
       `deleted: ended in ${seconds.toFixed(1)} s with ${code}, ${failed} of ${answered} requests failed`,
@@ -209,14 +208,14 @@ describe.skipIf(missing !== undefined).sequential('two pods of the rendered char
     'lose nothing when a setting is rolled out',
     async () => {
       const load = startRequests();
-      await load.proceed(REQUESTS / 10, LOAD_TIMEOUT_MS);
+      await load.proceed(REQUESTS / 10, PATIENCE_MS);
       const asked = await generate('roll');
       for (const old of [...cluster.serving]) {
         const { pod, code } = await replace(old, { WEBUI_NAME: 'rolled' });
         expect([0, 2]).toContain(code);
         await untilAllServe(pod);
       }
-      await load.proceed(REQUESTS / 10, LOAD_TIMEOUT_MS);
+      await load.proceed(REQUESTS / 10, PATIENCE_MS);
       const { failures, failed, answered } = await load.stop();
       report(`rolled out: ${failed} of ${answered} requests failed`);
       expect(failures).toEqual([]);

@@ -17,14 +17,12 @@ import { type Cluster, planCluster } from '../kit/cluster.ts';
 import { examine } from '../kit/doctor.ts';
 import { CLI } from '../kit/environment.ts';
 import { Installation } from '../kit/installation.ts';
+import { PATIENCE_MS } from '../kit/patience.ts';
 import { useScope } from '../kit/vitest.ts';
 
 const LEAST = 1;
 const MOST = 2;
 const CONNECTIONS = 12;
-/** A start and a drain beside a load that never pauses. */
-const CHANGE_TIMEOUT_MS = 120_000;
-const LEAVE_TIMEOUT_MS = 120_000;
 /** Seconds until a load that is gone has let a worker go, twice over. */
 const CALM_TIMEOUT_MS = 3 * PATIENCE.least * 1000;
 
@@ -75,7 +73,7 @@ async function untilWorkers(workers: number, timeoutMs: number): Promise<void> {
       intervalMs: 200,
     }),
   );
-  await cluster.untilServing(workers, CHANGE_TIMEOUT_MS);
+  await cluster.untilServing(workers, PATIENCE_MS);
 }
 
 async function top(): Promise<TopReport> {
@@ -103,7 +101,7 @@ describe.sequential('a range of workers', () => {
 
   it('gets another worker under load, loses no request, and says why', async () => {
     const busy = load(CONNECTIONS);
-    await untilWorkers(MOST, CHANGE_TIMEOUT_MS);
+    await untilWorkers(MOST, PATIENCE_MS);
     await busy.proceed(100);
     await expectNoFailure(busy, 200);
     expect(last()).toMatchObject({ from: LEAST, to: MOST, cause: 'busy' });
@@ -117,12 +115,12 @@ describe.sequential('a range of workers', () => {
 
   it('is reloaded at any number: all workers are new, no request is lost, and the number stays', async () => {
     const clients = load(CONNECTIONS);
-    await untilWorkers(MOST, CHANGE_TIMEOUT_MS);
+    await untilWorkers(MOST, PATIENCE_MS);
     const before = cluster.pythonWorkers();
     const changes = told().changes.length;
     await clients.proceed(50);
     await cluster.pm2.reload(APPS.cluster);
-    await untilGone(before, LEAVE_TIMEOUT_MS);
+    await untilGone(before, PATIENCE_MS);
     await cluster.untilServing(MOST);
     await clients.proceed(50);
     await expectNoFailure(clients, 100);
@@ -136,9 +134,9 @@ describe.sequential('a range of workers', () => {
     await cluster.pm2.restart(APPS.preload);
     await until(() => told().holding?.includes('preload process'), {
       what: 'it is held while there is no preload process',
-      timeoutMs: CHANGE_TIMEOUT_MS,
+      timeoutMs: PATIENCE_MS,
     });
-    await untilGone(before, LEAVE_TIMEOUT_MS);
+    await untilGone(before, PATIENCE_MS);
     await cluster.untilServing(MOST);
     await expectNoFailure(clients, 50);
     expect(told().changes).toHaveLength(changes);
@@ -152,7 +150,7 @@ describe.sequential('a range of workers', () => {
         Number.parseInt(told().decider, 10) === (await scaleApp()).pid && (await scaleApp()).pid !== pid,
       {
         what: 'PM2 has started another',
-        timeoutMs: CHANGE_TIMEOUT_MS,
+        timeoutMs: PATIENCE_MS,
       },
     );
     expect(told()).toMatchObject({ counts: { busy: 1 }, changes: [{ cause: 'busy' }] });
@@ -163,7 +161,7 @@ describe.sequential('a range of workers', () => {
     const [victim] = cluster.pythonWorkers();
     if (!victim) throw new Error('no worker runs');
     process.kill(victim.pid, 'SIGKILL');
-    await untilGone([victim], LEAVE_TIMEOUT_MS);
+    await untilGone([victim], PATIENCE_MS);
     await cluster.untilServing(MOST);
     expect(last()).toMatchObject({ to: MOST });
   });
@@ -188,7 +186,7 @@ describe.sequential('a range of workers', () => {
 
   it('gets it back, as the same instance, and that is no restart', async () => {
     const busy = load(CONNECTIONS);
-    await untilWorkers(MOST, CHANGE_TIMEOUT_MS);
+    await untilWorkers(MOST, PATIENCE_MS);
     await expectNoFailure(busy, 100);
     const { instances, restarts } = await top();
     expect(instances.map(({ instance }) => instance)).toEqual(['0', '1']);

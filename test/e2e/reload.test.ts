@@ -1,5 +1,5 @@
 /** Reloads and restarts under load: nobody notices. And the end: of the cluster alone, and of both apps. */
-import { beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { untilGone } from '../../src/base/io/started.ts';
 import { until } from '../../src/base/io/wait.ts';
 import { isAlive } from '../../src/base/machine/process-table.ts';
@@ -11,11 +11,13 @@ import { APPS } from '../../src/runtime/contract.ts';
 import { type Cluster, startCluster } from '../kit/cluster.ts';
 import { startDistantLine } from '../kit/distance.ts';
 import { expectNoApp, openPage } from '../kit/nothing-left.ts';
+import { PATIENCE_MS } from '../kit/patience.ts';
 import { useScope } from '../kit/vitest.ts';
 
 const WORKERS = 2;
 const CONNECTIONS = 12;
-const LEAVE_TIMEOUT_MS = 120_000;
+/** An answer that is lost never comes; one of a machine with other work takes seconds. */
+const REQUEST_TIMEOUT_MS = 60_000;
 
 const scope = useScope();
 let cluster: Cluster;
@@ -48,7 +50,14 @@ async function load({ oneWayMs, reconnect = false, pauseMs = 0 }: Clients): Prom
   const port =
     oneWayMs === undefined ? cluster.port : await startDistantLine(scope, { port: cluster.port, oneWayMs });
   const url = `http://127.0.0.1:${port}/api/v1/chats/?page=1`;
-  return startLoad({ url, headers: ui.headers, connections: CONNECTIONS, reconnect, pauseMs });
+  return startLoad({
+    url,
+    headers: ui.headers,
+    connections: CONNECTIONS,
+    reconnect,
+    pauseMs,
+    timeoutMs: REQUEST_TIMEOUT_MS,
+  });
 }
 
 /** All kinds of clients at once. */
@@ -59,8 +68,13 @@ class AllClients {
     this.#loads = loads;
   }
 
+  /** They end with the test, also when it fails: the next one has its own. */
   static async start(pauseMs = 0): Promise<AllClients> {
-    return new AllClients(await Promise.all(KINDS.map((kind) => load({ pauseMs, ...kind }))));
+    const loads = await Promise.all(KINDS.map((kind) => load({ pauseMs, ...kind })));
+    onTestFinished(async () => {
+      await Promise.all(loads.map((each) => each.stop()));
+    });
+    return new AllClients(loads);
   }
 
   /** Waits until each kind has so many more answers. */
@@ -87,7 +101,7 @@ describe('no request fails, of clients of any kind,', () => {
       const before = cluster.pythonWorkers();
       expect(before.length).toBeGreaterThanOrEqual(WORKERS);
       await cluster.pm2.reload(APPS.cluster);
-      await untilGone(before, LEAVE_TIMEOUT_MS);
+      await untilGone(before, PATIENCE_MS);
       await clients.proceed(20);
     }
     await clients.expectNoFailure(200);
@@ -98,6 +112,9 @@ describe('no request fails, of clients of any kind,', () => {
     const clients = await AllClients.start(PAUSE_MS);
     // Each import of Open WebUI deletes the folder that this file is in: each generation has its own.
     const icons = startLoad({ url: `${cluster.url}/static/favicon.png`, headers: {}, connections: 4 });
+    onTestFinished(async () => {
+      await icons.stop();
+    });
     await Promise.all([clients.proceed(50), icons.proceed(20)]);
     const before = cluster.pythonWorkers();
     const preload = (await cluster.preload()).pid;
@@ -105,7 +122,7 @@ describe('no request fails, of clients of any kind,', () => {
 
     await cluster.pm2.restart(APPS.preload);
     // Its workers live on, and are replaced one by one when the next generation is there.
-    await untilGone(before, 60_000);
+    await untilGone(before, PATIENCE_MS);
     await icons.proceed(20);
     expect((await icons.stop()).failures).toEqual([]);
     await cluster.untilServing(WORKERS);
@@ -113,7 +130,7 @@ describe('no request fails, of clients of any kind,', () => {
     expect(await cluster.preloadLog()).toContain('took over the listening socket');
     const nextGeneration = cluster.pythonWorkers();
     await cluster.pm2.reload(APPS.cluster);
-    await untilGone(nextGeneration, LEAVE_TIMEOUT_MS);
+    await untilGone(nextGeneration, PATIENCE_MS);
     await clients.proceed(50);
 
     await clients.expectNoFailure(200);
@@ -131,7 +148,7 @@ describe('a worker', () => {
       await ui.call('POST', '/api/v1/configs/banners', { banners: [banner] });
       const before = cluster.pythonWorkers();
       await cluster.pm2.reload(APPS.cluster);
-      await untilGone(before, LEAVE_TIMEOUT_MS);
+      await untilGone(before, PATIENCE_MS);
       const answers = await Promise.all(Array.from({ length: 8 }, ask));
       expect(new Set(answers)).toEqual(new Set([content]));
     }
@@ -147,7 +164,7 @@ describe('the preload process', () => {
     process.kill((await cluster.preload()).pid, 'SIGKILL');
     await clients.proceed(100);
     expect(before.filter(isAlive)).toHaveLength(WORKERS);
-    await untilGone(before, 60_000);
+    await untilGone(before, PATIENCE_MS);
     await cluster.untilServing(WORKERS);
     await clients.expectNoFailure(100);
   });
@@ -166,10 +183,13 @@ describe('answers in generation', () => {
       if (event.data.type === 'response:completion') started.add(event.message_id);
     });
     const chats = await Promise.all(prompts.map((prompt) => ui.post(page, prompt)));
-    await until(() => started.size === prompts.length, { what: 'all answers have begun', timeoutMs: 60_000 });
+    await until(() => started.size === prompts.length, {
+      what: 'all answers have begun',
+      timeoutMs: PATIENCE_MS,
+    });
 
     await cluster.pm2.reload(APPS.cluster);
-    await untilGone(before, LEAVE_TIMEOUT_MS);
+    await untilGone(before, PATIENCE_MS);
 
     const saved = await Promise.all(chats.map((chat) => ui.savedAnswer(chat)));
     expect(saved).toEqual(prompts.map((prompt) => wholeAnswer(prompt, upstream.pace)));
@@ -190,12 +210,12 @@ describe('nothing is left', () => {
     const workers = cluster.pythonWorkers();
     expect(workers).toHaveLength(WORKERS);
     await cluster.pm2.stop(APPS.cluster);
-    await untilGone(workers, LEAVE_TIMEOUT_MS);
+    await untilGone(workers, PATIENCE_MS);
     // The preload process was not stopped: the next start is a fork.
     expect(cluster.processes().map(({ pid }) => pid)).toEqual([(await cluster.preload()).pid]);
-    await until(isRefused, { what: 'clients are refused', timeoutMs: LEAVE_TIMEOUT_MS });
+    await until(isRefused, { what: 'clients are refused', timeoutMs: PATIENCE_MS });
     await cluster.pm2.start(APPS.cluster);
-    await cluster.untilServing(WORKERS, LEAVE_TIMEOUT_MS);
+    await cluster.untilServing(WORKERS, PATIENCE_MS);
   });
 
   it('of either app after pm2 stop all', async () => {

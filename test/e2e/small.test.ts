@@ -20,6 +20,7 @@ import { APPS } from '../../src/runtime/contract.ts';
 import { Cgroup } from '../kit/cgroup.ts';
 import { type Cluster, planCluster, planOf } from '../kit/cluster.ts';
 import { startEmbeddedPostgres } from '../kit/embedded-postgres.ts';
+import { PATIENCE_MS } from '../kit/patience.ts';
 import { PGVECTOR, type Services, startServices } from '../kit/services.ts';
 import { useScope } from '../kit/vitest.ts';
 
@@ -27,7 +28,6 @@ const WORKERS = 2;
 const CHATS = 10;
 const REQUESTS = 500;
 const CONNECTIONS = 8;
-const LEAVE_TIMEOUT_MS = 120_000;
 
 interface Place {
   bytes: number;
@@ -131,7 +131,7 @@ describe.each(PLACES)(
         await load.proceed(REQUESTS / 2);
         const former = cluster.pythonWorkers();
         await cluster.pm2.reload(APPS.cluster);
-        await untilGone(former, LEAVE_TIMEOUT_MS);
+        await untilGone(former, PATIENCE_MS);
         await cluster.untilServing(WORKERS);
         await load.proceed(REQUESTS);
         const { failures, failed } = await load.stop();

@@ -6,6 +6,7 @@ import { connectTo, ownerOf } from '../../src/bench/client/connections.ts';
 import { type ChatEvent, OpenWebui } from '../../src/bench/client/open-webui.ts';
 import { type Message, wholeAnswer } from '../../src/bench/scratch/upstream.ts';
 import { type Cluster, startCluster } from '../kit/cluster.ts';
+import { PATIENCE_MS } from '../kit/patience.ts';
 import { useScope } from '../kit/vitest.ts';
 
 const CHATS = 30;
@@ -93,7 +94,7 @@ async function answers(where: Cluster): Promise<{ stored: unknown[]; shown: unkn
   return { stored, shown: events.map((each) => comparable(shownTexts(each))), events: events.flat().length };
 }
 
-it('answers are stored and shown as without shortcuts', { timeout: 300_000 }, async () => {
+it('answers are stored and shown as without shortcuts', async () => {
   const ours = await answers(cluster);
   expect(ours.stored).toHaveLength(CHATS);
   expect(JSON.stringify(ours.stored[0])).toContain('function_call_output');
@@ -122,6 +123,11 @@ describe('an answer in the middle', () => {
     page.socket.on('events', ({ message_id, data }: ChatEvent) => {
       if (data.data?.done === true) ended.add(message_id);
     });
+    let found: string | undefined;
+    const isFound = () => until(() => found, { what: 'the answer is looked at', timeoutMs: PATIENCE_MS });
+    // Otherwise the answer has ended before a slow machine has looked at it.
+    cluster.services.upstream.onWord = (prompt, index) =>
+      prompt === prompts[0] && index === LONG.tokens - 1 ? isFound() : undefined;
     const [chat] = await Promise.all(prompts.map((prompt) => ui.post(page, prompt, { agent: here })));
     if (!chat) throw new Error('no answer was asked for');
 
@@ -131,18 +137,19 @@ describe('an answer in the middle', () => {
       if (message_id !== chat.messageId) return;
       if (data.data?.type === 'response.output_text.delta') heard += data.data.delta ?? '';
     });
-    const found = await until(async () => (await ui.savedAnswer(chat, there)) || undefined, {
+    found = await until(() => ui.savedAnswer(chat, there), {
       what: 'the answer has begun',
-      timeoutMs: 60_000,
+      timeoutMs: PATIENCE_MS,
     });
-    await until(() => ended.size === CROWD, { what: 'all answers have ended', timeoutMs: 120_000 });
+    await until(() => ended.size === CROWD, { what: 'all answers have ended', timeoutMs: PATIENCE_MS });
 
     const whole = wholeAnswer(prompts[0] ?? '', LONG);
     expect(found).not.toBe(whole);
     expect(whole.startsWith(found)).toBe(true);
     // What the page hears first begins where what it has found ends, or before.
-    await until(() => whole.endsWith(heard), { what: 'the page has heard the end', timeoutMs: 60_000 });
+    await until(() => whole.endsWith(heard), { what: 'the page has heard the end', timeoutMs: PATIENCE_MS });
     expect(found.length + heard.length).toBeGreaterThanOrEqual(whole.length);
+    cluster.services.upstream.onWord = undefined;
     reloaded.close();
     page.close();
     here.destroy();
@@ -169,7 +176,7 @@ describe('an answer in the middle', () => {
     const chats = await Promise.all(prompts.map((prompt) => ui.post(page, prompt, { agent: here })));
     await until(() => chats.every(({ messageId }) => (heard.get(messageId)?.length ?? 0) > 200), {
       what: 'all answers are in the middle',
-      timeoutMs: 120_000,
+      timeoutMs: PATIENCE_MS,
     });
     for (const { chatId } of chats) await ui.call('POST', `/api/tasks/chat/${chatId}/stop`, {}, there);
     const stopped = performance.now();
@@ -188,11 +195,11 @@ describe('an answer in the middle', () => {
           `the page is ${page.socket.connected ? 'connected' : 'cut off'}`,
       );
     };
-    await until(haveEnded, { what: 'all answers have ended', timeoutMs: 120_000, intervalMs: 500 });
+    await until(haveEnded, { what: 'all answers have ended', timeoutMs: PATIENCE_MS, intervalMs: 500 });
     for (const [index, chat] of chats.entries()) {
       const saved = await until(async () => (await ui.savedAnswer(chat, there)) || undefined, {
         what: 'the answer is stored',
-        timeoutMs: 60_000,
+        timeoutMs: PATIENCE_MS,
       });
       const whole = wholeAnswer(prompts[index] ?? '', { ...LONG, tokens: 4_000 });
       expect(whole.startsWith(saved)).toBe(true);
@@ -230,7 +237,7 @@ describe('who has a chat open', () => {
           some.close();
           return undefined;
         },
-        { what: 'a page of that worker', timeoutMs: 60_000 },
+        { what: 'a page of that worker', timeoutMs: PATIENCE_MS },
       );
       const heard: string[][] = [];
       page.socket.on('events', ({ data }: ChatEvent) => {
@@ -257,7 +264,7 @@ describe('who has a chat open', () => {
     const joined = await scans();
     await there.show('join');
     expect(await scans()).toBeGreaterThan(joined);
-    await until(() => here.heard.length === TIMES + 2, { what: 'the other joined', timeoutMs: 30_000 });
+    await until(() => here.heard.length === TIMES + 2, { what: 'the other joined', timeoutMs: PATIENCE_MS });
     expect(new Set([...here.heard, ...there.heard].map(String))).toEqual(new Set([here.heard[0]?.[0]]));
     here.page.close();
     there.page.close();

@@ -6,14 +6,13 @@ import { until } from '../../src/base/io/wait.ts';
 import { startLoad } from '../../src/bench/client/load.ts';
 import { OpenWebui } from '../../src/bench/client/open-webui.ts';
 import { PATIENCE } from '../../src/runtime/scale/decide.ts';
+import { PATIENCE_MS } from '../kit/patience.ts';
 import { createMigratedDatabase } from '../kit/postgres.ts';
 import { type Services, startServices } from '../kit/services.ts';
 import { bootSystemd, type Systemd, saidOf, whyNoSystemd } from '../kit/systemd.ts';
 import { renderUnits } from '../kit/units.ts';
 import { useScope } from '../kit/vitest.ts';
 
-const START_TIMEOUT_MS = 150_000;
-const CHANGE_TIMEOUT_MS = 120_000;
 const CALM_TIMEOUT_MS = 3 * PATIENCE.least * 1000;
 
 const TARGET = 'open-webui.target';
@@ -60,8 +59,8 @@ beforeAll(async () => {
   }
   systemd = await bootSystemd(scope, units);
   await systemd.systemctl('start', TARGET);
-  await untilState(FIRST, 'active', START_TIMEOUT_MS);
-  await untilState(SCALE, 'active', START_TIMEOUT_MS);
+  await untilState(FIRST, 'active', PATIENCE_MS);
+  await untilState(SCALE, 'active', PATIENCE_MS);
   ui = await OpenWebui.signIn(url, services.admin);
 });
 
@@ -75,7 +74,7 @@ describe.skipIf(missing !== undefined).sequential('a range of workers in a real 
 
   it('has root start another unit under load, and loses no request', async () => {
     const busy = load(12);
-    await untilState(SECOND, 'active', CHANGE_TIMEOUT_MS);
+    await untilState(SECOND, 'active', PATIENCE_MS);
     await busy.proceed(100);
     const { failures, answered } = await busy.stop();
     expect(failures).toEqual([]);
@@ -98,7 +97,7 @@ describe.skipIf(missing !== undefined).sequential('a range of workers in a real 
     await systemd.systemctl('stop', TARGET);
     await until(() => systemd.processes().every(({ name }) => !/node|python/.test(name)), {
       what: 'nothing of it runs',
-      timeoutMs: CHANGE_TIMEOUT_MS,
+      timeoutMs: PATIENCE_MS,
     });
     expect(await systemd.property(SCALE, 'ActiveState')).toBe('inactive');
   });

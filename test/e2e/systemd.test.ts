@@ -13,6 +13,7 @@ import { startLoad } from '../../src/bench/client/load.ts';
 import { OpenWebui } from '../../src/bench/client/open-webui.ts';
 import { wholeAnswer } from '../../src/bench/scratch/upstream.ts';
 import { PlanSchema } from '../../src/plan/schema.ts';
+import { PATIENCE_MS } from '../kit/patience.ts';
 import { freePort } from '../kit/ports.ts';
 import { createMigratedDatabase } from '../kit/postgres.ts';
 import { type Exposition, parseExposition } from '../kit/prometheus.ts';
@@ -21,7 +22,6 @@ import { bootSystemd, type Systemd, saidOf, whyNoSystemd } from '../kit/systemd.
 import { renderUnits } from '../kit/units.ts';
 import { useScope } from '../kit/vitest.ts';
 
-const START_TIMEOUT_MS = 150_000;
 const TIMEOUT_MS = 40_000;
 
 const TARGET = 'open-webui.target';
@@ -132,7 +132,7 @@ beforeAll(async () => {
     `[Service]\nStandardOutput=append:${folder}/%n.log\nWatchdogSec=${WATCHDOG_SECONDS}\n`;
   systemd = await bootSystemd(scope, units);
   await systemd.systemctl('start', TARGET);
-  await untilActive([PRELOAD, ...WORKERS], START_TIMEOUT_MS);
+  await untilActive([PRELOAD, ...WORKERS], PATIENCE_MS);
   ui = await OpenWebui.signIn(url, services.admin);
 });
 
@@ -235,7 +235,7 @@ describe.skipIf(missing !== undefined).sequential('in a real systemd', () => {
     await expect(request(`${url}/ready`)).rejects.toThrow('ECONNREFUSED');
     systemd = await bootSystemd(scope, units);
     await systemd.systemctl('start', TARGET);
-    await untilActive([PRELOAD, ...WORKERS], START_TIMEOUT_MS);
+    await untilActive([PRELOAD, ...WORKERS], PATIENCE_MS);
     const saved = await Promise.all(chats.map((chat) => ui.savedAnswer(chat)));
     expect(saved).toEqual(prompts.map((prompt) => wholeAnswer(prompt, PACE)));
     const page = await ui.connectSocket(scope);

@@ -6,6 +6,7 @@ import { MIB } from '../../src/base/units.ts';
 import { OpenWebui } from '../../src/bench/client/open-webui.ts';
 import { type Cluster, startCluster } from '../kit/cluster.ts';
 import { type Collector, installTelemetry, startCollector } from '../kit/collector.ts';
+import { PATIENCE_MS } from '../kit/patience.ts';
 import { useScope } from '../kit/vitest.ts';
 
 const WORKERS = 2;
@@ -48,7 +49,7 @@ it('brings traces, metrics and logs of every worker, by its own id', async () =>
       );
     });
   };
-  await until(isWhole, { what: 'all workers have sent all three', timeoutMs: 120_000, intervalMs: 500 });
+  await until(isWhole, { what: 'all workers have sent all three', timeoutMs: PATIENCE_MS, intervalMs: 500 });
   const { traces } = await collector.received();
   expect(Object.keys(traces)).toHaveLength(WORKERS);
 });

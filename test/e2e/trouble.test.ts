@@ -11,12 +11,11 @@ import { PostgresServer } from '../../src/bench/scratch/postgres.ts';
 import { wholeAnswer } from '../../src/bench/scratch/upstream.ts';
 import { type Cluster, planCluster } from '../kit/cluster.ts';
 import { expectNoApp } from '../kit/nothing-left.ts';
+import { PATIENCE_MS } from '../kit/patience.ts';
 import { createMigratedDatabase } from '../kit/postgres.ts';
 import { ServiceProxy } from '../kit/proxy.ts';
 import { type Services, startServices } from '../kit/services.ts';
 import { useScope } from '../kit/vitest.ts';
-
-const OUTAGE_MS = 120_000;
 
 const scope = useScope();
 let services: Services;
@@ -42,7 +41,7 @@ async function startWithoutWaiting(cluster: Cluster): Promise<void> {
   void cluster.pm2.start(cluster.ecosystemFile).catch(() => undefined);
   await until(async () => (await cluster.pm2.list()).length > 1, {
     what: 'PM2 runs both apps',
-    timeoutMs: 60_000,
+    timeoutMs: PATIENCE_MS,
     intervalMs: 200,
   });
 }
@@ -54,7 +53,7 @@ describe.concurrent('what cannot be mended by trying again stops the preload pro
     await untilLogged(cluster, reason);
     await until(async () => (await cluster.preload()).pm2_env.status === 'stopped', {
       what: 'the preload process is stopped',
-      timeoutMs: 60_000,
+      timeoutMs: PATIENCE_MS,
     });
     const { pm2_env } = await cluster.preload();
     expect(pm2_env.restart_time).toBe(0);
@@ -138,7 +137,7 @@ describe.sequential('a service that is down', () => {
 
     await postgres.stop();
     // Open WebUI verifies the page's token, as it does every 30 s, and would cut it off.
-    const verified = page.socket.timeout(OUTAGE_MS).emitWithAck('usage', { model: 'heron' });
+    const verified = page.socket.timeout(PATIENCE_MS).emitWithAck('usage', { model: 'heron' });
     const joined = ui.connectSocket(scope);
     const returned: string[] = [];
     const both = Promise.all([
@@ -171,7 +170,7 @@ describe.sequential('a service that is down', () => {
         const logs = await cluster.pm2.run('logs', '--nostream', '--lines', '200');
         return logs.split(line).length > 2;
       },
-      { what: `both workers log "${line}"`, timeoutMs: OUTAGE_MS },
+      { what: `both workers log "${line}"`, timeoutMs: PATIENCE_MS },
     );
   }
 

@@ -21,6 +21,7 @@ import { OWN_ACCOUNT } from '../../src/setup/embedded/account.ts';
 import { openWebuiEnvironment, ROOT } from '../kit/environment.ts';
 import { basePython, Installation } from '../kit/installation.ts';
 import { NEVER_STARTED, overlayMounts } from '../kit/network.ts';
+import { PATIENCE_MS } from '../kit/patience.ts';
 import { onTerminal } from '../kit/terminal.ts';
 import { useScope } from '../kit/vitest.ts';
 
@@ -28,8 +29,6 @@ const isRoot = process.getuid?.() === 0;
 if (!isRoot) process.stderr.write('skipped: webui-tune up as root, and in namespaces. This is no root\n');
 
 const START_TIMEOUT = 300_000;
-const BOOT_TIMEOUT_MS = 120_000;
-const ANSWER_TIMEOUT_MS = 200_000;
 const EMAIL = 'admin@example.org';
 const scope = useScope();
 
@@ -55,7 +54,7 @@ async function makeNamespace(): Promise<string[]> {
   const holder = await startProcess(scope, '/usr/bin/unshare', ['--mount', 'sh', '-c', script], {
     log: join(folder, 'log'),
   });
-  await until(() => existsSync(flag), { what: 'the namespace is there', timeoutMs: 60_000 });
+  await until(() => existsSync(flag), { what: 'the namespace is there', timeoutMs: PATIENCE_MS });
   return ['/usr/bin/nsenter', `--target=${holder.pid}`, '--mount', '--'];
 }
 
@@ -136,13 +135,13 @@ describe.skipIf(!isRoot).sequential('as root, without an account for the service
       await installation.pm2.kill();
       await until(() => installation.pm2.processes().length === 0, {
         what: 'all of it is gone',
-        timeoutMs: BOOT_TIMEOUT_MS,
+        timeoutMs: PATIENCE_MS,
       });
       // What systemd does with it.
       const lines = (name: string) =>
         [...unit.matchAll(new RegExp(`^${name}=(.*)$`, 'gm'))].map(([, value]) => value ?? '');
       await inside('/usr/bin/env', '-i', ...lines('Environment'), 'sh', '-c', lines('ExecStart')[0] ?? '');
-      await until(() => isReady(installation.url), { what: 'it serves', timeoutMs: BOOT_TIMEOUT_MS });
+      await until(() => isReady(installation.url), { what: 'it serves', timeoutMs: PATIENCE_MS });
       const { metrics: _, backup: _backup, ...asked } = APPS;
       expect(new Set((await installation.pm2.list()).map(({ name }) => name))).toEqual(
         new Set(['idle', ...Object.values(asked), ...Object.values(SERVICE_APPS)]),
@@ -238,7 +237,7 @@ describe.skipIf(!isRoot).sequential('as root, without an account for the service
     expect(existsSync(join(installation.home, '.cache', 'webui-tune'))).toBe(false);
     await until(() => installation.pm2.processes().length === 0, {
       what: 'PM2 is gone',
-      timeoutMs: BOOT_TIMEOUT_MS,
+      timeoutMs: PATIENCE_MS,
     });
     const again = await installation.run('down', '--purge', '--yes');
     expect(again.code).toBe(EXIT.ok);
@@ -254,7 +253,7 @@ describe.skipIf(!isRoot).sequential('as an ordinary user, on a terminal', () => 
     onTerminal([...installation.command, ...words], answers, {
       cwd: installation.home,
       env: installation.env,
-      timeoutMs: ANSWER_TIMEOUT_MS,
+      timeoutMs: PATIENCE_MS,
     });
   const GO_ON = 'Go on? [Y/n]';
   const WHO = 'E-mail address of the administrator';

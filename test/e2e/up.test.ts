@@ -25,13 +25,13 @@ import { APPS } from '../../src/runtime/contract.ts';
 import { ChatPage, startBrowser } from '../kit/browser.ts';
 import { crowding } from '../kit/crowding.ts';
 import { type CommandResult, Installation, WITH_PIP } from '../kit/installation.ts';
+import { PATIENCE_MS } from '../kit/patience.ts';
 import { freePort } from '../kit/ports.ts';
 import { parseExposition } from '../kit/prometheus.ts';
 import { useScope } from '../kit/vitest.ts';
 
 const WORKERS = 2;
 const EMAIL = 'admin@example.org';
-const BACK_TIMEOUT_MS = 120_000;
 /** Milliseconds of a run that has nothing to do. */
 const SECOND_RUN = 5_000;
 /** Milliseconds from an empty home to workers that serve, pip's own time aside. */
@@ -262,7 +262,7 @@ describe.sequential('kill -9', () => {
         }
       }
     })();
-    await until(() => committed.length > 200, { what: '200 commits', timeoutMs: BACK_TIMEOUT_MS });
+    await until(() => committed.length > 200, { what: '200 commits', timeoutMs: PATIENCE_MS });
     process.kill(await installation.servicePid(SERVICE_APPS.postgres), 'SIGKILL');
     await writing;
     const rows = await until(
@@ -276,7 +276,7 @@ describe.sequential('kill -9', () => {
           await again.end();
         }
       },
-      { what: 'PostgreSQL is back', timeoutMs: BACK_TIMEOUT_MS },
+      { what: 'PostgreSQL is back', timeoutMs: PATIENCE_MS },
     );
     const there = new Set(rows.map(({ id }) => id));
     expect(committed.filter((id) => !there.has(id))).toEqual([]);
@@ -303,12 +303,12 @@ describe.sequential('kill -9', () => {
     })();
     await until(() => written > 500 && performance.now() - started > 500, {
       what: 'writes',
-      timeoutMs: BACK_TIMEOUT_MS,
+      timeoutMs: PATIENCE_MS,
     });
     beforeLastSecond = written;
     await until(() => performance.now() - started > 3_000, {
       what: 'two fsyncs',
-      timeoutMs: BACK_TIMEOUT_MS,
+      timeoutMs: PATIENCE_MS,
     });
     process.kill(await installation.servicePid(SERVICE_APPS.valkey), 'SIGKILL');
     await writing;
@@ -323,7 +323,7 @@ describe.sequential('kill -9', () => {
           again.destroy();
         }
       },
-      { what: 'Valkey is back', timeoutMs: BACK_TIMEOUT_MS },
+      { what: 'Valkey is back', timeoutMs: PATIENCE_MS },
     );
     expect(kept).toBe(beforeLastSecond);
     await servesAgain();
@@ -334,7 +334,7 @@ describe.sequential('kill -9', () => {
 async function servesAgain(): Promise<void> {
   await until(() => OpenWebui.signIn(installation.url, credentials()), {
     what: 'a sign-in',
-    timeoutMs: BACK_TIMEOUT_MS,
+    timeoutMs: PATIENCE_MS,
     intervalMs: 200,
   });
 }
@@ -366,7 +366,7 @@ describe.sequential('answers that are being generated', () => {
       const chats = await Promise.all(prompts.map((prompt) => ui.post(page, prompt)));
       await until(() => started.size === prompts.length, {
         what: 'all have begun',
-        timeoutMs: BACK_TIMEOUT_MS,
+        timeoutMs: PATIENCE_MS,
       });
       await stop();
       expect((await up()).code).toBe(EXIT.ok);

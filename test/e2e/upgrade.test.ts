@@ -15,6 +15,7 @@ import { type Cluster, startCluster } from '../kit/cluster.ts';
 import { type EmbeddedPostgres, startEmbeddedPostgres } from '../kit/embedded-postgres.ts';
 import { CLI } from '../kit/environment.ts';
 import { makeOwnEnvironment, type OwnEnvironment } from '../kit/openwebui-wheels.ts';
+import { PATIENCE_MS } from '../kit/patience.ts';
 import { PGVECTOR, startServices } from '../kit/services.ts';
 import { useScope } from '../kit/vitest.ts';
 
@@ -268,7 +269,7 @@ describe('webui-tune upgrade', () => {
       const upgrading = upgrade(BROKEN ?? '', '--no-rehearsal');
       await until(() => existsSync(kept('lock')), {
         what: 'the upgrade has begun',
-        timeoutMs: 60_000,
+        timeoutMs: PATIENCE_MS,
       });
       const { result: second } = await upgrade(GOOD ?? '');
       expect(second.exitCode).toBe(7);

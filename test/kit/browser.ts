@@ -2,9 +2,7 @@
 import { type Browser, chromium, type Page } from 'playwright-core';
 import { findChromium } from '../../scripts/chromium.mjs';
 import type { Scope } from '../../src/base/io/scope.ts';
-
-/** A page of a machine with other work takes long to come up. */
-const PAGE_TIMEOUT_MS = 60_000;
+import { PATIENCE_MS } from './patience.ts';
 
 export async function startBrowser(scope: Scope): Promise<Browser> {
   const executablePath = findChromium();
@@ -35,7 +33,7 @@ export class ChatPage {
   ): Promise<ChatPage> {
     const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, locale: 'en-US' });
     const page = await context.newPage();
-    page.setDefaultTimeout(PAGE_TIMEOUT_MS);
+    page.setDefaultTimeout(PATIENCE_MS);
     await page.goto(`${url}/auth`);
     await page.locator('input[type=email]').fill(email);
     await page.locator('input[type=password]').fill(password);

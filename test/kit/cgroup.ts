@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import { textOrUndefined } from '../../src/base/io/read.ts';
 import type { Scope } from '../../src/base/io/scope.ts';
 import { until } from '../../src/base/io/wait.ts';
+import { PATIENCE_MS } from './patience.ts';
 
-const REMOVE_TIMEOUT_MS = 30_000;
 /** Microseconds: the kernel's own default. */
 const CPU_PERIOD = 100_000;
 
@@ -82,7 +82,7 @@ export class Cgroup {
     scope.defer(`cgroup ${unique}`, async () => {
       // It is busy for a moment after its last process has gone.
       for (const folder of layout.map(({ parent }) => join(parent, unique))) {
-        await until(() => removed(folder), { what: `${folder} is empty`, timeoutMs: REMOVE_TIMEOUT_MS });
+        await until(() => removed(folder), { what: `${folder} is empty`, timeoutMs: PATIENCE_MS });
       }
     });
     return new Cgroup(unique, layout);

@@ -15,13 +15,12 @@ import { APPS, DOCUMENT_PROCESS, ENV } from '../../src/runtime/contract.ts';
 import { askSupervisors } from '../../src/runtime/watch/supervisors.ts';
 import { readObserved } from '../../src/tune/measurements/observed.ts';
 import { CLI, openWebuiEnvironment, sharedCache } from './environment.ts';
+import { PATIENCE_MS } from './patience.ts';
 import { Pm2, type Pm2Process } from './pm2.ts';
 import { freePort } from './ports.ts';
 import { createMigratedDatabase } from './postgres.ts';
 import { type Embeddings, type Services, settingsFor, startServices } from './services.ts';
 
-const START_TIMEOUT_MS = 180_000;
-const OBSERVED_TIMEOUT_MS = 120_000;
 /** A look reads all of /proc: more often, it would take the processor from the start that it waits for. */
 const LOOK_MS = 100;
 const LOG_TAIL_LINES = '40';
@@ -134,7 +133,7 @@ export class Cluster {
    * is online whose worker has just died, to a supervisor that has just woken up a worker serves that was told to leave
    * meanwhile, and a process that was just forked does not serve yet.
    */
-  async untilServing(workers: number, timeoutMs = START_TIMEOUT_MS): Promise<void> {
+  async untilServing(workers: number, timeoutMs = PATIENCE_MS): Promise<void> {
     const sorted = (pids: Iterable<number>) => [...pids].sort((a, b) => a - b).join(' ');
     const serves = async () => {
       const instances = await this.instances();
@@ -169,7 +168,7 @@ export class Cluster {
     const socket = await this.controlSocket();
     await until(() => readObserved(socket).observed?.worker !== undefined, {
       what: 'the size of a worker is kept',
-      timeoutMs: OBSERVED_TIMEOUT_MS,
+      timeoutMs: PATIENCE_MS,
     });
   }
 

@@ -21,9 +21,8 @@ import { embeddedUrls, keepPasswords } from '../../src/setup/embedded/passwords.
 import { initPostgres, prepareDatabase } from '../../src/setup/embedded/postgres.ts';
 import { pipInstallPackages } from '../../src/setup/python/pip.ts';
 import { openWebuiEnvironment, sharedCache } from './environment.ts';
+import { PATIENCE_MS } from './patience.ts';
 import { freePort } from './ports.ts';
-
-const START_TIMEOUT_MS = 120_000;
 
 export interface EmbeddedPostgres {
   /** With the role of Open WebUI, which is no superuser. */
@@ -67,7 +66,7 @@ export async function startEmbeddedPostgres(scope: Scope): Promise<EmbeddedPostg
     },
     {
       what: 'the embedded PostgreSQL answers',
-      timeoutMs: START_TIMEOUT_MS,
+      timeoutMs: PATIENCE_MS,
     },
   );
   const url = embeddedUrls(passwords, installed).DATABASE_URL;

@@ -2,8 +2,7 @@ import type { Scope } from '../../src/base/io/scope.ts';
 import { until } from '../../src/base/io/wait.ts';
 import type { OpenWebui } from '../../src/bench/client/open-webui.ts';
 import type { Upstream } from '../../src/bench/scratch/upstream.ts';
-
-const BEGIN_TIMEOUT_MS = 60_000;
+import { PATIENCE_MS } from './patience.ts';
 
 export interface Asked {
   prompt: string;
@@ -26,7 +25,7 @@ export async function generateAnswers(
   );
   await until(() => prompts.every((prompt) => begun.has(prompt)), {
     what: 'all answers have begun',
-    timeoutMs: BEGIN_TIMEOUT_MS,
+    timeoutMs: PATIENCE_MS,
   });
   return asked;
 }

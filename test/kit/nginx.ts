@@ -7,9 +7,8 @@ import { isListening } from '../../src/base/io/port.ts';
 import type { Scope } from '../../src/base/io/scope.ts';
 import { startProcess, untilServing } from '../../src/base/io/started.ts';
 import { temporaryFolder } from '../../src/base/io/temp.ts';
+import { PATIENCE_MS } from './patience.ts';
 import { freePort } from './ports.ts';
-
-const START_TIMEOUT_MS = 120_000;
 
 export interface Nginx {
   url: string;
@@ -54,7 +53,7 @@ export async function startNginx(scope: Scope, location: string): Promise<Nginx>
   });
   await untilServing(nginx, () => isListening('127.0.0.1', port), {
     what: 'nginx listens',
-    timeoutMs: START_TIMEOUT_MS,
+    timeoutMs: PATIENCE_MS,
   });
   return { url: `https://127.0.0.1:${port}`, certificate, stop: nginx.stop };
 }

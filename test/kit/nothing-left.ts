@@ -7,8 +7,7 @@ import type { ProcessInfo } from '../../src/base/machine/process-table.ts';
 import { request } from '../../src/bench/client/http.ts';
 import { OpenWebui } from '../../src/bench/client/open-webui.ts';
 import type { Cluster } from './cluster.ts';
-
-const GONE_TIMEOUT_MS = 120_000;
+import { PATIENCE_MS } from './patience.ts';
 
 /** A page that stays open must not keep a worker from leaving. */
 export async function openPage(scope: Scope, cluster: Cluster): Promise<void> {
@@ -51,7 +50,7 @@ async function expectNothing(
   expect(all).toHaveLength(count);
   expect(existsSync(socket)).toBe(true);
   await end();
-  await untilGone(all, GONE_TIMEOUT_MS);
+  await untilGone(all, PATIENCE_MS);
   expect(processes()).toEqual([]);
   expect(existsSync(socket)).toBe(false);
   await expect(request(`${cluster.url}/health`)).rejects.toThrow('ECONNREFUSED');

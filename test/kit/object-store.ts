@@ -8,10 +8,10 @@ import type { Scope } from '../../src/base/io/scope.ts';
 import { startProcess, untilServing } from '../../src/base/io/started.ts';
 import { temporaryFolder } from '../../src/base/io/temp.ts';
 import { openWebuiEnvironment } from './environment.ts';
+import { PATIENCE_MS } from './patience.ts';
 import { freePort } from './ports.ts';
 
 const KEYS = { id: 'webui-tune-test', secret: 'a-secret-of-the-tests' };
-const START_TIMEOUT_MS = 120_000;
 
 const CLIENT = `
 import hashlib, json, os, sys
@@ -56,7 +56,7 @@ export class ObjectServer {
     });
     await untilServing(server, () => isListening('127.0.0.1', port), {
       what: 'an object store',
-      timeoutMs: START_TIMEOUT_MS,
+      timeoutMs: PATIENCE_MS,
     });
     const store = new ObjectServer({
       STORAGE_PROVIDER: 's3',

@@ -1,5 +1,5 @@
 /** The real PM2, with a home of its own, and with nothing of this process's environment. */
-import { readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import type { Scope } from '../../src/base/io/scope.ts';
@@ -11,11 +11,18 @@ import {
   readProcess,
 } from '../../src/base/machine/process-table.ts';
 import { ROOT } from './environment.ts';
+import { PATIENCE_MS } from './patience.ts';
 import { askDaemon } from './pm2-daemon.ts';
 
 const PROGRAM = join(ROOT, 'node_modules', 'pm2', 'bin', 'pm2');
 const COMMAND_TIMEOUT_MS = 300_000;
-const DAEMON_END_TIMEOUT_MS = 10_000;
+const LOG_TAIL_CHARACTERS = 2_000;
+
+/** Those whose scope is open. */
+const running = new Set<Pm2>();
+
+/** What the apps of every PM2 that runs have logged last. */
+export const lastLogged = () => [...running].map((pm2) => pm2.logTails()).join('\n');
 
 const isRunning = (pid: number) => readProcess(pid) !== undefined;
 
@@ -64,7 +71,9 @@ export class Pm2 {
     const cancel = onEmergency(() => {
       for (const id of this.processes()) signal(id, 'SIGKILL');
     });
+    running.add(this);
     scope.defer(`PM2 in ${home}`, async () => {
+      running.delete(this);
       if (this.processes().length > 0) await this.run('kill');
       await killAll(this.processes());
       cancel();
@@ -96,7 +105,7 @@ export class Pm2 {
   async kill(): Promise<void> {
     const daemon = readProcess(this.daemonPid ?? 0);
     await this.run('kill');
-    if (daemon) await untilGone([daemon], DAEMON_END_TIMEOUT_MS);
+    if (daemon) await untilGone([daemon], PATIENCE_MS);
   }
 
   /** As `pm2 jlist` has it; like that, it starts the daemon where there is none. */
@@ -113,6 +122,17 @@ export class Pm2 {
     const log = readFileSync(join(this.home, 'pm2.log'), 'utf8');
     return log.split('\n').filter((line) => line.includes(` App [${name}:`) && line.endsWith('] online'))
       .length;
+  }
+
+  /** The end of each log, the app that spoke last at the end. */
+  logTails(): string {
+    const folder = join(this.home, 'logs');
+    const names = existsSync(folder) ? readdirSync(folder) : [];
+    return names
+      .map((name) => join(folder, name))
+      .sort((a, b) => statSync(a).mtimeMs - statSync(b).mtimeMs)
+      .map((path) => `== ${path}\n${readFileSync(path, 'utf8').slice(-LOG_TAIL_CHARACTERS)}`)
+      .join('\n');
   }
 
   get daemonPid(): number | undefined {

@@ -14,9 +14,8 @@ import { startProcess, untilServing } from '../../src/base/io/started.ts';
 import { temporaryFolder } from '../../src/base/io/temp.ts';
 import { until } from '../../src/base/io/wait.ts';
 import { type Network, PROXY_PORT, packageHosts, startNetwork } from './network.ts';
+import { PATIENCE_MS } from './patience.ts';
 
-const START_TIMEOUT_MS = 20_000;
-const REMOVE_TIMEOUT_MS = 60_000;
 /** Between two looks for a container whose health is to be checked. */
 const LOOK_MS = 1_000;
 /** The name that podman gives the machine in each container, which is our namespace here. */
@@ -145,7 +144,7 @@ export async function startPodman(
   const podman = new Podman(network, socket, env);
   await untilServing(service, async () => Boolean(await podman.api('/info')), {
     what: 'podman answers',
-    timeoutMs: START_TIMEOUT_MS,
+    timeoutMs: PATIENCE_MS,
   });
   scope.defer('containers', async () => {
     // podman trips over a container that ends at this moment, and removes it the next time.
@@ -154,7 +153,7 @@ export async function startPodman(
       await podman.run(['rm', '--all', '--force', '--time=0', '--volumes']);
       return true;
     };
-    await until(removed, { what: 'all containers are removed', timeoutMs: REMOVE_TIMEOUT_MS });
+    await until(removed, { what: 'all containers are removed', timeoutMs: PATIENCE_MS });
   });
   const timer = new AbortController();
   const checking = (async () => {

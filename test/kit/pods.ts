@@ -25,12 +25,10 @@ import { groupMemory } from './cgroup.ts';
 import { groupsOf } from './compose.ts';
 import { startEmbeddedPostgres } from './embedded-postgres.ts';
 import { makeOpenWebuiImage, makeToolsImage } from './official-images.ts';
+import { PATIENCE_MS } from './patience.ts';
 import { HOST, type Podman, startPodman } from './podman.ts';
 import { ADMIN, chartObjects, MODELS_URL } from './rendered-chart.ts';
 
-const START_TIMEOUT_MS = 20_000;
-/** Six times what was measured, as the startup probe has it, and the init containers before that. */
-const READY_TIMEOUT_MS = 240_000;
 const LOOK_MS = 250;
 
 /** TCP port of nginx in the namespace of the pods. */
@@ -167,7 +165,7 @@ export class PlayedPods {
     const { path } = container.readinessProbe.httpGet;
     await until(async () => (await this.#ask(played, path)) === '200', {
       what: `${name} is ready`,
-      timeoutMs: READY_TIMEOUT_MS,
+      timeoutMs: PATIENCE_MS,
       intervalMs: LOOK_MS,
     }).catch(async (error: unknown) => {
       throw new Error(`${error}\n${await this.log(played)}`, { cause: error });
@@ -186,7 +184,7 @@ export class PlayedPods {
     const isNew = ({ pid }: ProcessInfo) => !before.some((worker) => worker.pid === pid);
     await until(() => this.#proxyProcesses().slice(1).some(isNew), {
       what: 'nginx knows the pods',
-      timeoutMs: START_TIMEOUT_MS,
+      timeoutMs: PATIENCE_MS,
     });
   }
 
@@ -210,7 +208,7 @@ export class PlayedPods {
       await this.podman.run(['pod', 'rm', '--force', '--ignore', name, ...inits]);
       return true;
     };
-    await until(removed, { what: `${name} is removed`, timeoutMs: START_TIMEOUT_MS });
+    await until(removed, { what: `${name} is removed`, timeoutMs: PATIENCE_MS });
   }
 
   log({ container }: Pod): Promise<string> {
@@ -401,7 +399,7 @@ async function startPodsProxy(scope: Scope, podman: Podman, folder: string): Pro
   );
   await untilServing(started, async () => (await request(podman.network.urlOf(PROXY))).status === 502, {
     what: 'nginx listens',
-    timeoutMs: START_TIMEOUT_MS,
+    timeoutMs: PATIENCE_MS,
   });
   return started;
 }

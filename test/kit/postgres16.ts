@@ -8,9 +8,8 @@ import type { Scope } from '../../src/base/io/scope.ts';
 import { startProcess, untilServing } from '../../src/base/io/started.ts';
 import { temporaryFolder } from '../../src/base/io/temp.ts';
 import { findAccount, giveTo } from '../../src/setup/embedded/account.ts';
+import { PATIENCE_MS } from './patience.ts';
 import { freePort } from './ports.ts';
-
-const START_TIMEOUT_MS = 120_000;
 
 /** Roles: the first is the superuser, the second owns the database of its name, as Open WebUI's role does. */
 const SUPERUSER = 'postgres';
@@ -61,7 +60,7 @@ export async function startPostgres16(scope: Scope): Promise<string> {
     `postgresql://${user}:${password}@127.0.0.1:${port}/${database}`;
   await untilServing(server, () => run(at(SUPERUSER, 'postgres'), 'SELECT 1').then(() => true), {
     what: 'PostgreSQL 16 answers',
-    timeoutMs: START_TIMEOUT_MS,
+    timeoutMs: PATIENCE_MS,
   });
   await run(at(SUPERUSER, 'postgres'), `CREATE ROLE ${ROLE} LOGIN PASSWORD '${password}'`);
   await run(at(SUPERUSER, 'postgres'), `CREATE DATABASE ${ROLE} OWNER ${ROLE}`);

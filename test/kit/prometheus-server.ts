@@ -8,9 +8,8 @@ import { startProcess, untilServing } from '../../src/base/io/started.ts';
 import { temporaryFolder } from '../../src/base/io/temp.ts';
 import { request } from '../../src/bench/client/http.ts';
 import { JOB, renderAlerts } from '../../src/render/watching/alerts.ts';
+import { PATIENCE_MS } from './patience.ts';
 import { freePort } from './ports.ts';
-
-const START_TIMEOUT_MS = 120_000;
 
 /** Seconds between two scrapes, and two looks at the rules. */
 const INTERVAL = 2;
@@ -73,7 +72,7 @@ export async function startPrometheus(scope: Scope, metricsPort: number): Promis
   };
   await untilServing(server, async () => (await request(`http://${address}/-/ready`)).status === 200, {
     what: 'Prometheus is ready',
-    timeoutMs: START_TIMEOUT_MS,
+    timeoutMs: PATIENCE_MS,
   });
   return {
     async query(expr) {

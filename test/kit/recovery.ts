@@ -4,8 +4,8 @@ import { until } from '../../src/base/io/wait.ts';
 import { type ProcessInfo, readProcess } from '../../src/base/machine/process-table.ts';
 import { CLOCK_TICKS } from '../../src/base/machine/usage.ts';
 import { type Cluster, servingPids } from './cluster.ts';
+import { PATIENCE_MS } from './patience.ts';
 
-const SERVES_TIMEOUT_MS = 60_000;
 const POLL_MS = 5;
 
 export interface Recovery {
@@ -25,7 +25,7 @@ export async function killWorker(cluster: Cluster, victim: ProcessInfo): Promise
   const pid = await cluster.explain(() =>
     until(successor, {
       what: 'a worker in the place of the killed one serves',
-      timeoutMs: SERVES_TIMEOUT_MS,
+      timeoutMs: PATIENCE_MS,
       intervalMs: POLL_MS,
     }),
   );

@@ -6,7 +6,7 @@
 import type { Reporter, TestCase, TestModule } from 'vitest/node';
 
 /** Characters: a failed start has logs of several processes in its message. */
-const MOST = 6_000;
+const MOST = 12_000;
 /** Characters of a message in the list at the end. */
 const BRIEF = 300;
 

@@ -8,12 +8,11 @@ import { killAll, type StartedProcess, startProcess } from '../../src/base/io/st
 import { temporaryFolder } from '../../src/base/io/temp.ts';
 import { until } from '../../src/base/io/wait.ts';
 import { isAlive } from '../../src/base/machine/process-table.ts';
+import { PATIENCE_MS } from './patience.ts';
 import { freePort } from './ports.ts';
 
 /** In mixed case: URL parsers like to make it small. */
 const MASTER = 'TestMaster';
-const START_TIMEOUT_MS = 120_000;
-const FAILOVER_TIMEOUT_MS = 120_000;
 
 /** Open WebUI gives all sentinels one port, so that each has an address of its own. */
 const SENTINEL_HOSTS = ['127.0.0.1', '127.0.0.2', '127.0.0.3'];
@@ -78,7 +77,7 @@ export class Sentinel {
     };
     await until(async () => (await Promise.all(SENTINEL_HOSTS.map(named))).every((other) => other !== port), {
       what: 'the sentinels name another master',
-      timeoutMs: FAILOVER_TIMEOUT_MS,
+      timeoutMs: PATIENCE_MS,
       intervalMs: 50,
     });
     return performance.now() - started;
@@ -99,7 +98,7 @@ export class Sentinel {
     };
     await until(async () => (await Promise.all(SENTINEL_HOSTS.map(knowsAll))).every(Boolean), {
       what: 'the sentinels know each other and the replica',
-      timeoutMs: START_TIMEOUT_MS,
+      timeoutMs: PATIENCE_MS,
       intervalMs: 100,
     });
   }

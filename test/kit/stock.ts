@@ -7,10 +7,10 @@ import { type StartedProcess, startProcess, untilServing } from '../../src/base/
 import { temporaryFolder } from '../../src/base/io/temp.ts';
 import { commandLine, type ProcessInfo, processTree } from '../../src/base/machine/process-table.ts';
 import { openWebuiEnvironment } from './environment.ts';
+import { PATIENCE_MS } from './patience.ts';
 import { freePort } from './ports.ts';
 import { type Embeddings, type Services, settingsFor } from './services.ts';
 
-const START_TIMEOUT_MS = 180_000;
 /** One line a worker, at the end of its start; uvicorn's own lines are swallowed by Open WebUI's logger. */
 const STARTED = /Scheduler worker started/g;
 
@@ -69,7 +69,7 @@ export async function startStock(
   const haveStarted = () => (readFileSync(log, 'utf8').match(STARTED)?.length ?? 0) >= workers;
   await untilServing(server, async () => haveStarted() && (await fetch(`${url}/ready`)).ok, {
     what: `${workers} workers of uvicorn serve`,
-    timeoutMs: START_TIMEOUT_MS,
+    timeoutMs: PATIENCE_MS,
   });
   return {
     url,

@@ -20,10 +20,10 @@ import { temporaryFolder } from '../../src/base/io/temp.ts';
 import { until } from '../../src/base/io/wait.ts';
 import { type ProcessInfo, processTree } from '../../src/base/machine/process-table.ts';
 import { ROOT } from './environment.ts';
+import { PATIENCE_MS } from './patience.ts';
 
 const SCRIPT = join(ROOT, 'test', 'kit', 'boot-systemd.sh');
 const NAMESPACES = ['--mount', '--pid', '--fork', '--ipc', '--uts', '--mount-proc'];
-const BOOT_TIMEOUT_MS = 20_000;
 const CGROUPS = '/sys/fs/cgroup';
 const SHIPPED = '/lib/systemd/system';
 
@@ -139,14 +139,14 @@ export async function bootSystemd(scope: Scope, units: Readonly<Record<string, s
       processTree(unshare.pid).find(
         ({ ppid, name: program }) => ppid === unshare.pid && program === 'systemd',
       ),
-    { what: 'systemd runs', timeoutMs: BOOT_TIMEOUT_MS },
+    { what: 'systemd runs', timeoutMs: PATIENCE_MS },
   ).catch((cause) => {
     throw new Error(`systemd did not boot\n${logTail(unshare.log)}`, { cause });
   });
   const systemd = new Systemd(unshare.pid, init.pid);
   await until(async () => (await systemd.systemctl('is-system-running').catch(saidOf)) === 'running', {
     what: 'systemd has booted',
-    timeoutMs: BOOT_TIMEOUT_MS,
+    timeoutMs: PATIENCE_MS,
   });
   return systemd;
 }
@@ -162,7 +162,7 @@ async function removeGroups(name: string): Promise<void> {
     const group = join(hierarchy, name);
     if (!existsSync(join(group, 'cgroup.procs'))) continue;
     // A group is busy for a moment after its last process has gone.
-    await until(() => removeGroup(group), { what: `${group} can be removed`, timeoutMs: BOOT_TIMEOUT_MS });
+    await until(() => removeGroup(group), { what: `${group} can be removed`, timeoutMs: PATIENCE_MS });
   }
 }
 

@@ -9,6 +9,7 @@ import { OneConnection, request } from './http.ts';
 
 const REQUEST_TIMEOUT_MS = 10_000;
 const SHOWN_FAILURES = 10;
+const PROCEED_TIMEOUT_MS = 240_000;
 
 /**
  * Milliseconds until a client that failed tries again. Otherwise a refused one would fail thousands of times a second.
@@ -111,7 +112,7 @@ export function startLoad({
 
   const clients = Array.from({ length: connections }, client);
   return {
-    async proceed(answers, timeoutMs = 30_000) {
+    async proceed(answers, timeoutMs = PROCEED_TIMEOUT_MS) {
       const goal = latencies.length - failedRequests.length + answers;
       await until(() => latencies.length - failedRequests.length >= goal, {
         what: `${answers} more answers`,

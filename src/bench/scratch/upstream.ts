@@ -26,8 +26,8 @@ export interface Upstream {
   requests: Map<string, number>;
   /** Tokens that were streamed, of all answers. */
   tokens: number;
-  /** Told of each word as it is streamed: that one of the answer, counted from 0. */
-  onWord?: ((prompt: string, index: number) => void) | undefined;
+  /** Told of each word before it is streamed: that one of the answer, counted from 0. The answer waits for a promise. */
+  onWord?: ((prompt: string, index: number) => unknown) | undefined;
 }
 
 export interface Message {
@@ -104,13 +104,13 @@ async function complete(upstream: Upstream, request: ChatRequest, response: Serv
     response.write(`data: ${JSON.stringify({ ...common, object: 'chat.completion.chunk', choices })}\n\n`);
   };
   send({ role: 'assistant', content: '' }, null);
-  function* words() {
+  async function* words() {
     for (let index = 0; index < pace.tokens; index++) {
-      upstream.onWord?.(prompt, index);
+      await upstream.onWord?.(prompt, index);
       yield { content: token(prompt, index) };
     }
   }
-  for (const delta of upstream.deltas?.(last) ?? words()) {
+  for await (const delta of upstream.deltas?.(last) ?? words()) {
     send(delta, null);
     upstream.tokens++;
     await sleep(pace.pauseMs);

@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import { type OneConnection, request } from '../../../src/bench/client/http.ts';
 import { OpenWebui } from '../../../src/bench/client/open-webui.ts';
+import { PATIENCE_MS } from '../patience.ts';
 import { DOCUMENT, type Person } from './people.ts';
 
 /** By person, then by path: the status and the JSON, or a digest of what is no JSON. */
@@ -125,7 +126,7 @@ function collectIds(value: unknown, into: Set<string>): void {
 async function answer(ui: OpenWebui, path: string): Promise<{ status: number; body: unknown }> {
   const { status, bytes, body, headers } = await request(`${ui.url}${path}`, {
     headers: ui.headers,
-    timeoutMs: 60_000,
+    timeoutMs: PATIENCE_MS,
   });
   if (!/^application\/json/.test(headers['content-type'] ?? '')) {
     return { status, body: createHash('sha256').update(bytes).digest('hex') };
