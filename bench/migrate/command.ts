@@ -28,7 +28,10 @@ const LONGEST = 300;
 const LONGEST_OUTAGE = 30;
 const MOST_MEMORY = 300;
 
+/** Between two requests. */
 const LOOK_MS = 50;
+/** Between two looks at the memory, which read all of /proc: more often, they would take the processor from what is measured. */
+const MEMORY_LOOK_MS = 250;
 const GIVEN_UP_MS = 1_800_000;
 
 const scope = new Scope();
@@ -78,7 +81,7 @@ async function migrate(installation: Installation, dataDir: string): Promise<Mig
   const words = installation.migration('--yes', '--json', '--from', dataDir);
   const begun = performance.now();
   const command = installation.start(words, {}, GIVEN_UP_MS);
-  command.stderr.pipe(process.stderr);
+  command.stderr.on('data', (text: Buffer) => say(text.toString().trimEnd()));
   let isOver = false;
   const closed = command.finally(() => {
     isOver = true;
@@ -86,7 +89,7 @@ async function migrate(installation: Installation, dataDir: string): Promise<Mig
   let memory = 0;
   while (!isOver && command.pid !== undefined) {
     memory = Math.max(memory, memoryOf(command.pid));
-    await Promise.race([sleep(LOOK_MS), closed]);
+    await Promise.race([sleep(MEMORY_LOOK_MS), closed]);
   }
   const { exitCode, stdout } = await closed;
   if (exitCode !== 0) throw new Error(`the migration ended with ${exitCode}`);

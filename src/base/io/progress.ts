@@ -18,8 +18,8 @@ interface Doing {
 
 export interface Progress {
   tell(doing: Doing): void;
-  /** Ends the line; to be called before anything else is written. */
-  end(): void;
+  /** Ends the line; to be called before anything else is written. Of what is done beside each other, one step may end. */
+  end(step?: string): void;
 }
 
 /**
@@ -31,12 +31,14 @@ export function startProgress(
   { err, colors }: Pick<Terminal, 'err' | 'colors'>,
   { isTTY = false, columns = 80 }: { isTTY?: boolean; columns?: number } = process.stderr,
 ): Progress {
-  let now: (Doing & { since: number }) | undefined;
+  let now: Doing | undefined;
+  /** When each step began. Without a step, the line itself. */
+  const begun = new Map<string | undefined, number>();
   let timer: NodeJS.Timeout | undefined;
   const draw = () => {
     if (!now) return;
-    const { step, text, share, since } = now;
-    const seconds = Math.round((performance.now() - since) / 1000);
+    const { step, text, share } = now;
+    const seconds = Math.round((performance.now() - (begun.get(step) ?? 0)) / 1000);
     const time = seconds > 0 ? ` (${seconds} s)` : '';
     const what = step === undefined ? text : `${step}: ${text}`;
     if (!isTTY) return err(`  ${what}${time}\n`);
@@ -47,8 +49,9 @@ export function startProgress(
   return {
     tell(doing) {
       const isSameStep = now !== undefined && now.step === doing.step;
-      const isNews = now?.text !== doing.text;
-      now = { ...doing, since: isSameStep && now ? now.since : performance.now() };
+      const isNews = !isSameStep || now?.text !== doing.text;
+      now = doing;
+      if (!begun.has(doing.step)) begun.set(doing.step, performance.now());
       const isByTheClock = isTTY || doing.share === undefined;
       if (!isSameStep) {
         clearInterval(timer);
@@ -57,9 +60,11 @@ export function startProgress(
       }
       if (isTTY || (isNews && !isByTheClock)) draw();
     },
-    end() {
+    end(step) {
       clearInterval(timer);
       now = undefined;
+      if (step === undefined) begun.clear();
+      else begun.delete(step);
       if (isTTY) err('\r\u001b[K');
     },
   };

@@ -31,3 +31,13 @@ export async function until<T>(
     await sleep(intervalMs);
   }
 }
+
+/**
+ * As Promise.all, but only once each has ended, also where one fails: what is undone then must not be worked on any more.
+ */
+export async function allEnded<T extends readonly unknown[] | []>(
+  work: T,
+): Promise<{ -readonly [Index in keyof T]: Awaited<T[Index]> }> {
+  await Promise.allSettled(work);
+  return Promise.all(work);
+}

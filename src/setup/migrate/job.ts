@@ -2,6 +2,7 @@ import { accessSync, constants, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { EXIT, TuneError } from '../../base/errors.ts';
 import { statOrUndefined } from '../../base/io/stat.ts';
+import { allEnded } from '../../base/io/wait.ts';
 import { makePrivateFolder } from '../../base/io/write.ts';
 import type { Job, JobStep } from '../journal/job.ts';
 import type { Service } from '../journal/service.ts';
@@ -9,7 +10,7 @@ import type { FilesCopied } from './files.ts';
 import type { Reindex } from './messages.ts';
 import type { OldServer } from './old-server.ts';
 import { formatSeconds } from './progress-text.ts';
-import { requireEqual, type Verification } from './verification.ts';
+import { requireEqual, type Verification, type VerifiedRow } from './verification.ts';
 
 /** What the journal keeps of a migration; no secret, and so no URL. */
 export interface MigrateData {
@@ -68,10 +69,12 @@ export interface Migration {
     /** Copies the file, and migrates the copy where that is older. */
     snapshot(data: MigrateData, copy: string): Promise<void>;
     prepare(data: MigrateData): Promise<void>;
-    /** Compares the tables too in the first pass. Returns how many lines the report has. */
+    /** Returns how many lines the report has. */
     copy(data: MigrateData, source: string, pass: 1 | 2): Promise<number>;
+    verifyTables(data: MigrateData, source: string): Promise<VerifiedRow[]>;
     copyVectors(data: MigrateData, pass: 1 | 2): Promise<EmbedAgain>;
-    verify(data: MigrateData, source: string): Promise<Verification>;
+    indexVectors(data: MigrateData): Promise<void>;
+    verifyVectors(data: MigrateData): Promise<VerifiedRow[]>;
   };
   files(data: MigrateData): Promise<FilesCopied>;
   /** Has the rows of the files name their new places. */
@@ -113,7 +116,7 @@ export function migrateJob(
 }
 
 function whileItRuns(migration: Migration, tell: Tell): JobStep<MigrateData>[] {
-  const { services, data: python, files } = migration;
+  const { services, data: python } = migration;
   return [
     {
       name: 'services',
@@ -144,13 +147,36 @@ function whileItRuns(migration: Migration, tell: Tell): JobStep<MigrateData>[] {
     {
       name: 'first pass',
       do: async (data) => {
-        await python.copy(data, copyOf(data), 1);
-        if (data.hasVectors) await python.copyVectors(data, 1);
-        if (data.movesFiles) tellFiles(await files(data), tell);
+        await firstPass(migration, data, tell);
         return undefined;
       },
     },
   ];
+}
+
+/**
+ * Tables and vectors beside each other: each leaves a core idle. What is equal by now, and stays as it is, need not be
+ * compared in the outage. Collections that the old server writes may differ.
+ */
+async function firstPass({ data: python, files }: Migration, data: MigrateData, tell: Tell): Promise<void> {
+  const source = copyOf(data);
+  const copied = python.copy(data, source, 1);
+  const tables = async () => {
+    await copied;
+    requireEqual({ rows: await python.verifyTables(data, source) });
+  };
+  const vectors = async () => {
+    // Open WebUI makes the indexes, and takes as much memory for it as the copy of the tables has left.
+    await allEnded([python.copyVectors(data, 1), copied]);
+    await python.indexVectors(data);
+    await python.verifyVectors(data);
+  };
+  const [, , moved] = await allEnded([
+    tables(),
+    data.hasVectors ? vectors() : undefined,
+    data.movesFiles ? files(data) : undefined,
+  ]);
+  if (moved) tellFiles(moved, tell);
 }
 
 function whileItIsStopped(migration: Migration, tell: Tell): JobStep<MigrateData>[] {
@@ -176,10 +202,17 @@ function whileItIsStopped(migration: Migration, tell: Tell): JobStep<MigrateData
       do: async (data) => {
         const before = migration.signature(data.source);
         const source = await sourceOfSecondPass(migration, data);
-        const findings = await python.copy(data, source, 2);
-        const embedAgain = data.hasVectors ? await python.copyVectors(data, 2) : undefined;
-        if (data.movesFiles) tellFiles(await files(data), tell);
-        const verification = await python.verify(data, source);
+        const [findings, embedAgain, copied] = await allEnded([
+          python.copy(data, source, 2),
+          data.hasVectors ? python.copyVectors(data, 2) : undefined,
+          data.movesFiles ? files(data) : undefined,
+        ]);
+        if (copied) tellFiles(copied, tell);
+        const [tables, collections = []] = await allEnded([
+          python.verifyTables(data, source),
+          data.hasVectors ? python.verifyVectors(data) : undefined,
+        ]);
+        const verification = { rows: [...tables, ...collections] };
         requireEqual(verification);
         if (migration.signature(data.source) !== before) throw writtenMeanwhile(data);
         return { verification, findings, ...(embedAgain && { embedAgain }) };

@@ -103,6 +103,8 @@ const Reindex = z.object({
 });
 export type Reindex = z.infer<typeof Reindex>;
 
+export const VectorsMade = z.object({ seconds: z.number(), memory: z.number() });
+
 export const VectorsCopied = z.object({
   collections: z.array(z.object({ collection: z.string(), reason: z.string().nullable() })),
   reindex: z.array(Reindex),

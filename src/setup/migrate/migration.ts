@@ -12,7 +12,15 @@ import { runSteps, type Step } from '../up/step.ts';
 import { askToEmbedAgain } from './embed-again.ts';
 import { copyFiles } from './files.ts';
 import { copyOf, type EmbedAgain, type MigrateData, type Migration } from './job.ts';
-import { Copied, Prepared, Snapshot, VectorsCopied, VectorsVerified, Verified } from './messages.ts';
+import {
+  Copied,
+  Prepared,
+  Snapshot,
+  VectorsCopied,
+  VectorsMade,
+  VectorsVerified,
+  Verified,
+} from './messages.ts';
 import { pointAtPostgres, pointAtSqlite } from './pointing.ts';
 import { showProgress } from './progress-text.ts';
 import { askPython, type PythonHalf } from './python-half.ts';
@@ -20,7 +28,7 @@ import { relocateUploads } from './relocate.ts';
 import { signatureOf } from './source.ts';
 import { findOldServers, startOldServers, stopOldServers } from './stop-old.ts';
 import { SERVICES, type Target, targetOf, valuesOf } from './target.ts';
-import { ofCollections, ofTables, requireEqual } from './verification.ts';
+import { ofCollections, ofTables } from './verification.ts';
 
 /** How a migration talks to people. */
 export interface Talk {
@@ -112,18 +120,22 @@ interface Asked {
 }
 
 function dataOf(setup: Setup, { progress }: Talk): Migration['data'] {
+  /** What is done beside each other, in the order in which it began. */
+  const running = new Set<string>();
   const ask = async <T>(name: string, data: MigrateData, work: (asked: Asked) => Promise<T>): Promise<T> => {
     const tuned: Tuned = await setup.tuned();
     const half = {
       python: tuned.plan.places.python,
       env: setup.env,
-      onProgress: showProgress(progress, name),
+      onProgress: showProgress(progress, name, () => [...running][0] === name),
     };
     const env = { ...valuesOf(tuned.settings), ...vectorStore(data) };
+    running.add(name);
     try {
       return await work({ target: targetOf(setup, tuned), env, half });
     } finally {
-      progress.end();
+      running.delete(name);
+      progress.end(name);
     }
   };
   const vectorsRequest = ({ env, target }: Asked, { dataDir, folder }: MigrateData) => ({
@@ -142,17 +154,14 @@ function dataOf(setup: Setup, { progress }: Talk): Migration['data'] {
       ask('new database', data, async ({ target, env, half }) => {
         const request = { target: target.url, schema: target.schema, env };
         await askPython('prepare', request, Prepared, half);
+        const table = { env, target: target.url, indexes: false };
+        if (data.hasVectors) await askPython('vectors-make', table, VectorsMade, half);
       }),
     copy: (data, source, pass) =>
       ask('tables', data, async ({ target: { url, schema }, half }) => {
         const base = pass === 2 && { base: copyOf(data) };
         const request = { source, ...base, target: url, schema, pass, report: reportOf(data) };
         const { findings } = await askPython('copy', request, Copied, half);
-        // What is equal by now, and stays as it is, need not be compared in the outage.
-        if (pass === 1) {
-          const verified = await askPython('verify', { source, target: url, schema }, Verified, half);
-          requireEqual({ rows: ofTables(verified) });
-        }
         return findings;
       }),
     copyVectors: (data, pass) =>
@@ -160,20 +169,23 @@ function dataOf(setup: Setup, { progress }: Talk): Migration['data'] {
         const report = join(data.folder, 'vectors-report.jsonl');
         const request = { ...vectorsRequest(asked, data), pass, report };
         const copied = await askPython('vectors-copy', request, VectorsCopied, asked.half);
-        if (pass === 1) {
-          await askPython('vectors-verify', vectorsRequest(asked, data), VectorsVerified, asked.half);
-        }
         return { requests: copied.reindex, lost: copied.lost };
       }),
-    verify: (data, source) =>
-      ask('comparison', data, async (asked) => {
-        const { url, schema } = asked.target;
-        const tables = await askPython('verify', { source, target: url, schema }, Verified, asked.half);
-        if (!data.hasVectors) return { rows: ofTables(tables) };
-        const request = vectorsRequest(asked, data);
-        const vectors = await askPython('vectors-verify', request, VectorsVerified, asked.half);
-        return { rows: [...ofTables(tables), ...ofCollections(vectors)] };
+    indexVectors: (data) =>
+      ask('vectors', data, async ({ target, env, half }) => {
+        const indexes = { env, target: target.url, indexes: true };
+        await askPython('vectors-make', indexes, VectorsMade, half);
       }),
+    verifyTables: (data, source) =>
+      ask('tables', data, async ({ target: { url, schema }, half }) =>
+        ofTables(await askPython('verify', { source, target: url, schema }, Verified, half)),
+      ),
+    verifyVectors: (data) =>
+      ask('vectors', data, async (asked) =>
+        ofCollections(
+          await askPython('vectors-verify', vectorsRequest(asked, data), VectorsVerified, asked.half),
+        ),
+      ),
   };
 }
 

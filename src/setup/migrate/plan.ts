@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { EXIT, TuneError } from '../../base/errors.ts';
 import { type Need, requireSpace } from '../../base/io/disk-space.ts';
 import type { Progress } from '../../base/io/progress.ts';
+import { allEnded } from '../../base/io/wait.ts';
 import { MIB } from '../../base/units.ts';
 import { SERVICE_APPS } from '../../facts/embedded/apps.ts';
 import type { Settings } from '../../facts/types.ts';
@@ -92,15 +93,17 @@ async function look(
     onFinding: (finding: Finding) => findings.push(finding),
   });
   const env = valuesOf(settings);
-  const looked = await askPython('look', { source: source.database }, Look, half('tables'));
-  requireCarriable(source, looked);
-  const vectors = await askPython(
-    'vectors-look',
-    { env: storeOf(env, tuned), folder: join(source.dataDir, 'vector_db') },
-    VectorsLook,
-    half('vectors'),
-  );
+  const [looked, vectors] = await allEnded([
+    askPython('look', { source: source.database }, Look, half('tables')),
+    askPython(
+      'vectors-look',
+      { env: storeOf(env, tuned), folder: join(source.dataDir, 'vector_db') },
+      VectorsLook,
+      half('vectors'),
+    ),
+  ]);
   progress.end();
+  requireCarriable(source, looked);
   const resumed = await checkTarget(setup, tuned, env);
   const folder = migrationFolder(setup);
   const hasVectors = vectors.store === 'chroma' && vectors.collections.length > 0;

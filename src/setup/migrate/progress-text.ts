@@ -20,8 +20,8 @@ export function formatSeconds(seconds: number): string {
   return `${Math.round(seconds / 60)} min`;
 }
 
-/** Shows the progress of one command of the Python half. */
-export function showProgress(shown: Shown, name: string): (progress: Progress) => void {
+/** Shows the progress of one command of the Python half. On a terminal, which has one line for it, only while `hasLine`. */
+export function showProgress(shown: Shown, name: string, hasLine = () => true): (progress: Progress) => void {
   const began = new Map<string, number>();
   let told = -1;
   return (progress) => {
@@ -30,7 +30,7 @@ export function showProgress(shown: Shown, name: string): (progress: Progress) =
     const share = progress.total > 0 ? progress.done / progress.total : 0;
     // Where nobody watches, each text is a line: one for every twentieth.
     const part = Math.floor(share * 20);
-    if (!process.stderr.isTTY && part === told) return;
+    if (process.stderr.isTTY ? !hasLine() : part === told) return;
     told = part;
     shown.tell({ step: name, text: progressText(progress, seconds), share });
   };

@@ -54,4 +54,21 @@ describe('the progress', () => {
     progress.tell({ text: 'two', share: 0.6 });
     expect(written).toEqual(['  one\n', '  two (30 s)\n']);
   });
+
+  it('knows since when each of two steps is done that are done beside each other', () => {
+    const { written, progress } = start({});
+    for (const share of [0.1, 0.2]) {
+      progress.tell({ step: 'tables', text: `${share}`, share });
+      vi.advanceTimersByTime(1_000);
+      progress.tell({ step: 'vectors', text: `${share}`, share });
+      vi.advanceTimersByTime(1_000);
+    }
+    progress.end('vectors');
+    progress.tell({ step: 'tables', text: 'more', share: 0.3 });
+    progress.tell({ step: 'vectors', text: 'again', share: 0.1 });
+    expect(written).toEqual([
+      ...['  tables: 0.1\n', '  vectors: 0.1\n', '  tables: 0.2 (2 s)\n', '  vectors: 0.2 (2 s)\n'],
+      ...['  tables: more (4 s)\n', '  vectors: again\n'],
+    ]);
+  });
 });

@@ -1,5 +1,6 @@
 /** The steps of a migration: what is done, undone and completed, and what people are told. */
 import { basename, join } from 'node:path';
+import { setImmediate as turn } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { type JobContext, resumeJob, runJob } from '../../../src/setup/journal/job.ts';
 import { Journal } from '../../../src/setup/journal/journal.ts';
@@ -58,12 +59,19 @@ function setUp({
       },
       copyVectors: async (_, pass) => {
         on(`vectors ${pass}`);
+        await turn();
+        heard.push(`vectors ${pass} ended`);
         return { requests: [], lost: [] };
       },
-      verify: async () => {
-        on('verify');
-        if (ends === 'somebody writes') written++;
-        return { rows };
+      indexVectors: async () => on('index'),
+      verifyVectors: async () => {
+        on('verify vectors');
+        return [];
+      },
+      verifyTables: async (_, source) => {
+        on(`verify ${basename(source)}`);
+        if (ends === 'somebody writes' && source === '/data/webui.db') written++;
+        return source === '/data/webui.db' ? rows : [EQUAL];
       },
     },
     files: async () => {
@@ -104,9 +112,17 @@ function setUp({
   };
 }
 
-const WHILE_IT_RUNS = [
-  ...['services', 'snapshot copy.db', 'prepare', 'copy 1 of /migration/copy.db', 'vectors 1'],
+const FIRST_PASS = [
+  ...[
+    'copy 1 of /migration/copy.db',
+    'vectors 1',
+    'verify copy.db',
+    'vectors 1 ended',
+    'index',
+    'verify vectors',
+  ],
 ];
+const WHILE_IT_RUNS = ['services', 'snapshot copy.db', 'prepare', ...FIRST_PASS];
 const UNDONE = ['start old', 'end all but open-webui-valkey'];
 
 describe('a migration', () => {
@@ -117,7 +133,14 @@ describe('a migration', () => {
     expect(stopped).toEqual([...data.old, { kind: 'pm2', apps: ['late'] }]);
     expect(heard).toEqual([
       ...WHILE_IT_RUNS,
-      ...['stop old', 'copy 2 of /data/webui.db', 'vectors 2', 'verify'],
+      ...[
+        'stop old',
+        'copy 2 of /data/webui.db',
+        'vectors 2',
+        'vectors 2 ended',
+        'verify webui.db',
+        'verify vectors',
+      ],
       ...['point', 'start', 'embed again'],
     ]);
     expect(done).toMatchObject({ findings: 3, verification: { rows: [EQUAL] } });
@@ -129,8 +152,21 @@ describe('a migration', () => {
     const { job, data, context, heard, told } = setUp({ isOlder: true, movesFiles: true, hasVectors: false });
     await runJob(job, data, context);
     expect(heard).toEqual([
-      ...['services', 'snapshot copy.db', 'prepare', 'copy 1 of /migration/copy.db', 'files'],
-      ...['stop old', 'snapshot later-copy.db', 'copy 2 of /migration/later-copy.db', 'files', 'verify'],
+      ...[
+        'services',
+        'snapshot copy.db',
+        'prepare',
+        'copy 1 of /migration/copy.db',
+        'files',
+        'verify copy.db',
+      ],
+      ...[
+        'stop old',
+        'snapshot later-copy.db',
+        'copy 2 of /migration/later-copy.db',
+        'files',
+        'verify later-copy.db',
+      ],
       ...['relocate', 'point', 'start'],
     ]);
     expect(told.join('\n')).toMatch(/away for about \d+ s, \d+ s of it to migrate what the old version/);
@@ -146,7 +182,8 @@ describe('a migration', () => {
   it.each([
     ['prepare', []],
     ['stop old', ['start old']],
-    ['verify', ['start old']],
+    ['verify vectors', []],
+    ['verify webui.db', ['verify vectors', 'start old']],
     ['point', ['point back', 'start old']],
     ['start', ['stop', 'point back', 'start old']],
   ])('that fails in "%s" leaves the old server with its data', async (ends, undone) => {
@@ -154,6 +191,13 @@ describe('a migration', () => {
     await expect(runJob(job, data, context)).rejects.toThrow(`${ends} fails`);
     expect(heard.slice(heard.indexOf(ends) + 1)).toEqual([...undone, 'end all but open-webui-valkey']);
     expect(journal.read()).toBeUndefined();
+  });
+
+  it('undoes nothing before what was done beside has ended', async () => {
+    const ends = 'copy 2 of /data/webui.db';
+    const { job, data, context, heard } = setUp({ ends });
+    await expect(runJob(job, data, context)).rejects.toThrow(`${ends} fails`);
+    expect(heard.slice(heard.indexOf(ends) + 1)).toEqual(['vectors 2', 'vectors 2 ended', ...UNDONE]);
   });
 
   it('does not end well where the copy differs, or somebody has written meanwhile', async () => {

@@ -17,6 +17,7 @@ COMMANDS = {
     "written-since": "tables.written_since",
     "forget": "tables.forget",
     "vectors-look": "vectors.look",
+    "vectors-make": "vectors.make",
     "vectors-copy": "vectors.copy",
     "vectors-verify": "vectors.verify",
 }

@@ -2,7 +2,7 @@
 
 import time
 
-from ..answers import Answers, Refused
+from ..answers import Answers
 from ..messages import Action, Finding
 from ..meter import Meter, largest_memory
 from .carried import compare
@@ -13,19 +13,20 @@ from .records import Record, Records
 from .reindex import reindex
 from .report import Report
 from .source import Collection, Source, Unreadable, open_source
-from .table import INDEXES, make_table
-from .target import Target, claim, connect, is_filled, open_target, read_shape
+from .table import drop_indexes, require_table
+from .target import Target, connect, open_target
 
 
 def run(request: VectorsCopyRequest, answers: Answers) -> VectorsCopyResult:
     started = time.monotonic()
     copied: list[CopiedCollection] = []
     if store_of(request["env"]) == "chroma":
-        is_new = _prepare(request)
-        with connect(request["env"], request["target"]) as connection:
-            copied = _copy(request, open_target(connection, request["env"]), Records(connection), answers)
-        if is_new or request["pass"] == 1:
-            make_table(request["env"], request["target"])
+        env, target = request["env"], request["target"]
+        require_table(env, target)
+        if request["pass"] == 1:
+            drop_indexes(env, target)
+        with connect(env, target) as connection:
+            copied = _copy(request, open_target(connection, env), Records(connection), answers)
     requests, lost = reindex(result["collection"] for result in copied if result["reason"])
     return {
         "collections": copied,
@@ -34,25 +35,6 @@ def run(request: VectorsCopyRequest, answers: Answers) -> VectorsCopyResult:
         "seconds": time.monotonic() - started,
         "memory": largest_memory(),
     }
-
-
-def _prepare(request: VectorsCopyRequest) -> bool:
-    """Makes the table, and drops the indexes of an empty one. Whether they have to be made at the end."""
-    with connect(request["env"], request["target"]) as connection:
-        if read_shape(connection) is None:
-            make_table(request["env"], request["target"])
-        if read_shape(connection) is None:
-            raise Refused(
-                "target-no-pgvector",
-                "Open WebUI made no table document_chunk in the target",
-                "Install pgvector there, and CREATE EXTENSION vector in the database.",
-            )
-        claim(connection)
-        if is_filled(connection):
-            return False
-        for index in INDEXES:
-            connection.execute(f"DROP INDEX IF EXISTS {index}")
-        return True
 
 
 def _copy(request: VectorsCopyRequest, target: Target, records: Records, answers: Answers) -> list[CopiedCollection]:

@@ -43,6 +43,20 @@ class VectorsLookResult(TypedDict):
     outage_seconds: float
 
 
+class VectorsMakeRequest(TypedDict):
+    #: As in VectorsLookRequest.
+    env: dict[str, str]
+    #: As in VectorsVerifyRequest.
+    target: str
+    #: False: the table. True: the indexes that are missing, after the first pass.
+    indexes: bool
+
+
+class VectorsMadeResult(TypedDict):
+    seconds: float
+    memory: int
+
+
 class VectorsVerifyRequest(VectorsLookRequest):
     """To be asked after each pass. What was equal after the first one, and Chroma has not changed since, is not read
     again: neither by the second pass nor by the check after it, which are all of the outage.

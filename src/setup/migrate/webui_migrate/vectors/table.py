@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Mapping
 
 from ..answers import Refused
+from .target import claim, connect, is_filled, read_shape
 
 MAKE = "from open_webui.retrieval.vector.dbs.pgvector import PgvectorClient; PgvectorClient()"
 #: Made anew after many chunks were written: that is faster, and one of them learns from the chunks that it finds.
@@ -15,8 +16,40 @@ INDEXES = ("idx_document_chunk_vector", "idx_document_chunk_text_search")
 TAIL = 15
 
 
-def make_table(env: Mapping[str, str], target: str) -> None:
-    """Makes what is missing of it."""
+def require_table(env: Mapping[str, str], target: str) -> None:
+    """Makes the table where there is none, and marks it as a migration's."""
+    with connect(env, target) as connection:
+        if read_shape(connection) is None:
+            _make(env, target)
+        if read_shape(connection) is None:
+            raise Refused(
+                "target-no-pgvector",
+                "Open WebUI made no table document_chunk in the target",
+                "Install pgvector there, and CREATE EXTENSION vector in the database.",
+            )
+        claim(connection)
+
+
+def drop_indexes(env: Mapping[str, str], target: str) -> None:
+    """Of an empty table."""
+    with connect(env, target) as connection:
+        if is_filled(connection):
+            return
+        for index in INDEXES:
+            connection.execute(f"DROP INDEX IF EXISTS {index}")
+
+
+def require_indexes(env: Mapping[str, str], target: str) -> None:
+    """Makes those that are missing."""
+    with connect(env, target) as connection:
+        there = connection.execute("SELECT to_regclass(name) FROM unnest(%s::text[]) AS name", [list(INDEXES)])
+        is_complete = all(index is not None for (index,) in there)
+    if not is_complete:
+        _make(env, target)
+
+
+def _make(env: Mapping[str, str], target: str) -> None:
+    """Makes what is missing of the table."""
     with tempfile.TemporaryDirectory(prefix="webui-migrate-") as folder:
         made = subprocess.run(
             [sys.executable, "-c", MAKE],
