@@ -1,10 +1,12 @@
 /** `webui-tune migrate` on a real Open WebUI with data of every kind: there, killed on the way, and back. */
+import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { Client } from 'pg';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { EXIT } from '../../src/base/errors.ts';
+import { temporaryFolder } from '../../src/base/io/temp.ts';
 import { OpenWebui } from '../../src/bench/client/open-webui.ts';
 import { startUpstream } from '../../src/bench/scratch/upstream.ts';
 import { APPS } from '../../src/runtime/contract.ts';
@@ -101,6 +103,22 @@ describe.sequential('webui-tune migrate', () => {
     expect(stderr).toMatch(/the target has rows already|the target's server has no pgvector/);
     expect(code).toBe(EXIT.settings);
     expect(contentsOf(installation.home)).toEqual(before);
+  });
+
+  it('refuses a disk with too little room, before anything is changed', async () => {
+    const small = await temporaryFolder(scope, 'small');
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=64m', 'none', small]);
+    scope.defer('the small disk', () => {
+      execFileSync('umount', [small]);
+    });
+    const before = contentsOf(installation.home);
+    const words = installation.migration('--yes', '--from', dataDirOf(installation));
+    const { stderr, code } = await installation.runWith({ XDG_DATA_HOME: small }, ...words);
+    expect(stderr).toMatch(/the disk of .* has 64 MiB left, and the migration needs \d+ MiB: /);
+    expect(stderr).toContain('set XDG_DATA_HOME to a folder on a larger disk; nothing was changed');
+    expect(code).toBe(EXIT.output);
+    expect(contentsOf(installation.home)).toEqual(before);
+    expect(await online()).toEqual([OLD]);
   });
 
   it(
