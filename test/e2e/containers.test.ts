@@ -128,9 +128,9 @@ describe.skipIf(missing !== undefined).sequential('the copy-on-write cluster in 
   it('is reloaded from outside of the container: no request is lost, and every answer is whole', async () => {
     const before = await workers();
     const load = startRequests();
-    await load.proceed(REQUESTS / 10, PATIENCE_MS);
+    await load.proceed(REQUESTS / 10);
     const asked = await generate('reload');
-    await Promise.all([project.exec('pm2', 'reload', 'open-webui'), load.proceed(REQUESTS, PATIENCE_MS)]);
+    await Promise.all([project.exec('pm2', 'reload', 'open-webui'), load.proceed(REQUESTS)]);
     await untilReplaced(before);
     const { failures, failed, answered } = await load.stop();
     expect(failures).toEqual([]);
@@ -153,7 +153,7 @@ describe.skipIf(missing !== undefined).sequential('the copy-on-write cluster in 
 
   it('stays inside of its memory limit under load, with what was planned', async () => {
     const load = startRequests();
-    await load.proceed(REQUESTS, PATIENCE_MS);
+    await load.proceed(REQUESTS);
     const { taken, limit } = await memory();
     expect((await load.stop()).failures).toEqual([]);
     report(`${WORKERS} workers, lean: ${formatBytes(taken)} of ${formatBytes(limit)}`);

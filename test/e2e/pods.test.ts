@@ -65,7 +65,7 @@ async function replace(old: Pod, variables: Record<string, string>): Promise<{ p
 /** Kubernetes tells the pod that it is to end, and everybody else at the same time: requests still reach it. */
 async function end(old: Pod, load?: ReturnType<typeof startRequests>): Promise<number> {
   const ending = cluster.end(old);
-  await load?.proceed(20, PATIENCE_MS);
+  await load?.proceed(20);
   await cluster.route(cluster.serving.filter(({ name }) => name !== old.name));
   const code = await ending;
   await cluster.remove(old);
@@ -158,7 +158,7 @@ describe.skipIf(missing !== undefined).sequential('two pods of the rendered char
 
   it('take the memory that was planned', async () => {
     const load = startRequests();
-    await load.proceed(REQUESTS, PATIENCE_MS);
+    await load.proceed(REQUESTS);
     const { pods } = chartValues();
     const predicted = pods.cluster?.memory.predicted ?? 0;
     const measured = cluster.serving.map((pod) => ({ pod: pod.name, ...cluster.memory(pod) }));
@@ -181,14 +181,14 @@ describe.skipIf(missing !== undefined).sequential('two pods of the rendered char
     const [victim, other] = cluster.serving;
     if (!victim || !other) throw new Error('there are no two pods');
     const load = startRequests();
-    await load.proceed(REQUESTS / 10, PATIENCE_MS);
+    await load.proceed(REQUESTS / 10);
     await cluster.route([victim]);
     const asked = await generate('delete');
     await cluster.route([victim, other]);
     const from = performance.now();
     const code = await end(victim, load);
     const seconds = (performance.now() - from) / 1000;
-    await load.proceed(REQUESTS, PATIENCE_MS);
+    await load.proceed(REQUESTS);
     const { failures, failed, answered } = await load.stop();
     report(
       `deleted: ended in ${seconds.toFixed(1)} s with ${code}, ${failed} of ${answered} requests failed`,
@@ -208,14 +208,14 @@ describe.skipIf(missing !== undefined).sequential('two pods of the rendered char
     'lose nothing when a setting is rolled out',
     async () => {
       const load = startRequests();
-      await load.proceed(REQUESTS / 10, PATIENCE_MS);
+      await load.proceed(REQUESTS / 10);
       const asked = await generate('roll');
       for (const old of [...cluster.serving]) {
         const { pod, code } = await replace(old, { WEBUI_NAME: 'rolled' });
         expect([0, 2]).toContain(code);
         await untilAllServe(pod);
       }
-      await load.proceed(REQUESTS / 10, PATIENCE_MS);
+      await load.proceed(REQUESTS / 10);
       const { failures, failed, answered } = await load.stop();
       report(`rolled out: ${failed} of ${answered} requests failed`);
       expect(failures).toEqual([]);

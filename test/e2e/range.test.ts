@@ -65,7 +65,7 @@ async function scaleLog(): Promise<string> {
 }
 
 /** Waits for the change that is told, and until as many workers serve. */
-async function untilWorkers(workers: number, timeoutMs: number): Promise<void> {
+async function untilWorkers(workers: number, timeoutMs = PATIENCE_MS): Promise<void> {
   await cluster.explain(() =>
     until(() => last()?.to === workers, {
       what: `${workers} workers are wanted`,
@@ -73,7 +73,7 @@ async function untilWorkers(workers: number, timeoutMs: number): Promise<void> {
       intervalMs: 200,
     }),
   );
-  await cluster.untilServing(workers, PATIENCE_MS);
+  await cluster.untilServing(workers);
 }
 
 async function top(): Promise<TopReport> {
@@ -101,7 +101,7 @@ describe.sequential('a range of workers', () => {
 
   it('gets another worker under load, loses no request, and says why', async () => {
     const busy = load(CONNECTIONS);
-    await untilWorkers(MOST, PATIENCE_MS);
+    await untilWorkers(MOST);
     await busy.proceed(100);
     await expectNoFailure(busy, 200);
     expect(last()).toMatchObject({ from: LEAST, to: MOST, cause: 'busy' });
@@ -115,7 +115,7 @@ describe.sequential('a range of workers', () => {
 
   it('is reloaded at any number: all workers are new, no request is lost, and the number stays', async () => {
     const clients = load(CONNECTIONS);
-    await untilWorkers(MOST, PATIENCE_MS);
+    await untilWorkers(MOST);
     const before = cluster.pythonWorkers();
     const changes = told().changes.length;
     await clients.proceed(50);
@@ -186,7 +186,7 @@ describe.sequential('a range of workers', () => {
 
   it('gets it back, as the same instance, and that is no restart', async () => {
     const busy = load(CONNECTIONS);
-    await untilWorkers(MOST, PATIENCE_MS);
+    await untilWorkers(MOST);
     await expectNoFailure(busy, 100);
     const { instances, restarts } = await top();
     expect(instances.map(({ instance }) => instance)).toEqual(['0', '1']);

@@ -215,7 +215,7 @@ describe('nothing is left', () => {
     expect(cluster.processes().map(({ pid }) => pid)).toEqual([(await cluster.preload()).pid]);
     await until(isRefused, { what: 'clients are refused', timeoutMs: PATIENCE_MS });
     await cluster.pm2.start(APPS.cluster);
-    await cluster.untilServing(WORKERS, PATIENCE_MS);
+    await cluster.untilServing(WORKERS);
   });
 
   it('of either app after pm2 stop all', async () => {

@@ -23,7 +23,6 @@ import { type Embeddings, type Services, settingsFor, startServices } from './se
 
 /** A look reads all of /proc: more often, it would take the processor from the start that it waits for. */
 const LOOK_MS = 100;
-const LOG_TAIL_LINES = '40';
 
 export interface PlanOptions {
   /** As the flag takes it. */
@@ -133,7 +132,7 @@ export class Cluster {
    * is online whose worker has just died, to a supervisor that has just woken up a worker serves that was told to leave
    * meanwhile, and a process that was just forked does not serve yet.
    */
-  async untilServing(workers: number, timeoutMs = PATIENCE_MS): Promise<void> {
+  async untilServing(workers: number): Promise<void> {
     const sorted = (pids: Iterable<number>) => [...pids].sort((a, b) => a - b).join(' ');
     const serves = async () => {
       const instances = await this.instances();
@@ -159,7 +158,7 @@ export class Cluster {
       return true;
     };
     await this.explain(() =>
-      until(serves, { what: `${workers} workers serve`, timeoutMs, intervalMs: LOOK_MS }),
+      until(serves, { what: `${workers} workers serve`, timeoutMs: PATIENCE_MS, intervalMs: LOOK_MS }),
     );
   }
 
@@ -178,8 +177,7 @@ export class Cluster {
       return await run();
     } catch (error) {
       const { message, cause } = error as Error;
-      const logs = await this.pm2.run('logs', '--nostream', '--lines', LOG_TAIL_LINES);
-      throw new Error(`${message}\n${cause ? String(cause) : ''}\n${logs}`, { cause: error });
+      throw new Error(`${message}\n${cause ? String(cause) : ''}\n${this.pm2.logTail()}`, { cause: error });
     }
   }
 }

@@ -1,5 +1,5 @@
 /** The real PM2, with a home of its own, and with nothing of this process's environment. */
-import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import type { Scope } from '../../src/base/io/scope.ts';
@@ -10,19 +10,20 @@ import {
   processTree,
   readProcess,
 } from '../../src/base/machine/process-table.ts';
+import { logTailOf } from '../../src/bench/contest/pm2.ts';
 import { ROOT } from './environment.ts';
 import { PATIENCE_MS } from './patience.ts';
 import { askDaemon } from './pm2-daemon.ts';
 
 const PROGRAM = join(ROOT, 'node_modules', 'pm2', 'bin', 'pm2');
 const COMMAND_TIMEOUT_MS = 300_000;
-const LOG_TAIL_CHARACTERS = 2_000;
+const LOG_TAIL_LINES = 20;
 
 /** Those whose scope is open. */
 const running = new Set<Pm2>();
 
 /** What the apps of every PM2 that runs have logged last. */
-export const lastLogged = () => [...running].map((pm2) => pm2.logTails()).join('\n');
+export const lastLogged = () => [...running].map((pm2) => pm2.logTail()).join('\n');
 
 const isRunning = (pid: number) => readProcess(pid) !== undefined;
 
@@ -124,16 +125,8 @@ export class Pm2 {
       .length;
   }
 
-  /** The end of each log, the app that spoke last at the end. */
-  logTails(): string {
-    const folder = join(this.home, 'logs');
-    const names = existsSync(folder) ? readdirSync(folder) : [];
-    return names
-      .map((name) => join(folder, name))
-      .sort((a, b) => statSync(a).mtimeMs - statSync(b).mtimeMs)
-      .map((path) => `== ${path}\n${readFileSync(path, 'utf8').slice(-LOG_TAIL_CHARACTERS)}`)
-      .join('\n');
-  }
+  /** What it and its apps have logged last. */
+  logTail = () => logTailOf(this.home, LOG_TAIL_LINES);
 
   get daemonPid(): number | undefined {
     try {

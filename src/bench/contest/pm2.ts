@@ -58,14 +58,17 @@ export function startPm2(scope: Scope, stage: Stage, folder: string, env: Enviro
     run,
     daemonPid,
     processes,
-    logTail: () => {
-      const logs = join(home, 'logs');
-      if (!existsSync(logs)) return 'PM2 has not started';
-      // PM2's own log says what was started and how it ended, including PM2 itself.
-      return [join(home, 'pm2.log'), ...readdirSync(logs).map((name) => join(logs, name))]
-        .filter((path) => existsSync(path))
-        .map((path) => `${basename(path)}:\n${tailOf(readFileSync(path, 'utf8'), 8)}`)
-        .join('\n');
-    },
+    logTail: () => logTailOf(home, 8),
   };
+}
+
+/** The last lines of each log of the PM2 that has this home. */
+export function logTailOf(home: string, lines: number): string {
+  const logs = join(home, 'logs');
+  if (!existsSync(logs)) return 'PM2 has not started';
+  // PM2's own log says what was started and how it ended, including PM2 itself.
+  return [join(home, 'pm2.log'), ...readdirSync(logs).map((name) => join(logs, name))]
+    .filter((path) => existsSync(path))
+    .map((path) => `${basename(path)}:\n${tailOf(readFileSync(path, 'utf8'), lines)}`)
+    .join('\n');
 }
