@@ -126,14 +126,25 @@ class _Whole:
         return self._find(lambda: self._run(f"PRAGMA foreign_key_check({quote(table.name)})"))[0]
 
     def _find(self, look: Callable[[], list[Found]]) -> tuple[list[Found], bool]:
-        """What is found each time, until nobody has written meanwhile; and whether that was so."""
+        """What is found each time, until nobody has written meanwhile; and whether that was so.
+
+        :raises sqlite3.DatabaseError: No look succeeded.
+        """
         found: list[Found] | None = None
+        failure: sqlite3.DatabaseError | None = None
         for _ in range(_LOOKS):
             before = identity(self._path)
-            now = look()
+            try:
+                now = look()
+            except sqlite3.DatabaseError as error:
+                # What somebody has written by half cannot be read, and says nothing of the file.
+                failure = error
+                continue
             found = now if found is None else [one for one in found if one in set(now)]
             if self._is_locked or not found or identity(self._path) == before:
                 return found, True
+        if found is None and failure is not None:
+            raise failure
         return found or [], False
 
     def _run(self, query: str) -> list[tuple[Any, ...]]:
