@@ -47,10 +47,14 @@ export async function watchOutage(site: Site, { service, limitMs, happen }: Outa
   return { servesAgainMs: [live], violations };
 }
 
-/** Requests may fail while a service is down. Connections must not be refused, because no worker needs to end. */
-export function onlyFailedMeanwhile({ refused, socketsLost }: ChaosReport): string[] {
+/**
+ * Requests may fail while a service is down. Connections must not be refused, because no worker needs to end. An answer
+ * whose question was accepted waits for the service.
+ */
+export function onlyFailedMeanwhile({ refused, cut, socketsLost }: ChaosReport): string[] {
   return [
     ...(refused > 0 ? [`${refused} connections were refused`] : []),
+    ...(cut.length > 0 ? [`${cut.length} answers were cut: ${cut.slice(0, 3).join('; ')}`] : []),
     ...(socketsLost > 0 ? [`${socketsLost} sockets did not reconnect`] : []),
   ];
 }

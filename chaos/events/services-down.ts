@@ -31,7 +31,7 @@ function lossOf({ name, title, service, start, recovers, away }: Loss): ChaosEve
   return {
     name,
     title,
-    holds: `no worker dies, it recovers within ${recovers} s of the return, two lines in each log, none refused`,
+    holds: `no worker dies, it recovers within ${recovers} s of the return, two lines in each log, none refused, no answer cut`,
     runs: { long: 1, short: 1 },
     start,
     run: (site) =>

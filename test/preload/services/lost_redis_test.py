@@ -2,15 +2,19 @@
 
 import asyncio
 import importlib
+import os
 import socket
+import tempfile
 import threading
 import time
 import unittest
+import unittest.mock
 from typing import Any
 
 import redis
 import redis.asyncio
-from webui_preload.services.lost_redis import fail_at_once
+from redis_server import start_redis
+from webui_preload.services.lost_redis import fail_at_once, keep_models
 from webui_preload.services.outage import REDIS, Outages
 
 #: Seconds until a call gives up by itself.
@@ -117,6 +121,24 @@ class LostRedis(unittest.TestCase):
 
         with self.assertRaisesRegex(redis.ConnectionError, "closed"):
             asyncio.run(send())
+
+    def test_the_models_that_were_read_last_stay_known(self) -> None:
+        """Open WebUI's own dictionary, whose server ends."""
+        folder = self.enterContext(tempfile.TemporaryDirectory())
+        of_test = {"WEBUI_SECRET_KEY": "of a test", "DATA_DIR": folder, "FROM_INIT_PY": "true"}
+        self.enterContext(unittest.mock.patch.dict(os.environ, of_test))
+        models = importlib.import_module("open_webui.socket.utils").CachedRedisDict
+        self.addCleanup(setattr, models, "_refresh_cache", models._refresh_cache)
+        keep_models()
+        url = start_redis(self)
+        known, unread = models("models", url), models("models", url)
+        known.set({"a": {"name": "A"}})
+        self.assertEqual(known["a"], {"name": "A"})
+        known.redis.shutdown(nosave=True)
+        self.assertEqual((known["a"], known.keys(), "b" in known), ({"name": "A"}, ["a"], False))
+        # A worker that has read none yet says that Redis is lost, not that there are no models.
+        with self.assertRaises(redis.ConnectionError):
+            unread.keys()
 
     def fails(self, call: Any, *args: Any) -> float:
         """Seconds until the call has failed, as of a lost server."""

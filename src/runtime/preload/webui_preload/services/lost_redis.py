@@ -23,6 +23,31 @@ def fail_at_once(outages: Outages) -> None:
     connection.send_packed_command = _lost_when_closed(connection.send_packed_command)
 
 
+def keep_models() -> None:
+    """Answer from the models that this worker has read last. Call it in a worker, once the app is imported.
+
+    Each answer asks for its model, and Open WebUI asks Redis whether the models that it has are still the latest.
+    A version without these functions is left alone.
+    """
+    models = getattr(importlib.import_module("open_webui.socket.utils"), "CachedRedisDict", None)
+    if models is not None and hasattr(models, "_refresh_cache"):
+        models._refresh_cache = _as_read_last(models._refresh_cache)
+
+
+def _as_read_last(refresh: Callable[[Any], dict[str, str]]) -> Callable[[Any], dict[str, str]]:
+    @functools.wraps(refresh)
+    def attempt(models: Any) -> dict[str, str]:
+        try:
+            return refresh(models)
+        except _failures() as error:
+            known: dict[str, str] = models._cache
+            if service_of(error) != REDIS or not known:
+                raise
+            return known
+
+    return attempt
+
+
 def _guarded(call: Callable[..., Any], outages: Outages) -> Callable[..., Any]:
     @functools.wraps(call)
     def guarded(*args: Any, **kwargs: Any) -> Any:

@@ -15,7 +15,7 @@ from ..log import complain, say
 from ..settings import database_url
 from . import broker
 from .live_sockets import keep_sockets
-from .lost_redis import fail_at_once
+from .lost_redis import fail_at_once, keep_models
 from .outage import DATABASE, REDIS, Outages, filter_logs, service_of
 from .saved_answers import clear_streams, keep_answers
 
@@ -47,9 +47,14 @@ class ServiceWatch:
         if self._has_redis:
             _retry_sooner()
             fail_at_once(self.outages)
+            keep_models()
             clear_streams()
         if self._has_server:
             keep_answers(self._is_database_lost)
+            # It needs SQLAlchemy, which a preload of libraries alone may not have imported.
+            from .patient_answers import let_answers_wait
+
+            let_answers_wait()
         return asyncio.get_running_loop().create_task(self._run())
 
     async def _run(self) -> None:
