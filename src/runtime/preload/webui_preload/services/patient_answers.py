@@ -16,10 +16,7 @@ from sqlalchemy.orm import Session
 from sqlalchemy.util import await_only
 
 from .outage import DATABASE, service_of
-
-#: Seconds between two attempts, and after which an answer is given up.
-INTERVAL = 1.0
-LONGEST = 300.0
+from .saved_answers import INTERVAL, LONGEST
 
 _CREATE = "create_task"
 
