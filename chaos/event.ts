@@ -63,3 +63,13 @@ export function nothingLost({ unexpected, refused, cut, socketsLost }: ChaosRepo
     ...(socketsLost > 0 ? [`${socketsLost} sockets did not reconnect`] : []),
   ];
 }
+
+/** The same where requests may fail, because a service is down. No worker needs to end, so none is refused. */
+export function onlyFailedMeanwhile(report: ChaosReport): string[] {
+  return nothingLost({ ...report, unexpected: [] });
+}
+
+/** The same where nothing serves for a while. */
+export function onlyRefusedMeanwhile(report: ChaosReport): string[] {
+  return onlyFailedMeanwhile({ ...report, refused: 0 });
+}

@@ -3,7 +3,6 @@ import { readFileSync } from 'node:fs';
 import type { Cluster } from '../test/kit/cluster.ts';
 import type { Observation, Site } from './event.ts';
 import { untilLive } from './live.ts';
-import type { ChaosReport } from './load.ts';
 
 const RECOVERY_TIMEOUT_MS = 90_000;
 
@@ -45,18 +44,6 @@ export async function watchOutage(site: Site, { service, limitMs, happen }: Outa
     }
   }
   return { servesAgainMs: [live], violations };
-}
-
-/**
- * Requests may fail while a service is down. Connections must not be refused, because no worker needs to end. An answer
- * whose question was accepted waits for the service.
- */
-export function onlyFailedMeanwhile({ refused, cut, socketsLost }: ChaosReport): string[] {
-  return [
-    ...(refused > 0 ? [`${refused} connections were refused`] : []),
-    ...(cut.length > 0 ? [`${cut.length} answers were cut: ${cut.slice(0, 3).join('; ')}`] : []),
-    ...(socketsLost > 0 ? [`${socketsLost} sockets did not reconnect`] : []),
-  ];
 }
 
 function pidsOf(cluster: Cluster): string {

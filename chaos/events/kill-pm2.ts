@@ -1,7 +1,7 @@
 import { killAll, untilGone } from '../../src/base/io/started.ts';
 import { until } from '../../src/base/io/wait.ts';
 import { readProcess } from '../../src/base/machine/process-table.ts';
-import type { ChaosEvent, Site } from '../event.ts';
+import { type ChaosEvent, onlyRefusedMeanwhile, type Site } from '../event.ts';
 
 const LEAVE_TIMEOUT_MS = 90_000;
 
@@ -72,9 +72,6 @@ function killDaemonAt(moment: Moment): ChaosEvent {
       return { servesAgainMs, violations };
     },
     // Nothing serves between the end of the old processes and the start of the new ones.
-    judge: ({ socketsLost, cut }) => [
-      ...(socketsLost > 0 ? [`${socketsLost} sockets did not reconnect`] : []),
-      ...(cut.length > 0 ? [`${cut.length} answers were cut: ${cut.slice(0, 3).join('; ')}`] : []),
-    ],
+    judge: onlyRefusedMeanwhile,
   };
 }

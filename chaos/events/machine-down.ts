@@ -1,5 +1,5 @@
 import { untilGone } from '../../src/base/io/started.ts';
-import type { ChaosEvent } from '../event.ts';
+import { type ChaosEvent, onlyRefusedMeanwhile } from '../event.ts';
 
 const LEAVE_TIMEOUT_MS = 90_000;
 
@@ -30,8 +30,5 @@ export const machineDown: ChaosEvent = {
     return { servesAgainMs, violations };
   },
   // Nothing serves in between.
-  judge: ({ socketsLost, cut }) => [
-    ...(socketsLost > 0 ? [`${socketsLost} sockets did not reconnect`] : []),
-    ...(cut.length > 0 ? [`${cut.length} answers were cut: ${cut.slice(0, 3).join('; ')}`] : []),
-  ],
+  judge: onlyRefusedMeanwhile,
 };

@@ -1,5 +1,5 @@
-import type { ChaosEvent, Form } from '../event.ts';
-import { onlyFailedMeanwhile, watchOutage } from '../outage.ts';
+import { type ChaosEvent, type Form, onlyFailedMeanwhile } from '../event.ts';
+import { watchOutage } from '../outage.ts';
 import type { HighlyAvailable } from '../services.ts';
 
 /**

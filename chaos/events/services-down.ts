@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { ChaosEvent, Form, Site, Start } from '../event.ts';
-import { type Outage, onlyFailedMeanwhile, watchOutage } from '../outage.ts';
+import { type ChaosEvent, type Form, onlyFailedMeanwhile, type Site, type Start } from '../event.ts';
+import { type Outage, watchOutage } from '../outage.ts';
 import { dropPackets } from '../packets.ts';
 import type { HighlyAvailable, OwnRedis } from '../services.ts';
 

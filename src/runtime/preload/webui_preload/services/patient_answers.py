@@ -90,5 +90,8 @@ class PatientSession(Session):
         return self._patient(super().scalars, statement)(statement, *args, **kwargs)
 
     def _patient(self, run: Callable[..., Any], statement: Any) -> Callable[..., Any]:
+        # Every query of everybody comes here, so the cheapest question is the first.
+        if not _is_answer.get() or not getattr(statement, "is_select", False):
+            return run
         is_first = not self.in_transaction() and not self.identity_map and not self.new
-        return at_last(run, self.rollback) if is_first and getattr(statement, "is_select", False) else run
+        return at_last(run, self.rollback) if is_first else run
