@@ -10,7 +10,6 @@ import { MIB } from '../../src/base/units.ts';
 import { type Beside, beside } from '../../src/bench/client/beside.ts';
 import { request } from '../../src/bench/client/http.ts';
 import { type FileState, OpenWebui } from '../../src/bench/client/open-webui.ts';
-import { watchLoop } from '../../src/bench/client/watch-loop.ts';
 import { makePdf } from '../../src/bench/samples/pdf.ts';
 import { APPS, ENV } from '../../src/runtime/contract.ts';
 import { type Cluster, planCluster, startCluster } from '../kit/cluster.ts';
@@ -55,11 +54,6 @@ function tell(line: string): void {
   process.stderr.write(`documents: ${line}\n`);
 }
 
-interface Measured<T> extends Beside<T> {
-  /** The longest standstill of a server that does nothing: what other work on this machine makes anybody wait, us among them. */
-  idleMs: number;
-}
-
 /** A server that does nothing but answer. */
 async function startIdleServer(): Promise<string> {
   const port = await freePort();
@@ -74,17 +68,9 @@ async function startIdleServer(): Promise<string> {
   return url;
 }
 
-async function measure<T>(ui: OpenWebui, run: () => Promise<T>): Promise<Measured<T>> {
-  const idleLoop = watchLoop(idleServer);
-  try {
-    const measured = await beside(ui, run);
-    return { ...measured, idleMs: await idleLoop.stop() };
-  } finally {
-    await idleLoop.stop();
-  }
-}
+const measure = <T>(ui: OpenWebui, run: () => Promise<T>) => beside(ui, run, idleServer);
 
-function describeMeasured(what: string, { seconds, p99Ms, standstillMs, idleMs }: Measured<unknown>): void {
+function describeMeasured(what: string, { seconds, p99Ms, standstillMs, idleMs }: Beside<unknown>): void {
   const standstills = `standstill ${standstillMs.toFixed()} ms, of an idle server ${idleMs.toFixed()} ms`;
   tell(`${what}: ${seconds.toFixed(1)} s, p99 ${p99Ms.toFixed()} ms, ${standstills}`);
 }

@@ -1,48 +1,32 @@
 /** What four people who ask for their chats notice of something that runs meanwhile. */
-import { startLoad } from './load.ts';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { Worker } from 'node:worker_threads';
+import { packageRoot } from '../../base/io/package.ts';
 import type { OpenWebui } from './open-webui.ts';
-import { watchLoop } from './watch-loop.ts';
+import type { Noticed, OthersInput } from './others.ts';
 
-/** How many others there are, and how long each of them thinks at most. */
-const OTHERS = 4;
-const THINK_MS = 100;
-
-/** Connections that watch event loops: with so many, hardly any worker has none of them. */
-const WATCHED = 8;
-
-/** Longer than the longest standstill that was seen, 13 s. */
-const TIMEOUT_MS = 60_000;
-
-export interface Beside<T> {
+export interface Beside<T> extends Noticed {
   value: T;
   /** For how long it ran. */
   seconds: number;
-  /** Of the others' requests, in milliseconds. */
-  p99Ms: number;
-  /** The longest that a worker stood still, in milliseconds. */
-  standstillMs: number;
-  /** How many of the others' requests failed, and the first of them. */
-  failed: number;
-  failures: string[];
 }
 
-/** Throws what `run` throws. */
-export async function beside<T>(ui: OpenWebui, run: () => Promise<T>): Promise<Beside<T>> {
-  const watch = watchLoop(ui.url, WATCHED);
-  const load = startLoad({
-    url: `${ui.url}/api/v1/chats/?page=1`,
-    headers: ui.headers,
-    connections: OTHERS,
-    pauseMs: THINK_MS,
-    timeoutMs: TIMEOUT_MS,
-  });
-  const begun = performance.now();
+/** Watches an idle server too, if it is given one. Throws what `run` throws, and where the others come to no end. */
+export async function beside<T>(ui: OpenWebui, run: () => Promise<T>, idleUrl?: string): Promise<Beside<T>> {
+  const input: OthersInput = { url: ui.url, headers: ui.headers, idleUrl };
+  const others = new Worker(join(packageRoot(), 'dist', 'others.js'), { workerData: input });
+  const noticed = once(others, 'message') as Promise<[Noticed]>;
+  // Told below, after `run`.
+  noticed.catch(() => undefined);
   try {
+    await once(others, 'online');
+    const begun = performance.now();
     const value = await run();
     const seconds = (performance.now() - begun) / 1000;
-    const { p99Ms, failed, failures } = await load.stop();
-    return { value, seconds, p99Ms, standstillMs: await watch.stop(), failed, failures };
+    others.postMessage('stop');
+    return { value, seconds, ...(await noticed)[0] };
   } finally {
-    await Promise.allSettled([load.stop(), watch.stop()]);
+    await others.terminate();
   }
 }
