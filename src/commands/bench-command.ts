@@ -28,7 +28,7 @@ export function addBenchCommand({ program, terminal, done }: CommandContext): vo
   const command: Command = program.command('bench');
   command
     .description(
-      'compare the ways to run Open WebUI on this machine: speed, memory, recovery; takes some 15 minutes',
+      'compare the ways to run Open WebUI on this machine: speed, memory, recovery; takes some 20 minutes',
     )
     .option(
       '--workers <n>',
