@@ -15,6 +15,11 @@ const CORE = files(
 const MEASURING = files('cluster', 'plan');
 const LONG_MEASURING = files('documents', 'hub-away', 'observed', 'range', 'systemd-range');
 
+/** Unit tests that run a program of an environment: `npm test` runs the others while the environments are installed. */
+const WITH_PROGRAMS = ['runtime/models-state', 'setup/compile-packages', 'setup/packages'].map(
+  (name) => `test/unit/${name}.test.ts`,
+);
+
 /** Nets alone: they hold also where other work takes most of the machine. */
 const PATIENT = { testTimeout: 600_000, hookTimeout: 600_000 };
 
@@ -41,7 +46,15 @@ export default defineConfig({
     maxWorkers: AT_ONCE,
     sequence: { sequencer: LongestFirst },
     projects: [
-      { test: { name: 'unit', include: ['test/unit/*/*.test.ts'], testTimeout: 60_000 } },
+      {
+        test: {
+          name: 'unit',
+          include: ['test/unit/*/*.test.ts'],
+          exclude: WITH_PROGRAMS,
+          testTimeout: 60_000,
+        },
+      },
+      { test: { name: 'programs', include: WITH_PROGRAMS, testTimeout: 60_000 } },
       {
         test: {
           name: 'formats',

@@ -1,7 +1,8 @@
 /**
- * Prepares a fresh clone for its tests: npm's packages, the bundles and the Python environments.
- * It runs before anything is installed, so it may use only Node's own modules. It keeps everything that is
- * already there; if nothing is missing, it takes only as long as the build.
+ * Prepares a fresh clone for its tests: npm's packages and the bundles (`--package`: these alone), and the Python
+ * environments and programs that end-to-end tests run (`--environments`). It runs before anything is installed, so it may
+ * use only Node's own modules. It keeps everything that is already there; if nothing is missing, it takes only as long
+ * as the build.
  */
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
@@ -91,6 +92,10 @@ async function main([option, key]) {
     await ensureEnvironment(olderEnvironment(key), '--create-older', key);
     return;
   }
+  if (option === '--package') {
+    prepareProgram();
+    return;
+  }
   // pip takes one core, and waits for disks and networks: meanwhile this process does the rest, without a word to it.
   const made = Promise.allSettled(
     Object.entries(all).map(async ([name, environment]) => {
@@ -103,7 +108,7 @@ async function main([option, key]) {
     }),
   );
   try {
-    prepareProgram();
+    if (option !== '--environments') prepareProgram();
     for (const ensure of [ensureChromium, ensureNginx, ensurePrometheus, ensureFaketime]) {
       try {
         ensure();

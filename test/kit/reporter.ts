@@ -3,6 +3,7 @@
  * lines each, for of a long run often its end alone is kept; and `N passed, N failed, N skipped`, what a person or a script
  * looks for first.
  */
+import { appendFileSync } from 'node:fs';
 import type { Reporter, TestCase, TestModule } from 'vitest/node';
 
 /** Characters: a failed start has logs of several processes in its message. */
@@ -35,6 +36,9 @@ export default class FailuresAtOnce implements Reporter {
       if (module.errors().length > 0) counts.failed += 1;
     }
     process.stdout.write(`\n${failures.join('\n')}\n`);
+    // scripts/check.mjs adds up several runs.
+    const noted = process.env.WEBUI_TUNE_TEST_COUNTS;
+    if (noted !== undefined) appendFileSync(noted, `${JSON.stringify(counts)}\n`);
     process.stdout.write(`${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped\n`);
   }
 }
