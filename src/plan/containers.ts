@@ -21,6 +21,8 @@ export interface ContainerSettings {
 export interface ContainerContext {
   /** Workers in all containers together. */
   workers: number;
+  /** That the uvicorn of one container starts; 0 where they are forked. */
+  uvicornWorkers: number;
   database: DatabaseFacts;
   /** Bytes of private memory that a worker may take. */
   workerLimit: number;

@@ -112,6 +112,7 @@ export function makePlan(input: PlanInput): Plan {
     settings: planSettings(input, {
       ...requirement,
       workers: count.workers,
+      uvicornWorkers: runtime === 'uvicorn' ? count.workers : 0,
       compression: preset.compression,
       workerLimit: memory.workerLimit,
     }),

@@ -124,7 +124,12 @@ export function planPods(input: PlanInput, request: PodsRequest = {}): Pods {
     startupChecks: Math.ceil((BOOT_FACTOR * MEASURED.bootSeconds) / STARTUP_PERIOD),
   };
   const settingsFor = (workerLimit: number) =>
-    containerSettings(plan, { workers: everyWorker(replicas, workersPerPod) - 1, database, workerLimit });
+    containerSettings(plan, {
+      workers: everyWorker(replicas, workersPerPod) - 1,
+      uvicornWorkers: plan.runtime === 'uvicorn' ? workersPerPod : 0,
+      database,
+      workerLimit,
+    });
   if (workersPerPod === 1) {
     const { limit, request } = figuresOfOne(false);
     const settings = settingsFor(limit - request);

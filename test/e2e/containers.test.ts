@@ -1,5 +1,5 @@
 /** The rendered Compose file, started by Compose itself, with podman in the place of Docker. */
-import { beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { signal, untilGone } from '../../src/base/io/started.ts';
 import { until } from '../../src/base/io/wait.ts';
 import { readMemory } from '../../src/base/machine/process-memory.ts';
@@ -55,6 +55,20 @@ async function untilServing(): Promise<void> {
   });
 }
 
+/** A stream from one worker to pages that others hold. */
+async function chatAcrossWorkers(): Promise<void> {
+  const pages = await Promise.all(Array.from({ length: 12 }, () => ui.connectSocket(scope)));
+  const held = (await project.processes()).map(({ pid }) => connectionsOf(pid));
+  expect(held.filter((count) => count > 0).length, `${held}`).toBeGreaterThan(1);
+  const agent = new OneConnection();
+  const answers = await Promise.all(pages.map((page, index) => ui.chat(page, `cross${index}`, { agent })));
+  expect(answers.map(({ text }) => text)).toEqual(
+    pages.map((_, index) => wholeAnswer(`cross${index}`, project.upstream.pace)),
+  );
+  agent.destroy();
+  for (const page of pages) page.close();
+}
+
 async function isReady(): Promise<boolean> {
   return (await request(`${project.url}/ready`)).status === 200;
 }
@@ -87,6 +101,9 @@ function report(text: string): void {
   process.stderr.write(`containers: ${text}\n`);
 }
 
+/** Bytes that the forked workers have taken under load. */
+let forked = 0;
+
 describe.skipIf(missing !== undefined).sequential('the copy-on-write cluster in the image', () => {
   let file: UploadedFile;
 
@@ -108,16 +125,7 @@ describe.skipIf(missing !== undefined).sequential('the copy-on-write cluster in 
   });
 
   it('streams answers from one worker to pages that others hold', async () => {
-    const pages = await Promise.all(Array.from({ length: 12 }, () => ui.connectSocket(scope)));
-    const held = (await workers()).map(({ pid }) => connectionsOf(pid));
-    expect(held.filter((count) => count > 0).length, `${held}`).toBeGreaterThan(1);
-    const agent = new OneConnection();
-    const answers = await Promise.all(pages.map((page, index) => ui.chat(page, `cross${index}`, { agent })));
-    expect(answers.map(({ text }) => text)).toEqual(
-      pages.map((_, index) => wholeAnswer(`cross${index}`, project.upstream.pace)),
-    );
-    agent.destroy();
-    for (const page of pages) page.close();
+    await chatAcrossWorkers();
   });
 
   it('takes a document, and finds it', async () => {
@@ -158,6 +166,7 @@ describe.skipIf(missing !== undefined).sequential('the copy-on-write cluster in 
     expect((await load.stop()).failures).toEqual([]);
     report(`${WORKERS} workers, lean: ${formatBytes(taken)} of ${formatBytes(limit)}`);
     expect(taken).toBeLessThan(MOST_BYTES);
+    forked = taken;
     for (const { pid } of await workers()) expect(readMemory(pid).private / MIB).toBeLessThan(150);
     expect(await project.log()).not.toContain('memory limit');
   });
@@ -211,6 +220,57 @@ describe.skipIf(missing !== undefined).sequential('the copy-on-write cluster in 
     await untilGone(before, PATIENCE_MS);
     await project.up();
     await expectSaved(asked);
+    expect(await ui.query(file.collection, 'who counts the ships?')).toEqual([TEXT]);
+  });
+});
+
+describe.skipIf(missing !== undefined).sequential('the image’s own workers (--runtime uvicorn)', () => {
+  let file: UploadedFile;
+
+  beforeAll(async () => {
+    await project.compose('down', '--volumes');
+    project.render([...ARGS, '--runtime', 'uvicorn']);
+    await project.up();
+    ui = await project.signIn();
+  });
+
+  afterAll(() => project.compose('down', '--volumes'));
+
+  it('serve as a file of that form says, and none of them is killed in its import', async () => {
+    const started = (await project.log()).match(/Started server process/g) ?? [];
+    expect(started).toHaveLength(WORKERS);
+    const spawned = (await project.processes()).filter(({ pid }) =>
+      commandLine(pid).join().includes('spawn_main'),
+    );
+    expect(spawned).toHaveLength(WORKERS);
+  });
+
+  it('stream answers across workers, and share a document', async () => {
+    await chatAcrossWorkers();
+    file = await ui.upload('lighthouse.txt', TEXT);
+    expect(await ui.query(file.collection, 'who counts the ships?')).toEqual([TEXT]);
+  });
+
+  it('stay inside of their memory limit under load, with several times what forked ones take', async () => {
+    const load = startRequests();
+    await load.proceed(REQUESTS);
+    const { taken, limit } = await memory();
+    expect((await load.stop()).failures).toEqual([]);
+    report(`UVICORN_WORKERS=${WORKERS}: ${formatBytes(taken)} of ${formatBytes(limit)}`);
+    expect(taken).toBeLessThan(limit);
+    expect(taken).toBeGreaterThan(2 * forked);
+  });
+
+  it('come back with the data after a restart', async () => {
+    const asked = await generate('stop');
+    const before = await project.processes();
+    await project.compose('restart', '--timeout', `${STOP_SECONDS}`, 'open-webui');
+    await untilGone(before, PATIENCE_MS);
+    await project.up('--no-recreate');
+    const whole = asked.map(({ prompt }) => wholeAnswer(prompt, project.upstream.pace));
+    const saved = await Promise.all(asked.map((each) => ui.savedAnswer(each)));
+    const count = saved.filter((text, index) => text === whole[index]).length;
+    report(`UVICORN_WORKERS=${WORKERS}: ${count} of ${ANSWERS} answers are whole after a restart`);
     expect(await ui.query(file.collection, 'who counts the ships?')).toEqual([TEXT]);
   });
 });

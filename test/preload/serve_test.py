@@ -7,12 +7,15 @@ import sys
 import tempfile
 import time
 import unittest
+import unittest.mock
 from collections.abc import Callable
 from pathlib import Path
 
 import webui_preload
 from ports import free_port
-from webui_preload.uvicorn_workers import StaticFolders
+from uvicorn import Config
+from uvicorn.supervisors import multiprocess
+from webui_preload.uvicorn_workers import PATIENCE, OneFirst, StaticFolders
 
 #: As it is beside the package in the runtime folder.
 SERVE = Path(webui_preload.__file__).parent.parent / "serve.py"
@@ -178,3 +181,21 @@ class StaticFoldersTest(unittest.TestCase):
         names.append(folders.take(lambda: True).name)
         names.append(folders.take(lambda: True).name)
         self.assertEqual(names, ["0", "1", "0", "2"])
+
+
+class PatienceTest(unittest.TestCase):
+    def patience(self, **environ: str) -> int:
+        """Seconds that a worker may be silent. The app is called from Python, where uvicorn reads no variables."""
+        supervisor = object.__new__(OneFirst)
+        supervisor.config = Config("open_webui.main:app", workers=3)
+        with (
+            unittest.mock.patch.dict(os.environ, environ),
+            unittest.mock.patch.object(multiprocess.Multiprocess, "init_processes"),
+        ):
+            supervisor.init_processes()
+        return supervisor.config.timeout_worker_healthcheck
+
+    def test_a_worker_may_be_silent_for_as_long_as_the_plan_says(self) -> None:
+        self.assertEqual(self.patience(), 5)
+        self.assertEqual(self.patience(**{PATIENCE: "60"}), 60)
+        self.assertEqual(self.patience(**{PATIENCE: "soon"}), 5)

@@ -4,6 +4,8 @@ import type { Requirement } from '../services.ts';
 /** What the groups of settings base their decisions on. */
 export interface SettingsContext extends Requirement {
   workers: number;
+  /** That one uvicorn starts; 0 where they are forked. */
+  uvicornWorkers: number;
   compression: Preset['compression'];
   /** Bytes of private memory at which a worker is replaced. */
   workerLimit: number;

@@ -12,6 +12,7 @@ import { sentinelGroup } from './sentinel.ts';
 import { streamingGroup } from './streaming.ts';
 import { threadsGroup } from './threads.ts';
 import { timeoutsGroup } from './timeouts.ts';
+import { uvicornGroup } from './uvicorn.ts';
 import { vectorGroup } from './vector.ts';
 import { websocketGroup } from './websocket.ts';
 
@@ -29,6 +30,7 @@ export const SETTINGS_GROUPS: readonly SettingsGroup[] = [
   loggingGroup,
   timeoutsGroup,
   pluginsGroup,
+  uvicornGroup,
 ];
 
 /** A setting of the interpreter, not of Open WebUI; PM2 sets it only if the interpreter's path contains "python". */

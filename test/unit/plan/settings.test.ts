@@ -64,6 +64,14 @@ describe('settings', () => {
     expect(theirs.recommendations.find(({ key }) => key === 'compression')).toMatchObject({ value: 'app' });
   });
 
+  it('lets uvicorn wait for its own workers, where it has several', () => {
+    const key = 'UVICORN_TIMEOUT_WORKER_HEALTHCHECK';
+    expect(settingOf(makePlan(inputOf({ runtime: 'uvicorn' })), key)).toMatchObject({ value: '60' });
+    const one = makePlan(inputOf({ runtime: 'uvicorn', workers: { value: 1, from: 'w', source: 'flag' } }));
+    expect(settingOf(one, key)).toBeUndefined();
+    expect(settingOf(makePlan(inputOf()), key)).toBeUndefined();
+  });
+
   it('sets no more than its groups say, each key in one of them', () => {
     const keys = SETTINGS_GROUPS.flatMap((group) => group.keys);
     expect(new Set(keys).size).toBe(keys.length);

@@ -4,6 +4,8 @@
   together all fill the ``config`` table; one fails there ("config_pkey1"), and uvicorn then stops all, and exits 0.
 * Each worker has a STATIC_DIR of its own, because Open WebUI empties and refills it at every import.
 * No worker outlives its parent. uvicorn's would keep serving, and the next start could not get the port.
+* A worker may be silent for as long as the plan says. ``uvicorn`` itself reads that from the environment;
+  ``open-webui serve``, which calls it from Python, does not.
 """
 
 import multiprocessing
@@ -22,6 +24,9 @@ from uvicorn.server import Server
 from uvicorn.supervisors import multiprocess
 
 from .models.offline import start_without_network
+
+#: Seconds that a worker may be silent: the variable of uvicorn's own option (uvicorn/main.py, auto_envvar_prefix).
+PATIENCE = "UVICORN_TIMEOUT_WORKER_HEALTHCHECK"
 
 
 class StaticFolders:
@@ -46,6 +51,8 @@ class OneFirst(multiprocess.Multiprocess):
 
     def init_processes(self) -> None:
         self.processes_num = 1
+        if (seconds := os.environ.get(PATIENCE, "")).isdecimal():
+            self.config.timeout_worker_healthcheck = int(seconds)
         super().init_processes()
 
     def keep_subprocess_alive(self) -> None:
@@ -92,7 +99,7 @@ def prepare_worker() -> None:
         answer_and_run(self, sockets)
 
     def run(self: Server, sockets: list[socket] | None = None) -> None:
-        # Not earlier: uvicorn kills a worker that does not answer it for 5 s, and the import takes longer.
+        # Not earlier: uvicorn kills a worker that is silent for too long, and the import takes longer than its 5 s.
         if hasattr(signal, "alarm"):  # as in serve.py
             start_without_network(import_module("open_webui.main"))
         serve(self, sockets)
