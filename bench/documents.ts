@@ -42,7 +42,7 @@ function note(name: string, what: string, value: number): void {
   samples.set(`${name}: ${what}`, [...of(name, what), value]);
 }
 
-/** To be made before what is measured: it takes this event loop, which asks the others' questions, 0.1 s. */
+/** To be made before what is measured: it takes 0.1 s of a core that the workers need. */
 const nextPdf = () => makePdf(PAGES, ++documents);
 
 async function complete(ui: OpenWebui, pdf: Buffer<ArrayBuffer>, intervalMs: number): Promise<void> {

@@ -21,8 +21,7 @@ export interface ContainerSettings {
 export interface ContainerContext {
   /** Workers in all containers together. */
   workers: number;
-  /** That the uvicorn of one container starts; 0 where they are forked. */
-  uvicornWorkers: number;
+  workersInEach: number;
   database: DatabaseFacts;
   /** Bytes of private memory that a worker may take. */
   workerLimit: number;
@@ -59,11 +58,12 @@ export function containerSettings(plan: Plan, context: ContainerContext): Contai
     settings.set(key, { key, ...(value !== undefined && { value }), reason });
   }
   const requirement = containerRequirement(plan, context.database);
+  const uvicornWorkers = plan.runtime === 'uvicorn' ? context.workersInEach : 0;
   // What a preset says of the proxy also holds for an Ingress, which compresses nothing unless it is configured to.
   const said = plan.recommendations.find(({ key, source }) => key === 'compression' && source === 'preset');
   const compression = said?.value === 'proxy' ? 'proxy' : 'app';
   for (const { key, value, reason } of SETTINGS_GROUPS.flatMap((group) =>
-    group.recommend({ ...requirement, ...context, compression }),
+    group.recommend({ ...requirement, ...context, uvicornWorkers, compression }),
   )) {
     if (!settings.has(key)) settings.set(key, { key, value, reason: key === 'VECTOR_DB' ? VECTORS : reason });
   }

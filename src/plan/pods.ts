@@ -126,7 +126,7 @@ export function planPods(input: PlanInput, request: PodsRequest = {}): Pods {
   const settingsFor = (workerLimit: number) =>
     containerSettings(plan, {
       workers: everyWorker(replicas, workersPerPod) - 1,
-      uvicornWorkers: plan.runtime === 'uvicorn' ? workersPerPod : 0,
+      workersInEach: workersPerPod,
       database,
       workerLimit,
     });

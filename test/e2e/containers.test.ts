@@ -5,11 +5,13 @@ import { until } from '../../src/base/io/wait.ts';
 import { readMemory } from '../../src/base/machine/process-memory.ts';
 import { commandLine, isAlive, type ProcessInfo } from '../../src/base/machine/process-table.ts';
 import { formatBytes, MIB } from '../../src/base/units.ts';
-import { OneConnection, request } from '../../src/bench/client/http.ts';
+import { request } from '../../src/bench/client/http.ts';
 import { startLoad } from '../../src/bench/client/load.ts';
 import type { OpenWebui, PageSocket, UploadedFile } from '../../src/bench/client/open-webui.ts';
+import { isUvicornWorker } from '../../src/bench/contest/theirs.ts';
 import { wholeAnswer } from '../../src/bench/scratch/upstream.ts';
 import { WORKER_PROCESS } from '../../src/runtime/contract.ts';
+import { chatAtOneWorker } from '../kit/across.ts';
 import { groupMemory } from '../kit/cgroup.ts';
 import { ComposeProject, connectionsOf } from '../kit/compose.ts';
 import { type Asked, generateAnswers } from '../kit/generating.ts';
@@ -55,26 +57,7 @@ async function untilServing(): Promise<void> {
   });
 }
 
-/** A stream from one worker to pages that others hold. */
-async function chatAcrossWorkers(): Promise<void> {
-  const pages: PageSocket[] = [];
-  // uvicorn's worker that wakes first takes them all now and then.
-  await until(
-    async () => {
-      pages.push(...(await Promise.all(Array.from({ length: 12 }, () => ui.connectSocket(scope)))));
-      const held = (await project.processes()).map(({ pid }) => connectionsOf(pid));
-      return held.filter((count) => count > 0).length > 1;
-    },
-    { what: 'two workers hold pages', timeoutMs: PATIENCE_MS, intervalMs: 200 },
-  );
-  const agent = new OneConnection();
-  const answers = await Promise.all(pages.map((page, index) => ui.chat(page, `cross${index}`, { agent })));
-  expect(answers.map(({ text }) => text)).toEqual(
-    pages.map((_, index) => wholeAnswer(`cross${index}`, project.upstream.pace)),
-  );
-  agent.destroy();
-  for (const page of pages) page.close();
-}
+const openPages = () => Promise.all(Array.from({ length: 12 }, () => ui.connectSocket(scope)));
 
 async function isReady(): Promise<boolean> {
   return (await request(`${project.url}/ready`)).status === 200;
@@ -92,9 +75,12 @@ function generate(name: string): Promise<Asked[]> {
   return generateAnswers(scope, ui, upstream, prompts);
 }
 
+const savedOf = (asked: readonly Asked[]) => Promise.all(asked.map((each) => ui.savedAnswer(each)));
+const wholeOf = (asked: readonly Asked[]) =>
+  asked.map(({ prompt }) => wholeAnswer(prompt, project.upstream.pace));
+
 async function expectSaved(asked: readonly Asked[]): Promise<void> {
-  const saved = await Promise.all(asked.map((each) => ui.savedAnswer(each)));
-  expect(saved).toEqual(asked.map(({ prompt }) => wholeAnswer(prompt, project.upstream.pace)));
+  expect(await savedOf(asked)).toEqual(wholeOf(asked));
 }
 
 /** Bytes without page cache, and the limit. */
@@ -132,7 +118,11 @@ describe.skipIf(missing !== undefined).sequential('the copy-on-write cluster in 
   });
 
   it('streams answers from one worker to pages that others hold', async () => {
-    await chatAcrossWorkers();
+    const pages = await openPages();
+    const held = (await workers()).map(({ pid }) => connectionsOf(pid));
+    expect(held.filter((count) => count > 0).length, `${held}`).toBeGreaterThan(1);
+    const { shown, whole } = await chatAtOneWorker(ui, pages, project.upstream);
+    expect(shown).toEqual(whole);
   });
 
   it('takes a document, and finds it', async () => {
@@ -237,9 +227,7 @@ const IMPORTED_BYTES = 400 * MIB;
 const hasImported = ({ pid }: ProcessInfo) => readMemory(pid).private > IMPORTED_BYTES;
 
 /** The workers that uvicorn has started. */
-async function spawned(): Promise<ProcessInfo[]> {
-  return (await project.processes()).filter(({ pid }) => commandLine(pid).join().includes('spawn_main'));
-}
+const spawned = async () => (await project.processes()).filter(isUvicornWorker);
 
 describe.skipIf(missing !== undefined).sequential('the image’s own workers (--runtime uvicorn)', () => {
   let file: UploadedFile;
@@ -266,7 +254,18 @@ describe.skipIf(missing !== undefined).sequential('the image’s own workers (--
   });
 
   it('stream answers across workers, and share a document', async () => {
-    await chatAcrossWorkers();
+    const pages: PageSocket[] = [];
+    // The worker that wakes first takes them all now and then.
+    await until(
+      async () => {
+        pages.push(...(await openPages()));
+        const held = (await spawned()).map(({ pid }) => connectionsOf(pid));
+        return held.filter((count) => count > 0).length > 1;
+      },
+      { what: 'two workers hold pages', timeoutMs: PATIENCE_MS, intervalMs: 200 },
+    );
+    const { shown, whole } = await chatAtOneWorker(ui, pages, project.upstream);
+    expect(shown).toEqual(whole);
     file = await ui.upload('lighthouse.txt', TEXT);
     expect(await ui.query(file.collection, 'who counts the ships?')).toEqual([TEXT]);
   });
@@ -287,9 +286,8 @@ describe.skipIf(missing !== undefined).sequential('the image’s own workers (--
     await project.compose('restart', '--timeout', `${STOP_SECONDS}`, 'open-webui');
     await untilGone(before, PATIENCE_MS);
     await project.up('--no-recreate');
-    const whole = asked.map(({ prompt }) => wholeAnswer(prompt, project.upstream.pace));
-    const saved = await Promise.all(asked.map((each) => ui.savedAnswer(each)));
-    const count = saved.filter((text, index) => text === whole[index]).length;
+    const whole = wholeOf(asked);
+    const count = (await savedOf(asked)).filter((text, index) => text === whole[index]).length;
     report(`UVICORN_WORKERS=${WORKERS}: ${count} of ${ANSWERS} answers are whole after a restart`);
     expect(await ui.query(file.collection, 'who counts the ships?')).toEqual([TEXT]);
   });

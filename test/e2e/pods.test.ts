@@ -3,12 +3,13 @@ import { beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { until } from '../../src/base/io/wait.ts';
 import { commandLine, type ProcessInfo } from '../../src/base/machine/process-table.ts';
 import { formatBytes } from '../../src/base/units.ts';
-import { OneConnection, request } from '../../src/bench/client/http.ts';
+import { request } from '../../src/bench/client/http.ts';
 import { startLoad } from '../../src/bench/client/load.ts';
 import type { OpenWebui } from '../../src/bench/client/open-webui.ts';
 import { wholeAnswer } from '../../src/bench/scratch/upstream.ts';
 import { GRACE_SECONDS } from '../../src/plan/pods.ts';
 import { APPS, WORKER_PROCESS } from '../../src/runtime/contract.ts';
+import { chatAtOneWorker } from '../kit/across.ts';
 import { connectionsOf } from '../kit/compose.ts';
 import { type Asked, generateAnswers } from '../kit/generating.ts';
 import { PATIENCE_MS } from '../kit/patience.ts';
@@ -137,13 +138,8 @@ describe.skipIf(missing !== undefined).sequential('two pods of the rendered char
       const held = workersOf(pod).map(({ pid }) => connectionsOf(pid));
       expect(held.filter((count) => count > 0).length, `${pod.name}: ${held}`).toBe(WORKERS_PER_POD);
     }
-    const agent = new OneConnection();
-    const answers = await Promise.all(pages.map((page, index) => ui.chat(page, `cross${index}`, { agent })));
-    expect(answers.map(({ text }) => text)).toEqual(
-      pages.map((_, index) => wholeAnswer(`cross${index}`, cluster.upstream.pace)),
-    );
-    agent.destroy();
-    for (const page of pages) page.close();
+    const { shown, whole } = await chatAtOneWorker(ui, pages, cluster.upstream);
+    expect(shown).toEqual(whole);
   });
 
   it('share documents', async () => {

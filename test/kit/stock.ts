@@ -5,7 +5,8 @@ import { join } from 'node:path';
 import { Scope } from '../../src/base/io/scope.ts';
 import { type StartedProcess, startProcess, untilServing } from '../../src/base/io/started.ts';
 import { temporaryFolder } from '../../src/base/io/temp.ts';
-import { commandLine, type ProcessInfo, processTree } from '../../src/base/machine/process-table.ts';
+import { type ProcessInfo, processTree } from '../../src/base/machine/process-table.ts';
+import { isUvicornWorker } from '../../src/bench/contest/theirs.ts';
 import { openWebuiEnvironment } from './environment.ts';
 import { PATIENCE_MS } from './patience.ts';
 import { freePort } from './ports.ts';
@@ -75,13 +76,8 @@ export async function startStock(
     url,
     port,
     process: server,
-    workers: () => processTree(server.pid).filter(isWorker),
+    workers: () => processTree(server.pid).filter(isUvicornWorker),
   };
-}
-
-/** The parent runs uvicorn by name and the workers through multiprocessing, which has a helper of its own too. */
-function isWorker({ pid }: ProcessInfo): boolean {
-  return commandLine(pid).some((argument) => argument.includes('spawn_main'));
 }
 
 /**

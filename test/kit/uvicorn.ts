@@ -1,9 +1,10 @@
 /** `--runtime uvicorn`: one app of PM2, and below it Open WebUI's own server with its own workers. */
 
 import { until } from '../../src/base/io/wait.ts';
-import { commandLine, type ProcessInfo, processTree } from '../../src/base/machine/process-table.ts';
+import { type ProcessInfo, processTree } from '../../src/base/machine/process-table.ts';
 import { connectionsByWorker } from '../../src/bench/client/connections.ts';
 import { OneConnection, request } from '../../src/bench/client/http.ts';
+import { isUvicornWorker } from '../../src/bench/contest/theirs.ts';
 import { APPS } from '../../src/runtime/contract.ts';
 import type { Cluster } from './cluster.ts';
 
@@ -18,11 +19,9 @@ export async function uvicornServer(cluster: Cluster): Promise<number> {
   return app.pid;
 }
 
-/** The parent's workers, which multiprocessing has spawned; it has a helper of its own too. */
+/** The parent's workers. */
 export function uvicornWorkers(serverPid: number): ProcessInfo[] {
-  return processTree(serverPid).filter(({ pid }) =>
-    commandLine(pid).some((argument) => argument.includes('spawn_main')),
-  );
+  return processTree(serverPid).filter(isUvicornWorker);
 }
 
 /** Starts it, and waits until every worker has accepted a connection and answered on it. */

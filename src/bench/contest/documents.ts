@@ -19,7 +19,7 @@ export interface DocumentsRun {
 
 /** Throws where a document comes to no end. */
 export async function documents(ui: OpenWebui): Promise<DocumentsRun> {
-  // Made before: it takes the client's own event loop for longer than the servers' stand still.
+  // Made before: it takes a core that the servers need.
   const samples = documentsOf(PAGES);
   const { value, seconds, p99Ms, standstillMs, failed } = await beside(ui, () =>
     Promise.all(

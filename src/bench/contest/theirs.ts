@@ -32,10 +32,15 @@ function environment({ settings, env }: Stage, { folder, databaseUrl }: LifeInpu
   };
 }
 
-/** The parent runs uvicorn by name and its workers through multiprocessing, which has a helper of its own too. */
-function spawned(root: number): ProcessInfo[] {
-  return processTree(root).filter(({ pid }) => commandLine(pid).some((word) => word.includes('spawn_main')));
+/**
+ * Whether it is a worker of uvicorn: the parent runs uvicorn by name and its workers through multiprocessing, which has a
+ * helper of its own too.
+ */
+export function isUvicornWorker({ pid }: Pick<ProcessInfo, 'pid'>): boolean {
+  return commandLine(pid).some((word) => word.includes('spawn_main'));
 }
+
+const spawned = (root: number) => processTree(root).filter(isUvicornWorker);
 
 interface Started {
   input: LifeInput;

@@ -34,7 +34,7 @@ export function renderCompose(plan: Plan): Compose {
   const memory = serviceMemory(plan.machine);
   const { settings, local } = containerSettings(plan, {
     workers: plan.workers,
-    uvicornWorkers: stock ? plan.workers : 0,
+    workersInEach: plan.workers,
     database: ownDatabase(plan.workers),
     workerLimit: plan.memory.workerLimit,
   });
