@@ -150,7 +150,7 @@ async function benchStock(): Promise<Figure[]> {
   const scope = new Scope();
   try {
     const services: Services = await startServices(scope);
-    await seedDatabase(services, 'remote');
+    await seedDatabase(services, { embeddings: 'remote' });
     say(`uvicorn: starting ${WORKERS} workers`);
     const begun = performance.now();
     const stock = await startStock(scope, services, { workers: WORKERS, embeddings: 'remote' });

@@ -1,7 +1,8 @@
 /**
- * `npm run bench:documents`: what documents of 600 pages cost, two workers of ours beside two of `uvicorn --workers`, with
- * the defaults of each, in interleaved rounds: how long one takes alone, and what four people who ask for their chats
- * notice of three at once. Ends with 1 where a figure misses what must hold.
+ * `npm run bench:documents [-- chroma]`: what documents of 600 pages cost, two workers of ours beside two of
+ * `uvicorn --workers`, with the defaults of each, in interleaved rounds: how long one takes alone, and what four people who
+ * ask for their chats notice of three at once. The vectors are where `webui-tune up` puts them, in a PostgreSQL with
+ * pgvector, or at a Chroma server. Ends with 1 where a figure misses what must hold.
  */
 import { cpus } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -11,7 +12,8 @@ import { OpenWebui } from '../src/bench/client/open-webui.ts';
 import { summarize } from '../src/bench/contest/statistics.ts';
 import { makePdf } from '../src/bench/samples/pdf.ts';
 import { startCluster } from '../test/kit/cluster.ts';
-import { startServices } from '../test/kit/services.ts';
+import { startEmbeddedPostgres } from '../test/kit/embedded-postgres.ts';
+import { PGVECTOR, startServices } from '../test/kit/services.ts';
 import { seedDatabase, startStock } from '../test/kit/stock.ts';
 import { type Figure, isMissed, renderTable } from './statistics.ts';
 
@@ -25,6 +27,11 @@ const PROCESS_MS = 600_000;
 /** As often as Open WebUI's page asks for the status of a file; and often enough to tell how long one takes. */
 const PAGE_MS = 1_000;
 const CLOSELY_MS = 50;
+
+const STORES = ['pgvector', 'chroma'];
+const [vectors = 'pgvector'] = process.argv.slice(2);
+if (!STORES.includes(vectors)) throw new Error(`expected one of ${STORES.join(', ')}; got ${vectors}`);
+const isChroma = vectors === 'chroma';
 
 const OURS = 'ours';
 const UVICORN = 'uvicorn';
@@ -67,10 +74,12 @@ async function round(name: string, ui: OpenWebui): Promise<void> {
 }
 
 try {
-  const [theirs, own] = [await startServices(scope), await startServices(scope)];
-  await seedDatabase(theirs, 'remote');
-  const stock = await startStock(scope, theirs, { workers: WORKERS, embeddings: 'remote' });
-  const cluster = await startCluster(scope, { workers: WORKERS, services: own });
+  const start = () => startServices(scope, isChroma ? undefined : startEmbeddedPostgres);
+  const [theirs, own] = [await start(), await start()];
+  const settings = isChroma ? {} : PGVECTOR;
+  await seedDatabase(theirs, { embeddings: 'remote', settings });
+  const stock = await startStock(scope, theirs, { workers: WORKERS, embeddings: 'remote', settings });
+  const cluster = await startCluster(scope, { workers: WORKERS, services: own, settings });
   const servers: [string, OpenWebui][] = [
     [OURS, await OpenWebui.signIn(cluster.url, own.admin)],
     [UVICORN, await OpenWebui.signIn(stock.url, theirs.admin)],
@@ -95,7 +104,7 @@ try {
     return { what, unit: units[figure] ?? 'ms', samples: values, ...(limit !== undefined && { limit }) };
   });
   console.log(
-    `\n${WORKERS} workers each, ${cpus().length} × ${cpus()[0]?.model}\n\n${renderTable(figures)}\n`,
+    `\n${WORKERS} workers each, vectors in ${vectors}, ${cpus().length} × ${cpus()[0]?.model}\n\n${renderTable(figures)}\n`,
   );
   if (figures.some(isMissed)) process.exitCode = 1;
 } finally {

@@ -73,7 +73,7 @@ async function prepare(name: Server['name'], running: Cluster | Stock, ui: OpenW
 const scope = new Scope();
 try {
   const [theirs, own] = [await startServices(scope), await startServices(scope)];
-  await seedDatabase(theirs, 'remote');
+  await seedDatabase(theirs, { embeddings: 'remote' });
   const stock = await startStock(scope, theirs, { workers: WORKERS, embeddings: 'remote' });
   const cluster = await startCluster(scope, { workers: WORKERS, services: own });
   const servers = [

@@ -122,7 +122,7 @@ try {
     console.error(`${name}: serves`);
   }
   const services = await startServices(scope);
-  await seedDatabase(services, 'remote');
+  await seedDatabase(services, { embeddings: 'remote' });
   const stock = await startStock(scope, services, {
     workers: WORKERS,
     embeddings: 'remote',

@@ -23,14 +23,17 @@ export interface Stock {
   workers(): ProcessInfo[];
 }
 
+interface StockOptions {
+  workers: number;
+  embeddings: Embeddings;
+  /** Further settings. */
+  settings?: Record<string, string>;
+}
+
 export async function startStock(
   scope: Scope,
   services: Services,
-  {
-    workers,
-    embeddings,
-    settings = {},
-  }: { workers: number; embeddings: Embeddings; settings?: Record<string, string> },
+  { workers, embeddings, settings = {} }: StockOptions,
 ): Promise<Stock> {
   const folder = await temporaryFolder(scope, 'stock');
   const port = await freePort();
@@ -54,8 +57,8 @@ export async function startStock(
       log,
       cwd: folder,
       env: {
-        ...settings,
         ...settingsFor(services, embeddings),
+        ...settings,
         HOME: folder,
         FROM_INIT_PY: 'true',
         DATA_DIR: join(folder, 'data'),
@@ -84,10 +87,13 @@ export async function startStock(
  * Creates the tables and the first settings. Several workers that start on an empty database at once would do that
  * all together, and fail.
  */
-export async function seedDatabase(services: Services, embeddings: Embeddings): Promise<void> {
+export async function seedDatabase(
+  services: Services,
+  options: Omit<StockOptions, 'workers'>,
+): Promise<void> {
   const scope = new Scope();
   try {
-    await startStock(scope, services, { workers: 1, embeddings });
+    await startStock(scope, services, { ...options, workers: 1 });
   } finally {
     await scope.close();
   }

@@ -119,7 +119,7 @@ class HelperTest(unittest.TestCase):
         preload = Preload("lean", "a test", "0.0.0", Identities(), Descriptors())
 
         def run() -> str:
-            code = run_helper(task, preload, parent)
+            code = run_helper(task, preload, parent, shortcuts=True)
             return f"{code} {self.row.get('status')} {self.row.get('error', '')}|{';'.join(self.log)}"
 
         return in_child(run)

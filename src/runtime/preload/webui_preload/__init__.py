@@ -37,7 +37,8 @@
     models/               finds local models, and fetches missing ones in a process of its own, the only one that uses
                           the network
     shortcuts/            skips work of the app: pings, transactions around reads, patterns of routes, pip, the
-                          sessions of other pages; and in streams/ most of what a streamed token costs
+                          sessions of other pages, proxies that are not there; and in streams/ most of what a streamed
+                          token costs
     static/               compresses the page's hashed files once, and answers for them ahead of the app
     host/                 talks to the process manager: PM2, or systemd
 

@@ -17,6 +17,7 @@ from ..log import set_role
 from ..services.wait import wait_for_services
 from ..settings import DocumentSettings
 from ..sharing.levels import Preload
+from ..shortcuts.no_proxy import spare_environment
 from . import limits
 from .jobs import Job, Jobs
 
@@ -42,7 +43,7 @@ class Task:
     reason: str
 
 
-def run_helper(task: Task, preload: Preload, parent: int) -> int:
+def run_helper(task: Task, preload: Preload, parent: int, *, shortcuts: bool) -> int:
     """Process the document of ``task``; the exit code. For a child that was just forked by ``parent``."""
     try:
         os.setsid()
@@ -54,6 +55,8 @@ def run_helper(task: Task, preload: Preload, parent: int) -> int:
         preload.renew()
         gc.enable()
         limits.limit_memory(task.settings.memory_mib)
+        if shortcuts:
+            spare_environment()
         asyncio.run(_run(task))
         return EXIT_DONE
     except BaseException:

@@ -384,7 +384,8 @@ class ForkServer:
         if self._listener:
             self._listener.close()  # it would hold the port without accepting
         drop_capabilities()
-        return run_helper(task, self._prepared.preload, parent)
+        shortcuts = self._prepared.settings.shortcuts
+        return run_helper(task, self._prepared.preload, parent, shortcuts=shortcuts)
 
     def _become(self, run: Callable[..., int], *about: object) -> NoReturn:
         """In the child: let go of all that is the parent's, run, and never return into the parent's code."""
