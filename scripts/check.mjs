@@ -58,6 +58,7 @@ function checks(mode, since) {
     ['npx', 'tsx', 'scripts/audit-python.ts'],
     python('types'),
     python('unit'),
+    python('other-python'),
   ];
   const all = mode === '--all' ? LONG : [];
   if (mode !== '--changed') return { first, tests: [vitest([...WITH_PROGRAMS, ...SLOW, ...all])], beside };

@@ -1,5 +1,8 @@
 export interface PythonEnvironment {
   name: string;
+  /** Of the Python that it is made with. */
+  command: string;
+  version: string;
   steps: string[][];
   folder: string;
   marker: string;
@@ -23,4 +26,6 @@ export function environments(): {
   validators: PythonEnvironment;
   objectStore: PythonEnvironment;
   postgres16: PythonEnvironment;
+  /** Open WebUI without torch, on the other Python that it runs on, where the machine has one. */
+  otherPython?: PythonEnvironment;
 };

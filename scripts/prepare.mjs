@@ -10,46 +10,50 @@ import { closeSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } f
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { ensureChromium } from './chromium.mjs';
-import { environments, olderEnvironment } from './environments.mjs';
+import { cacheFolder, environments, olderEnvironment } from './environments.mjs';
 import { ensureFaketime } from './faketime.mjs';
 import { ensureNginx } from './nginx.mjs';
 import { ensurePrometheus } from './prometheus.mjs';
 import { prepareProgram } from './start.mjs';
+import { ensureUv, uvEnvironment } from './uv.mjs';
 
 const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
 const LOG_TAIL_LINES = 20;
 
 const say = (text) => process.stderr.write(`prepare: ${text}\n`);
 
-function run(command, args, stdio) {
-  const { status, signal, error } = spawnSync(command, args, { cwd: ROOT, stdio });
+function run(command, args, stdio, env = process.env) {
+  const { status, signal, error } = spawnSync(command, args, { cwd: ROOT, stdio, env });
   if (error) throw error;
   if (status !== 0) throw new Error(`${command} ${args.join(' ')}: ${signal ?? `exit code ${status}`}`);
 }
 
-/** The end of pip's log, which says what went wrong, without pip's many warnings. */
+/** The end of the log, which says what went wrong, without pip's many warnings. */
 function tailOf(log) {
   const lines = readFileSync(log, 'utf8').split('\n');
   const telling = lines.filter((line) => line.trim() !== '' && !line.startsWith('WARNING'));
   return telling.slice(-LOG_TAIL_LINES).join('\n');
 }
 
-function createEnvironment(environment, python) {
+function createEnvironment(environment) {
   if (environment.isComplete()) return; // another process made it while this one waited for the lock
+  const { name, folder, python, command, version } = environment;
   const log = openSync(environment.log, 'w');
   const stdio = ['ignore', log, log];
   const started = Date.now();
   try {
-    rmSync(environment.folder, { recursive: true, force: true });
-    say(`${environment.name} with Python ${python.version}; log: ${environment.log}`);
-    run(python.command, ['-m', 'venv', environment.folder], stdio);
-    for (const requirements of environment.steps) {
-      say(`  ${environment.name}: pip install ${requirements.join(' ')}`);
-      run(environment.python, ['-m', 'pip', 'install', '--no-compile', ...requirements], stdio);
+    rmSync(folder, { recursive: true, force: true });
+    say(`${name} with Python ${version}; log: ${environment.log}`);
+    run(command, ['-m', 'venv', folder], stdio);
+    const uv = ensureUv(cacheFolder(), command);
+    const env = uvEnvironment(cacheFolder(), command);
+    for (const words of environment.steps) {
+      say(`  ${name}: uv pip install ${words.join(' ')}`);
+      run(uv, ['pip', 'install', '--python', python, ...words], stdio, env);
     }
-    // On all cores, where pip would take one.
-    spawnSync(environment.python, [join(ROOT, 'src/setup/python/compile_packages.py')], { stdio });
-    if (environment.finish) run(environment.python, [join(ROOT, 'scripts', environment.finish)], stdio);
+    // On all cores.
+    spawnSync(python, [join(ROOT, 'src/setup/python/compile_packages.py')], { stdio });
+    if (environment.finish) run(python, [join(ROOT, 'scripts', environment.finish)], stdio);
   } catch (error) {
     say(tailOf(environment.log));
     throw error;
@@ -57,7 +61,7 @@ function createEnvironment(environment, python) {
     closeSync(log);
   }
   writeFileSync(environment.marker, `${JSON.stringify(environment.steps)}\n`);
-  say(`  ${environment.name}: done in ${Math.round((Date.now() - started) / 1000)} s`);
+  say(`  ${name}: done in ${Math.round((Date.now() - started) / 1000)} s`);
 }
 
 /**
@@ -81,11 +85,11 @@ async function ensureEnvironment(environment, ...option) {
 async function main([option, key]) {
   const { python, ...all } = environments();
   if (option === '--create') {
-    createEnvironment(all[key], python);
+    createEnvironment(all[key]);
     return;
   }
   if (option === '--create-older') {
-    createEnvironment(olderEnvironment(key), python);
+    createEnvironment(olderEnvironment(key));
     return;
   }
   if (option === '--older') {
@@ -96,7 +100,9 @@ async function main([option, key]) {
     prepareProgram();
     return;
   }
-  // pip takes one core, and waits for disks and networks: meanwhile this process does the rest, without a word to it.
+  // Before those that need it do the same, beside each other.
+  if (Object.values(all).some((one) => !one.isComplete())) ensureUv(cacheFolder(), python.command);
+  // What installs waits for disks and networks: meanwhile this process does the rest, without a word to it.
   const made = Promise.allSettled(
     Object.entries(all).map(async ([name, environment]) => {
       try {

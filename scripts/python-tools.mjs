@@ -1,4 +1,7 @@
-/** Checks the Python half of the package: `node scripts/python-tools.mjs lint|format|types|unit [PART OF A PATH]`. */
+/**
+ * Checks the Python half of the package: `node scripts/python-tools.mjs lint|format|types|unit|other-python [PART OF A PATH]`.
+ * `other-python`: the tests of the runtime, on the second Python that Open WebUI runs on.
+ */
 import { execFile, spawnSync } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
@@ -8,13 +11,14 @@ import { environments } from './environments.mjs';
 const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
 /** What Python finds its packages in: the preload process, the migration. */
 const PACKAGES = ['src/runtime/preload', 'src/setup/migrate'];
-const TESTS = ['test/preload', 'test/migrate'];
+const RUNTIME_TESTS = 'test/preload';
+const TESTS = [RUNTIME_TESTS, 'test/migrate'];
 const FOLDERS = ['src', 'scripts', 'bench', ...TESTS];
 
 /** Bytes that the tests of one file may print. */
 const LARGEST_OUTPUT = 64 * 1024 * 1024;
 
-const { openWebui, tools } = environments();
+const { openWebui, otherPython, tools } = environments();
 
 /** Python files of the folder, sorted, by their paths in the repository. */
 function filesBelow(folder) {
@@ -64,11 +68,13 @@ function runTests(python, path) {
   });
 }
 
-/** All tests of the Python half, or those in files whose path contains `part`: two files at a time, each in a process. */
-async function unit(part = '') {
-  const python = program(openWebui, 'python');
-  const paths = TESTS.flatMap(filesBelow).filter((path) => path.endsWith('_test.py') && path.includes(part));
-  if (paths.length === 0) throw new Error(`no test was found in ${TESTS.join(', ')}`);
+/** All tests in the folders, or those in files whose path contains `part`: two files at a time, each in a process. */
+async function unit(environment, folders, part = '') {
+  const python = program(environment, 'python');
+  const paths = folders
+    .flatMap(filesBelow)
+    .filter((path) => path.endsWith('_test.py') && path.includes(part));
+  if (paths.length === 0) throw new Error(`no test was found in ${folders.join(', ')}`);
   const failures = [];
   const takeTurns = async () => {
     for (let path = paths.shift(); path !== undefined; path = paths.shift()) {
@@ -94,9 +100,15 @@ const COMMANDS = {
 };
 
 async function main(name, ...rest) {
-  if (name === 'unit') return unit(...rest);
+  if (name === 'unit') return unit(openWebui, TESTS, ...rest);
+  if (name === 'other-python') {
+    if (otherPython?.isComplete()) return unit(otherPython, [RUNTIME_TESTS], ...rest);
+    process.stderr.write('skipped: the tests of the runtime on a second Python. This machine has one\n');
+    return;
+  }
   const command = COMMANDS[name];
-  if (!command) throw new Error(`expected one of ${Object.keys(COMMANDS).join(', ')}, unit; got ${name}`);
+  const names = [...Object.keys(COMMANDS), 'unit', 'other-python'];
+  if (!command) throw new Error(`expected one of ${names.join(', ')}; got ${name}`);
   command(FOLDERS.flatMap(filesBelow));
 }
 

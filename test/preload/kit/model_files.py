@@ -2,8 +2,12 @@
 
 import json
 import os
+import unittest
 from importlib.util import find_spec
 from pathlib import Path
+
+#: For a test of what loads models; the tests' second Python has no torch.
+needs_torch = unittest.skipUnless(find_spec("torch"), "torch is not installed")
 
 REPOSITORY = "acme/tiny"
 _HEADER = json.dumps({"a": {"dtype": "U8", "shape": [600_000], "data_offsets": [0, 600_000]}}).encode()

@@ -12,7 +12,7 @@ from pathlib import Path
 from unittest import mock
 
 import webui_preload
-from model_files import FILES, REPOSITORY, WEIGHTS, local_model
+from model_files import FILES, REPOSITORY, WEIGHTS, local_model, needs_torch
 from webui_preload.models.cache import find_model, models_folder, repository_of
 from webui_preload.models.files import RemoteFile, files_to_fetch
 from webui_preload.models.offline import go_offline, start_without_network
@@ -157,6 +157,7 @@ class CacheTest(unittest.TestCase):
         self.assertEqual(loads[2:], [("text-embedding-3-small", online), ("elsewhere", online)])
         self.assertEqual(constants.HF_HUB_OFFLINE, online)
 
+    @needs_torch
     def test_a_real_model_is_loaded_without_a_single_question(self) -> None:
         snapshot = self.place()
         shutil.rmtree(snapshot)

@@ -9,7 +9,7 @@ from typing import Any
 from unittest import mock
 
 from child import in_child
-from model_files import local_model
+from model_files import local_model, needs_torch
 from webui_preload.models.local_models import LocalModels, share_models
 
 TEXTS = ["The lighthouse of Windhaven was built by Mara Quill in 1843.", "Bread rises."] * 40
@@ -44,9 +44,11 @@ def open_webui(get_ef: Any = None, get_rf: Any = None, device: str = "cpu") -> A
 
 
 class LocalModelsTest(unittest.TestCase):
+    @needs_torch
     def test_forked_workers_embed_as_one_that_loads_the_model_itself(self) -> None:
         self.assertEqual(in_child(embeds_alike), "alike")
 
+    @needs_torch
     def test_forked_workers_rank_as_one_that_loads_the_model_itself(self) -> None:
         with tempfile.TemporaryDirectory() as folder:
             self.assertEqual(in_child(lambda: make_reranker(folder)), folder)
@@ -66,6 +68,7 @@ class LocalModelsTest(unittest.TestCase):
         with open_webui():
             self.assertEqual(share_models(LocalModels(reranker="jinaai/jina-colbert-v2")), [])
 
+    @needs_torch
     def test_goes_on_without_models_that_cannot_be_loaded(self) -> None:
         def load(*_: object, **_more: object) -> object:
             raise ValueError("no model")
@@ -79,6 +82,7 @@ class LocalModelsTest(unittest.TestCase):
 
         self.assertEqual(in_child(goes_on), "shared: [], its own: True, complaints: 2")
 
+    @needs_torch
     def test_hands_over_no_other_model_than_the_one_that_was_loaded(self) -> None:
         self.assertEqual(in_child(hands_over), "loaded once, others anew")
 

@@ -1,0 +1,1 @@
+export function fromPip(text: string): Record<string, string>;
