@@ -22,6 +22,9 @@ from .saved_answers import clear_streams, keep_answers
 #: Seconds between two looks. Each costs some 2 ms of the worker's CPU.
 INTERVAL = 1.0
 
+#: The same while a service is lost: until the look that finds it again, calls are refused.
+INTERVAL_WHILE_LOST = 0.2
+
 #: Most seconds between two attempts of Open WebUI's own listeners; its default is 30.
 RECONNECT_INTERVAL = 2.0
 
@@ -59,7 +62,8 @@ class ServiceWatch:
 
     async def _run(self) -> None:
         while True:
-            await asyncio.sleep(INTERVAL)
+            is_lost = self.outages.is_lost(REDIS) or self.outages.is_lost(DATABASE)
+            await asyncio.sleep(INTERVAL_WHILE_LOST if is_lost else INTERVAL)
             if self._has_redis:
                 await self._look(REDIS, self._ping_redis, _reconnect_live_updates)
             if self._has_server:
