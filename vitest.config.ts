@@ -52,6 +52,8 @@ export default defineConfig({
           include: ['test/unit/*/*.test.ts'],
           exclude: WITH_PROGRAMS,
           testTimeout: 60_000,
+          // Most of the time of 190 files would go into loading the same modules for each: 52 s of CPU time instead of 118.
+          isolate: false,
         },
       },
       { test: { name: 'programs', include: WITH_PROGRAMS, testTimeout: 60_000 } },

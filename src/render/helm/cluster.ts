@@ -62,9 +62,9 @@ ${runScript(startCommand(ECOSYSTEM))}`;
  * finishes an answer outlives PM2, but not process 1. The shell also buries processes whose parent has ended.
  */
 export function runScript(start: string, serveSeconds: number = ENDPOINT_SECONDS): string {
-  return `${start} &
+  return `trap 'sleep ${serveSeconds}; kill -TERM $! || true' TERM INT
+${start} &
 pm2=$!
-trap 'sleep ${serveSeconds}; kill -TERM "$pm2" || true' TERM INT
 code=0
 wait "$pm2" || code=$?
 while kill -0 "$pm2" 2>/dev/null; do

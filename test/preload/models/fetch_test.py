@@ -43,7 +43,8 @@ class FetchTest(unittest.TestCase):
         numbers = [str(number) for number in (writer, reach, stall)]
         command = [sys.executable, "-m", "webui_preload.models.fetch", *numbers, REPOSITORY]
         if self.largest_file:
-            # In units of 512 bytes; a write beyond it fails, as on a full disk.
+            # In units of 512 bytes; a write beyond it fails, as on a full disk. Python would leave half its bytecode.
+            environ["PYTHONDONTWRITEBYTECODE"] = "1"
             command = ["sh", "-c", f'ulimit -f {self.largest_file // 512}; exec "$@"', "sh", *command]
         process = subprocess.Popen(
             command, env={**self.environ, **environ}, pass_fds=[writer], stdout=subprocess.PIPE, text=True

@@ -231,7 +231,7 @@ describe('a cluster in each pod', () => {
     const given = helm({}, { ...CLUSTER, ...(graceSeconds && { graceSeconds }) });
     const [, cluster] = apps(given.values);
     expect(cluster.env.WEBUI_TUNE_DRAIN_SECONDS).toBe(`${drain}`);
-    expect(given.values.command[2]).toContain(`trap 'sleep 5; kill -TERM "$pm2" || true' TERM INT`);
+    expect(given.values.command[2]).toContain(`trap 'sleep 5; kill -TERM $! || true' TERM INT`);
     expect(given.warnings.join().includes('terminationGracePeriodSeconds')).toBe(graceSeconds !== undefined);
   });
 
