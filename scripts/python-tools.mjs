@@ -15,6 +15,9 @@ const RUNTIME_TESTS = 'test/preload';
 const TESTS = [RUNTIME_TESTS, 'test/migrate'];
 const FOLDERS = ['src', 'scripts', 'bench', ...TESTS];
 
+/** Those that take longest begin first, so that no process ends long after the other. */
+const LONGEST = ['changes', 'source', 'chats', 'target', 'routes_once', 'local_models', 'seldom_used'];
+
 /** Bytes that the tests of one file may print. */
 const LARGEST_OUTPUT = 64 * 1024 * 1024;
 
@@ -71,9 +74,11 @@ function runTests(python, path) {
 /** All tests in the folders, or those in files whose path contains `part`: two files at a time, each in a process. */
 async function unit(environment, folders, part = '') {
   const python = program(environment, 'python');
+  const place = (path) => LONGEST.indexOf(basename(path, '_test.py')) + 1 || LONGEST.length + 1;
   const paths = folders
     .flatMap(filesBelow)
-    .filter((path) => path.endsWith('_test.py') && path.includes(part));
+    .filter((path) => path.endsWith('_test.py') && path.includes(part))
+    .sort((a, b) => place(a) - place(b));
   if (paths.length === 0) throw new Error(`no test was found in ${folders.join(', ')}`);
   const failures = [];
   const takeTurns = async () => {
