@@ -26,6 +26,4 @@ export function environments(): {
   validators: PythonEnvironment;
   objectStore: PythonEnvironment;
   postgres16: PythonEnvironment;
-  /** Open WebUI without torch, on the other Python that it runs on, where the machine has one. */
-  otherPython?: PythonEnvironment;
 };

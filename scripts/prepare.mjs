@@ -10,7 +10,7 @@ import { closeSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } f
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { ensureChromium } from './chromium.mjs';
-import { cacheFolder, environments, olderEnvironment } from './environments.mjs';
+import { cacheFolder, environments, olderEnvironment, otherPythonEnvironment } from './environments.mjs';
 import { ensureFaketime } from './faketime.mjs';
 import { ensureNginx } from './nginx.mjs';
 import { ensurePrometheus } from './prometheus.mjs';
@@ -28,11 +28,13 @@ function run(command, args, stdio, env = process.env) {
   if (status !== 0) throw new Error(`${command} ${args.join(' ')}: ${signal ?? `exit code ${status}`}`);
 }
 
-/** The end of the log, which says what went wrong, without pip's many warnings. */
+/** The end of the log, which says what went wrong. */
 function tailOf(log) {
   const lines = readFileSync(log, 'utf8').split('\n');
-  const telling = lines.filter((line) => line.trim() !== '' && !line.startsWith('WARNING'));
-  return telling.slice(-LOG_TAIL_LINES).join('\n');
+  return lines
+    .filter((line) => line.trim() !== '')
+    .slice(-LOG_TAIL_LINES)
+    .join('\n');
 }
 
 function createEnvironment(environment) {
@@ -81,7 +83,9 @@ async function ensureEnvironment(environment, ...option) {
 }
 
 async function main([option, key]) {
-  const { python, ...all } = environments();
+  const { python, ...own } = environments();
+  const otherPython = otherPythonEnvironment();
+  const all = { ...own, ...(otherPython && { otherPython }) };
   if (option === '--create') {
     createEnvironment(all[key]);
     return;

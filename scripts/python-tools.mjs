@@ -6,7 +6,7 @@ import { execFile, spawnSync } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { environments } from './environments.mjs';
+import { environments, otherPythonEnvironment } from './environments.mjs';
 
 const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
 /** What Python finds its packages in: the preload process, the migration. */
@@ -21,7 +21,7 @@ const LONGEST = ['changes', 'source', 'chats', 'target', 'routes_once', 'local_m
 /** Bytes that the tests of one file may print. */
 const LARGEST_OUTPUT = 64 * 1024 * 1024;
 
-const { openWebui, otherPython, tools } = environments();
+const { openWebui, tools } = environments();
 
 /** Python files of the folder, sorted, by their paths in the repository. */
 function filesBelow(folder) {
@@ -74,11 +74,11 @@ function runTests(python, path) {
 /** All tests in the folders, or those in files whose path contains `part`: two files at a time, each in a process. */
 async function unit(environment, folders, part = '') {
   const python = program(environment, 'python');
-  const place = (path) => LONGEST.indexOf(basename(path, '_test.py')) + 1 || LONGEST.length + 1;
+  const isLong = (path) => LONGEST.includes(basename(path, '_test.py'));
   const paths = folders
     .flatMap(filesBelow)
     .filter((path) => path.endsWith('_test.py') && path.includes(part))
-    .sort((a, b) => place(a) - place(b));
+    .sort((a, b) => Number(isLong(b)) - Number(isLong(a)));
   if (paths.length === 0) throw new Error(`no test was found in ${folders.join(', ')}`);
   const failures = [];
   const takeTurns = async () => {
@@ -107,6 +107,7 @@ const COMMANDS = {
 async function main(name, ...rest) {
   if (name === 'unit') return unit(openWebui, TESTS, ...rest);
   if (name === 'other-python') {
+    const otherPython = otherPythonEnvironment();
     if (otherPython?.isComplete()) return unit(otherPython, [RUNTIME_TESTS], ...rest);
     process.stderr.write('skipped: the tests of the runtime on a second Python. This machine has one\n');
     return;

@@ -27,14 +27,14 @@ const SOURCES = ['global', 'install', ':env:'];
 
 /** What `pip config list` prints, as variables of uv. */
 export function fromPip(text) {
+  const options = [...text.matchAll(/^(global|install|:env:)\.([\w-]+)='(.*)'$/gm)];
+  options.sort(([, a], [, b]) => SOURCES.indexOf(a) - SOURCES.indexOf(b));
   const found = {};
-  for (const source of SOURCES) {
-    for (const [, from, name, value] of text.matchAll(/^(global|install|:env:)\.([\w-]+)='(.*)'$/gm)) {
-      if (from !== source || !(name in VARIABLES)) continue;
-      const [variable, separator] = VARIABLES[name];
-      const values = value.split(/(?:\s|\\n)+/).filter(Boolean);
-      if (values.length > 0) found[variable] = values.join(separator);
-    }
+  for (const [, , name, value] of options) {
+    const values = value.split(/(?:\s|\\n)+/).filter(Boolean);
+    if (!(name in VARIABLES) || values.length === 0) continue;
+    const [variable, separator] = VARIABLES[name];
+    found[variable] = values.join(separator);
   }
   return found;
 }

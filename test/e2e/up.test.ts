@@ -229,21 +229,27 @@ describe.sequential('a person', () => {
 });
 
 /** `arrivalMs`: for how long the page may not have heard of an answer that is generated. */
-async function chatThroughEveryWorker(arrivalMs?: number): Promise<void> {
+async function chatThroughEveryWorker(arrivalMs = Number.POSITIVE_INFINITY): Promise<void> {
   const ui = await OpenWebui.signIn(installation.url, credentials());
   const page = await ui.connectSocket(scope);
   const workers = await installation.workerPids();
   expect(new Set(workers).size).toBe(WORKERS);
   const processes = () => workers.flatMap((pid) => readProcess(pid) ?? []);
-  for (const pid of workers) {
-    const connection = await connectTo((owner) => owner === pid, installation, processes);
-    const prompt = `through ${pid}`;
-    const answer = await ui.chat(page, prompt, { agent: connection, ...(arrivalMs && { arrivalMs }) });
-    expect(answer.text).toBe(wholeAnswer(prompt, upstream.pace));
-    expect(connection.opened).toBe(1);
-    connection.destroy();
+  try {
+    for (const pid of workers) {
+      const agent = await connectTo((owner) => owner === pid, installation, processes);
+      try {
+        const prompt = `through ${pid}`;
+        const answer = await ui.chat(page, prompt, { agent, arrivalMs });
+        expect(answer.text).toBe(wholeAnswer(prompt, upstream.pace));
+        expect(agent.opened).toBe(1);
+      } finally {
+        agent.destroy();
+      }
+    }
+  } finally {
+    page.close();
   }
-  page.close();
 }
 
 describe.sequential('kill -9', () => {
