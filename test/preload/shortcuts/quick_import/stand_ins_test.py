@@ -50,6 +50,7 @@ class StandInsTest(unittest.TestCase):
         (here / "shelf" / "__init__.py").write_text("NAME = 'of oak'\n")
         (here / "shelf" / "boxes.py").write_text(LIBRARY)
         (here / "shelf" / "room.py").touch()
+        (here / "shelf" / "crates.py").write_text("from .boxes import Box\nfrom . import room\n")
         (here / "neighbour.py").write_text("from tree.boxes import Box\n")
         (here / "tree").mkdir()
         (here / "tree" / "__init__.py").touch()
@@ -108,6 +109,13 @@ class StandInsTest(unittest.TestCase):
     def test_what_a_module_imports_is_left_alone(self) -> None:
         app = self.load()
         self.assertIs(app.OfNeighbour, sys.modules["tree.boxes"].Box)
+
+    def test_a_relative_statement_is_known_by_the_full_name(self) -> None:
+        with put_off({"shelf.crates": ("shelf.boxes", "shelf")}):
+            crates = importlib.import_module("shelf.crates")
+        self.assertEqual({"shelf.boxes", "shelf.room"} & {*sys.modules}, set())
+        self.assertEqual(crates.Box(2).content, 2)
+        self.assertIs(crates.room, sys.modules["shelf.room"])
 
     def test_a_module_named_with_its_package_is_imported(self) -> None:
         self.assertIs(self.load("dotted").shelf.room, sys.modules["shelf.room"])

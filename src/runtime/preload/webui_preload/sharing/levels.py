@@ -58,6 +58,9 @@ _APP_PARTS = (
     "open_webui.retrieval.loaders.main",
 )
 
+#: transformers and torch import these when the first model is loaded, which workers may do for themselves.
+_MODEL_PARTS = ("transformers.data", "torch.fx.experimental.symbolic_shapes")
+
 
 #: What a level may be forked without, where it is not safe with it: the local models, and the warmed caches.
 MODELS, WARMTH = "local models", "warmed caches"
@@ -133,15 +136,18 @@ def preload(
     holding = HoldTelemetryBack()
     with EntropyRecorder() as recorder, holding:
         if level in (APP, LEAN):
-            sparing = quick_import(asks_mcp=options.asks_mcp) if options.shortcuts else contextlib.nullcontext()
-            with _HiddenModules(HEAVY_LIBRARIES if level == LEAN else ()), sparing:
+            with _HiddenModules(HEAVY_LIBRARIES if level == LEAN else ()), _sparing(options, torch=level == APP):
                 drop_markup(importlib.import_module("open_webui.env"))
                 importlib.import_module("open_webui.main")
+                _import_where_found(_MODEL_PARTS if "transformers" in sys.modules else ())
         elif level == LIBRARIES:
             _import_libraries(third_party_modules(open_webui_folder()))
         _import_where_found(_SERVER_PARTS + (_APP_PARTS if level in (APP, LEAN) else ()))
         if level in (APP, LEAN):
             adapt_app(importlib.import_module("open_webui.main"), shortcuts=options.shortcuts)
+        gc.collect()
+        # What comes from here on is collected without a look at all that is there.
+        gc.freeze()
         warmed = options.warms and level in (APP, LEAN) and _warm(before)
         shared: list[str] = []
         if level == APP and (here := models()):
@@ -150,6 +156,7 @@ def preload(
             if unsafe_threads() != threads:
                 raise Unsafe(_in_words(unsafe_threads()), MODELS)
     gc.collect()
+    gc.unfreeze()
     descriptors = inspect_descriptors(before)
     obstacles = unsafe_threads() + descriptors.unsafe + (_rows_kept() if warmed else [])
     # What is safe to fork before it is warmed may be so again.
@@ -164,6 +171,12 @@ def preload(
         raise Unsafe("ids that cannot be renewed: " + _in_words(identities.unreachable), part)
     settle_heap(uncounted=options.shortcuts)
     return Preload(level, reason, version, identities, descriptors, frozenset(shared), holding.held, warmed)
+
+
+def _sparing(options: AppOptions, *, torch: bool) -> contextlib.AbstractContextManager[None]:
+    if not options.shortcuts:
+        return contextlib.nullcontext()
+    return quick_import(asks_mcp=options.asks_mcp, torch=torch)
 
 
 def _warm(before: set[Open]) -> bool:

@@ -1,7 +1,8 @@
 """Puts off libraries that the app imports for few installations.
 
 Clients of object stores, where uploads are files: 15 MiB of the lean level's 254, 0.3 of 5.8 s of CPU. The client for
-MCP servers, where none is configured: 16 MiB, 0.5 s. A worker that is asked for one of them imports it then.
+MCP servers, where none is configured: 16 MiB, 0.5 s. What trains and measures models, which nothing of the app does:
+TRAINING_FIGURES. A worker that is asked for one of them imports it then.
 """
 
 import contextlib
@@ -35,13 +36,46 @@ MCP_CLIENT: Mapping[str, Collection[str]] = {
     "open_webui.utils.tools": ("open_webui.utils.mcp.client",),
 }
 
+#: The parts of sentence_transformers for each kind of model that train it; it is loaded and asked without them.
+_TRAINERS = ("trainer", "training_args", "data_collator")
+
+
+def _of(package: str, *parts: str) -> Collection[str]:
+    return tuple(f"{package}.{part}" for part in parts)
+
+
+#: sentence_transformers 5.5.1 and transformers 5.5.4: what trains a model, its losses and its marks. They bring in
+#: scikit-learn, scipy's statistics and pandas.
+TRAINING: Mapping[str, Collection[str]] = {
+    "sentence_transformers": _of(
+        "sentence_transformers",
+        "backend",
+        "base.sampler",
+        "sentence_transformer.datasets",
+        "sentence_transformer.trainer",
+        "sentence_transformer.training_args",
+        "sparse_encoder",
+    ),
+    "sentence_transformers.base": _of("sentence_transformers.base", *_TRAINERS, "sampler"),
+    "sentence_transformers.sentence_transformer": _of("sentence_transformers.sentence_transformer", *_TRAINERS),
+    "sentence_transformers.cross_encoder": _of("sentence_transformers.cross_encoder", *_TRAINERS),
+    "sentence_transformers.util.similarity": ("sklearn.metrics",),
+    "sentence_transformers.util.tensor": ("scipy.sparse",),
+    "transformers.data": ("transformers.data.metrics",),
+    "transformers.generation.candidate_generator": ("sklearn.metrics",),
+    "transformers.loss.loss_deformable_detr": ("scipy.optimize",),
+    "transformers.loss.loss_for_object_detection": ("scipy.optimize",),
+    "transformers.loss.loss_rt_detr": ("scipy.optimize",),
+    "transformers.masking_utils": ("torch._dynamo._trace_wrapped_higher_order_op",),
+}
+
 
 @contextlib.contextmanager
 def seldom_used_put_off(environ: Mapping[str, str], asks_mcp: bool) -> Iterator[None]:
     """While active, what these settings do not use is put off. ``asks_mcp``: an MCP server is configured."""
     stores = OBJECT_STORES if environ.get("STORAGE_PROVIDER", "local").lower() == "local" else {}
     client = {} if asks_mcp else MCP_CLIENT
-    with put_off({**stores, **client}), contextlib.nullcontext() if asks_mcp else _models_of_mcp_alone():
+    with put_off({**stores, **client, **TRAINING}), contextlib.nullcontext() if asks_mcp else _models_of_mcp_alone():
         yield
 
 

@@ -9,6 +9,7 @@ a number, must not be put off: it is used where nobody notices.
 import builtins
 import contextlib
 import importlib
+import importlib.util
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from types import ModuleType
 from typing import Any
@@ -21,7 +22,8 @@ _ORIGIN = "_webui_tune_origin"
 def put_off(libraries: Mapping[str, Collection[str]]) -> Iterator[None]:
     """While active, imports of ``libraries`` by a module (the key) are put off.
 
-    Only its own statements are meant, not those of modules that it imports. ``import a.b`` is not put off.
+    Only its own statements are meant, not those of modules that it imports. ``import a.b`` is not put off. A library
+    is named in full, also where the statement is relative.
     """
     real_import: Any = builtins.__import__
 
@@ -33,11 +35,13 @@ def put_off(libraries: Mapping[str, Collection[str]]) -> Iterator[None]:
         level: int = 0,
     ) -> ModuleType:
         importer = str((globals or {}).get("__name__"))
-        if level == 0 and isinstance(globals, dict) and name in libraries.get(importer, ()):
-            if fromlist:
-                return _with_names(name, fromlist, globals)
-            if "." not in name:
-                return _StandInModule(name, globals)
+        if isinstance(globals, dict) and importer in libraries:
+            library = importlib.util.resolve_name("." * level + name, globals.get("__package__"))
+            if library in libraries[importer]:
+                if fromlist:
+                    return _with_names(library, fromlist, globals)
+                if "." not in name:
+                    return _StandInModule(name, globals)
         module: ModuleType = real_import(name, globals, locals, fromlist, level)
         return module
 

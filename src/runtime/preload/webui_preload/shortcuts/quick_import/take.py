@@ -6,19 +6,24 @@ from collections.abc import Iterator
 
 from ...log import complain
 from .changelog import shown_versions_alone
+from .package_owners import packages_asked_singly
 from .placeholder_hash import ready_made_hash
 from .routes_once import routes_built_once
 from .seldom_used import seldom_used_put_off
+from .torch_compiler import compiler_put_off
 
 
 @contextlib.contextmanager
-def quick_import(*, asks_mcp: bool) -> Iterator[None]:
+def quick_import(*, asks_mcp: bool, torch: bool) -> Iterator[None]:
     """While active, an import of the app is quicker. A version that is not as expected is imported as it is.
 
-    ``asks_mcp``: an MCP server is configured, so that the client for it is needed.
+    ``asks_mcp``: an MCP server is configured, so that the client for it is needed. ``torch``: it is imported too.
     """
     with contextlib.ExitStack() as spared:
         spared.enter_context(seldom_used_put_off(os.environ, asks_mcp))
+        if torch:
+            spared.enter_context(compiler_put_off())
+            spared.enter_context(packages_asked_singly())
         try:
             spared.enter_context(ready_made_hash())
             if not spared.enter_context(shown_versions_alone()):
