@@ -45,7 +45,16 @@ class EnginesTest(unittest.TestCase):
             ("no JSON", True),
         ):
             with self.subTest(tools):
-                self.assertEqual(ask_engines({**SETTINGS, "TOOL_SERVER_CONNECTIONS": tools}).asks_mcp, needed)
+                self.assertEqual(ask_engines({**SETTINGS, "TOOL_SERVER_CONNECTIONS": tools}).configured.mcp, needed)
         stored = {"tool_server.connections": [{"type": "mcp", "url": "http://tools"}]}
         with mock.patch.object(wait, "_stored_config", lambda _: stored):
-            self.assertTrue(ask_engines({"TOOL_SERVER_CONNECTIONS": "[]"}).asks_mcp)
+            self.assertTrue(ask_engines({"TOOL_SERVER_CONNECTIONS": "[]"}).configured.mcp)
+
+    def test_a_hybrid_search_is_known_from_the_environment_or_the_database(self) -> None:
+        def is_known(variable: str, stored: dict[str, object]) -> bool:
+            with mock.patch.object(wait, "_stored_config", return_value=stored):
+                return ask_engines({"ENABLE_RAG_HYBRID_SEARCH": variable}).configured.hybrid_search
+
+        self.assertFalse(is_known("", {}))
+        self.assertTrue(is_known("True", {}))
+        self.assertTrue(is_known("", {"rag.enable_hybrid_search": True}))

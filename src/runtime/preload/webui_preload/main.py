@@ -12,6 +12,7 @@ from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
+from .configured import Configured
 from .contract import EXIT_CANNOT_BOOT, Env, RunFolder
 from .forking import control
 from .forking import tcp_port as tcp
@@ -102,7 +103,7 @@ def main() -> NoReturn:
         packing = StaticPacking(settings.static_cache, os.environ, computed)
         generation = Generation(settings.run_folder, os.urandom(4).hex(), version)
         os.environ.setdefault("STATIC_DIR", str(generation.static_folder()))
-        start = Start(settings, level, reason, fallback.without if fallback else [], engines.asks_mcp)
+        start = Start(settings, level, reason, fallback.without if fallback else [], engines.configured)
         preload = _import(start, supply, generation, host, environment)
         supply.settle()
     except SettingsError as error:
@@ -181,16 +182,13 @@ def _choose_level(settings: Settings, fallback: Fallback | None, engines: Engine
 
 @dataclass(frozen=True)
 class Start:
-    """What is to be imported, and why. ``without``: parts that cannot be forked here.
-
-    ``asks_mcp``: whether the client for MCP servers is needed.
-    """
+    """What is to be imported, and why. ``without``: parts that cannot be forked here."""
 
     settings: Settings
     level: str
     reason: str
     without: list[str]
-    asks_mcp: bool
+    configured: Configured
 
     def takes(self, part: str) -> bool:
         """Whether ``part`` of the level is to be had."""
@@ -209,7 +207,7 @@ def _import(
             start.reason,
             version,
             models=models,
-            options=levels.AppOptions(settings.shortcuts, start.takes(levels.WARMTH), start.asks_mcp),
+            options=levels.AppOptions(settings.shortcuts, start.takes(levels.WARMTH), start.configured),
         )
     except levels.Unsafe as obstacle:
         following = level if obstacle.part else levels.NEXT_LEVEL.get(level)

@@ -15,6 +15,7 @@ from typing import Any
 
 from child import in_child
 from ports import free_port, wait_for
+from webui_preload.configured import ALL, Configured
 from webui_preload.sharing.levels import HEAVY_LIBRARIES
 from webui_preload.shortcuts.quick_import.seldom_used import seldom_used_put_off
 
@@ -27,6 +28,8 @@ STORES = {
     "AZURE_STORAGE_KEY": "b2YgYSB0ZXN0",
     "AZURE_STORAGE_CONTAINER_NAME": "container",
 }
+NOTHING = Configured(mcp=False, hybrid_search=False)
+BY_HAND = ("rich", "pygments")
 LIBRARIES = ("boto3", "botocore.client", "azure.storage.blob", "google.cloud.storage", "mcp.client", "mcp_types")
 
 #: A tool server, until its standard input ends.
@@ -57,7 +60,7 @@ class SeldomUsedTest(unittest.TestCase):
                 os.mkdir(places["DATA_DIR"])
                 # As at the lean level: torch and its like take half a minute.
                 sys.modules.update(dict.fromkeys(HEAVY_LIBRARIES))  # type: ignore[arg-type]
-                with seldom_used_put_off(os.environ, asks_mcp=False):
+                with seldom_used_put_off(os.environ, NOTHING):
                     modules = [importlib.import_module(f"open_webui.{name}") for name in names]
                 return json.dumps(check(*modules))
 
@@ -82,11 +85,23 @@ class SeldomUsedTest(unittest.TestCase):
 
     def test_the_client_for_mcp_is_imported_where_a_server_is_configured(self) -> None:
         def check() -> str:
-            with seldom_used_put_off({}, asks_mcp=True):
+            with seldom_used_put_off({}, ALL):
                 importlib.import_module("mcp.shared.auth")
             return str(loaded())
 
         self.assertEqual(in_child(check), "['mcp.client', 'mcp_types']")
+
+    def test_a_hybrid_search_works_all_the_same_from_two_threads_at_once(self) -> None:
+        self.assertEqual(
+            self.run_with({}, search_twice, "retrieval.utils"),
+            {"before": False, "found": ["Tides fall."] * 2, "after": True},
+        )
+
+    def test_what_is_used_by_hand_works_all_the_same(self) -> None:
+        self.assertEqual(
+            self.run_with({}, by_hand, "config"),
+            {"before": [], "error pages": [True] * 2, "commands": [True] * 2},
+        )
 
     def test_workers_ask_an_mcp_server_all_the_same_from_two_threads_at_once(self) -> None:
         port = free_port()
@@ -115,11 +130,56 @@ def clients(provider: Any) -> list[Any]:
     return [s3, azure, google, provider.ClientError is vars(real)["ClientError"]]
 
 
+def at_once(use: Any) -> list[Any]:
+    """What two threads get that begin together."""
+    barrier = threading.Barrier(2)
+    found: list[Any] = []
+
+    def run() -> None:
+        barrier.wait()
+        found.append(use())
+
+    threads = [threading.Thread(target=run) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return found
+
+
+def search_twice(utils: Any) -> dict[str, Any]:
+    before = "langsmith" in sys.modules
+    texts = ["Bread rises.", "Tides fall.", "Ships sail."]
+    okapi = importlib.import_module("rank_bm25").BM25Okapi([text.split() for text in texts])
+    documents = [utils.Document(page_content=text) for text in texts]
+
+    def search() -> str:
+        words = utils.BM25Retriever(docs=documents, vectorizer=okapi, k=1)
+        both = utils.EnsembleRetriever(retrievers=[words, words], weights=[0.5, 0.5])
+        [best] = asyncio.run(both.ainvoke("Tides fall."))
+        return str(best.page_content)
+
+    return {"before": before, "found": at_once(search), "after": "langsmith" in sys.modules}
+
+
+def by_hand(_config: object) -> dict[str, Any]:
+    before = [name for name in BY_HAND if name in sys.modules]
+    templates, httpx = importlib.import_module("mako.exceptions"), importlib.import_module("httpx")
+
+    def error_page() -> bool:
+        page: bytes = templates.html_error_template().render(error=ValueError("of a test"))
+        return b"of a test" in page and b".syntax-highlighted" in page
+
+    return {"before": before, "error pages": at_once(error_page), "commands": at_once(lambda: help_of(httpx.main))}
+
+
+def help_of(command: Any) -> bool:
+    return "--http2" in command.get_help(importlib.import_module("click").Context(command))
+
+
 def ask_twice(port: int, tools: Any, oauth: Any) -> list[Any]:
     """What is loaded before, the names of the server's tools, twice, and whether the app's own models work."""
     before = [name for name in loaded() if name.startswith("mcp")]
-    barrier = threading.Barrier(2)
-    found: list[list[str]] = []
 
     async def ask() -> list[str]:
         client = tools.MCPClient()
@@ -129,15 +189,7 @@ def ask_twice(port: int, tools: Any, oauth: Any) -> list[Any]:
         finally:
             await client.disconnect()
 
-    def run() -> None:
-        barrier.wait()
-        found.append(asyncio.run(ask()))
-
-    threads = [threading.Thread(target=run) for _ in range(2)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    found = at_once(lambda: asyncio.run(ask()))
     metadata = oauth.OAuthMetadata.model_validate(
         {
             "issuer": "http://127.0.0.1/",

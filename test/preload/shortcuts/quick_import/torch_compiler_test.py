@@ -11,6 +11,7 @@ from typing import Any
 
 from child import in_child
 from model_files import local_model, needs_torch
+from webui_preload.configured import ALL
 from webui_preload.shortcuts.quick_import.seldom_used import seldom_used_put_off
 from webui_preload.shortcuts.quick_import.torch_compiler import COMPILER, compiler_put_off
 
@@ -50,7 +51,7 @@ class TorchCompilerTest(unittest.TestCase):
 
 def all_put_off() -> contextlib.ExitStack:
     stack = contextlib.ExitStack()
-    stack.enter_context(seldom_used_put_off(os.environ, asks_mcp=True))
+    stack.enter_context(seldom_used_put_off(os.environ, ALL))
     stack.enter_context(compiler_put_off())
     return stack
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlsplit
 
+from ..configured import ALL, Configured
 from ..contract import DEFAULT_MODEL
 from ..log import say
 from ..models.local_models import NO_MODELS, LocalModels
@@ -33,8 +34,7 @@ class Engines:
     reason: str
     #: What workers load when they start.
     models: LocalModels = NO_MODELS
-    #: Whether a tool server of type "mcp" is configured.
-    asks_mcp: bool = False
+    configured: Configured = ALL
 
 
 def wait_for_services(environ: Mapping[str, str], pause: Callable[[float], None] = time.sleep) -> None:
@@ -82,7 +82,8 @@ def ask_engines(environ: Mapping[str, str]) -> Engines:
         return environ.get(variable, default), variable
 
     tools, _ = value("tool_server.connections", "TOOL_SERVER_CONNECTIONS", "[]")
-    return replace(_engines(environ, value), asks_mcp=_names_mcp(tools))
+    configured = Configured(_names_mcp(tools), _searches_hybrid(value))
+    return replace(_engines(environ, value), configured=configured)
 
 
 def _engines(environ: Mapping[str, str], value: Callable[[str, str, Any], tuple[Any, str]]) -> Engines:
@@ -103,11 +104,15 @@ def _engines(environ: Mapping[str, str], value: Callable[[str, str, Any], tuple[
 def _local_reranker(value: Callable[[str, str, Any], tuple[Any, str]]) -> tuple[str, str]:
     """The model that a worker's start-up loads to rank results (empty: none), and where it is set."""
     bypass, _ = value("rag.bypass_embedding_and_retrieval", "BYPASS_EMBEDDING_AND_RETRIEVAL", False)
-    hybrid, _ = value("rag.enable_hybrid_search", "ENABLE_RAG_HYBRID_SEARCH", False)
     engine, _ = value("rag.reranking_engine", "RAG_RERANKING_ENGINE", "")
     model, where = value("rag.reranking_model", "RAG_RERANKING_MODEL", "")
-    is_loaded = model and engine != "external" and _is_true(hybrid) and not _is_true(bypass)
+    is_loaded = model and engine != "external" and _searches_hybrid(value) and not _is_true(bypass)
     return (str(model) if is_loaded else "", where)
+
+
+def _searches_hybrid(value: Callable[[str, str, Any], tuple[Any, str]]) -> bool:
+    hybrid, _ = value("rag.enable_hybrid_search", "ENABLE_RAG_HYBRID_SEARCH", False)
+    return _is_true(hybrid)
 
 
 def _names_mcp(tools: Any) -> bool:

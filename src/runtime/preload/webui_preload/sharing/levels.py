@@ -14,6 +14,7 @@ from pathlib import Path
 from types import ModuleType
 
 from ..clock import accept_tokens_of_later
+from ..configured import ALL, Configured
 from ..installed import open_webui_folder
 from ..log import complain
 from ..models.local_models import NO_MODELS, LocalModels, share_models
@@ -109,8 +110,7 @@ class AppOptions:
     shortcuts: bool = False
     #: Whether it is asked for what a page asks, so that workers find its caches filled.
     warms: bool = False
-    #: Whether an MCP server is configured, whose client is then imported.
-    asks_mcp: bool = True
+    configured: Configured = ALL
 
 
 AS_IT_IS = AppOptions()
@@ -176,7 +176,7 @@ def preload(
 def _sparing(options: AppOptions, *, torch: bool) -> contextlib.AbstractContextManager[None]:
     if not options.shortcuts:
         return contextlib.nullcontext()
-    return quick_import(asks_mcp=options.asks_mcp, torch=torch)
+    return quick_import(options.configured, torch=torch)
 
 
 def _warm(before: set[Open]) -> bool:

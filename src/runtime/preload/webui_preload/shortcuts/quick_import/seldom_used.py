@@ -2,7 +2,7 @@
 
 Clients of object stores, where uploads are files: 15 MiB of the lean level's 254, 0.3 of 5.8 s of CPU. The client for
 MCP servers, where none is configured: 16 MiB, 0.5 s. What trains and measures models, which nothing of the app does:
-TRAINING_FIGURES. A worker that is asked for one of them imports it then.
+57 of the whole level's 537 MiB, 0.7 of 6.3 s. A worker that is asked for one of them imports it then.
 """
 
 import contextlib
@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterator, Mapping
 from types import ModuleType
 from typing import Any
 
+from ...configured import Configured
 from .stand_ins import put_off
 
 #: open_webui/storage/provider.py (0.12.4) uses them where STORAGE_PROVIDER is s3, gcs or azure. azure.identity is not
@@ -34,6 +35,15 @@ OBJECT_STORES: Mapping[str, Collection[str]] = {
 MCP_CLIENT: Mapping[str, Collection[str]] = {
     "open_webui.routers.configs": ("open_webui.utils.mcp.client",),
     "open_webui.utils.tools": ("open_webui.utils.mcp.client",),
+}
+
+#: langchain_core 1.4.8 keeps a record of a hybrid search in its class.
+TRACER: Mapping[str, Collection[str]] = {"langchain_core.tracers.schemas": ("langsmith",)}
+
+#: For a command line, and for pages that show errors in templates.
+BY_HAND: Mapping[str, Collection[str]] = {
+    "httpx": ("httpx._main",),
+    "mako.exceptions": ("mako.ext.pygmentplugin",),
 }
 
 #: The parts of sentence_transformers for each kind of model that train it; it is loaded and asked without them.
@@ -65,17 +75,24 @@ TRAINING: Mapping[str, Collection[str]] = {
     "transformers.generation.candidate_generator": ("sklearn.metrics",),
     "transformers.loss.loss_deformable_detr": ("scipy.optimize",),
     "transformers.loss.loss_for_object_detection": ("scipy.optimize",),
+    "transformers.loss.loss_grounding_dino": ("scipy.optimize",),
+    "transformers.loss.loss_lw_detr": ("scipy.optimize",),
     "transformers.loss.loss_rt_detr": ("scipy.optimize",),
     "transformers.masking_utils": ("torch._dynamo._trace_wrapped_higher_order_op",),
 }
 
 
 @contextlib.contextmanager
-def seldom_used_put_off(environ: Mapping[str, str], asks_mcp: bool) -> Iterator[None]:
-    """While active, what these settings do not use is put off. ``asks_mcp``: an MCP server is configured."""
-    stores = OBJECT_STORES if environ.get("STORAGE_PROVIDER", "local").lower() == "local" else {}
-    client = {} if asks_mcp else MCP_CLIENT
-    with put_off({**stores, **client, **TRAINING}), contextlib.nullcontext() if asks_mcp else _models_of_mcp_alone():
+def seldom_used_put_off(environ: Mapping[str, str], configured: Configured) -> Iterator[None]:
+    """While active, what these settings do not use is put off."""
+    seldom = {**BY_HAND, **TRAINING}
+    if environ.get("STORAGE_PROVIDER", "local").lower() == "local":
+        seldom |= OBJECT_STORES
+    if not configured.mcp:
+        seldom |= MCP_CLIENT
+    if not configured.hybrid_search:
+        seldom |= TRACER
+    with put_off(seldom), contextlib.nullcontext() if configured.mcp else _models_of_mcp_alone():
         yield
 
 

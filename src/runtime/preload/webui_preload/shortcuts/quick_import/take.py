@@ -4,6 +4,7 @@ import contextlib
 import os
 from collections.abc import Iterator
 
+from ...configured import Configured
 from ...log import complain
 from .changelog import shown_versions_alone
 from .package_owners import packages_asked_singly
@@ -14,13 +15,13 @@ from .torch_compiler import compiler_put_off
 
 
 @contextlib.contextmanager
-def quick_import(*, asks_mcp: bool, torch: bool) -> Iterator[None]:
+def quick_import(configured: Configured, *, torch: bool) -> Iterator[None]:
     """While active, an import of the app is quicker. A version that is not as expected is imported as it is.
 
-    ``asks_mcp``: an MCP server is configured, so that the client for it is needed. ``torch``: it is imported too.
+    ``torch``: it is imported too.
     """
     with contextlib.ExitStack() as spared:
-        spared.enter_context(seldom_used_put_off(os.environ, asks_mcp))
+        spared.enter_context(seldom_used_put_off(os.environ, configured))
         if torch:
             spared.enter_context(compiler_put_off())
             spared.enter_context(packages_asked_singly())

