@@ -37,23 +37,22 @@ export const PM2_DAEMON = 96 * MIB;
  */
 export const LEVELS: Readonly<Record<PreloadLevel, LevelCost>> = {
   full: {
-    // 775 MiB with one worker, 858 with two, 1,016 to 1,033 with four; each of the four has 74 to 83, its supervisor included.
-    // On another machine 4 to 10 % more, measured when the import still took 45 MiB more. A shared local model
-    // (all-MiniLM-L6-v2) was measured then too: 905 to 1,028 with two, 1,043 with four.
-    base: 710 * MIB,
-    worker: 72 * MIB,
-    // Not the model, but torch's working memory: some 50 MiB in each worker that has embedded a document; not all have.
-    embedding: 25 * MIB,
-    source: 'measured: 775 MiB with one worker, 858 with two, 1,016 to 1,033 with four',
+    // 580 MiB with one worker, 652 with two, 782 with four; each of the four has 64 to 74, its supervisor included. With a
+    // shared local model (all-MiniLM-L6-v2) 657, 730 and 864.
+    base: 510 * MIB,
+    worker: 66 * MIB,
+    // The model takes 20 MiB once, and torch's working memory 55 in each worker that has embedded a document; not all have.
+    embedding: 35 * MIB,
+    source: 'measured: 580 MiB with one worker, 652 with two, 782 with four',
   },
   lean: {
-    // 345 MiB with one worker, 416 with two, 548 to 578 with four; each of the four has 64 to 74, its supervisor included.
-    base: 275 * MIB,
-    worker: 63 * MIB,
+    // 328 MiB with one worker, 395 with two, 518 with four; each of the four has 59 to 68, its supervisor included.
+    base: 260 * MIB,
+    worker: 61 * MIB,
     // Torch (300 MiB, which the other levels share or load anyway) and the model: 1,351 MiB with two workers, when the base
     // was 70 MiB more.
     embedding: 425 * MIB,
-    source: 'measured: 345 MiB with one worker, 416 with two, 548 to 578 with four',
+    source: 'measured: 328 MiB with one worker, 395 with two, 518 with four',
   },
   libraries: {
     base: 660 * MIB,

@@ -14,7 +14,7 @@ describe('the number of workers that is measured', () => {
   it('is two, or what there is room for', () => {
     expect(workersToMeasure(planOn(16, 16 * GIB))).toBe(2);
     expect(workersToMeasure({ ...planOn(16, 16 * GIB), workers: 1 })).toBe(1);
-    expect(workersToMeasure(planOn(16, 1050 * MIB))).toBe(1);
+    expect(workersToMeasure(planOn(16, 950 * MIB))).toBe(1);
     expect(() => workersToMeasure(planOn(16, 600 * MIB))).toThrow(/600 MiB are free/);
   });
 });

@@ -10,8 +10,8 @@ import { settingsOf } from '../../kit/settings-of.ts';
 describe('memory', () => {
   it('says how much is missing for one worker, and what would help', () => {
     const small = () => makePlan(inputOf({ machine: machineOf(2, 900 * MIB) }));
-    // 710 + 2 × (106 + 64) = 1050, of which 900 − 128 are there.
-    expect(small).toThrow('278 MiB are missing');
+    // 510 + 2 × (110 + 64) = 858, of which 900 − 128 are there.
+    expect(small).toThrow('86 MiB are missing');
     expect(small).toThrow(
       expect.objectContaining({
         exitCode: 5,
@@ -32,7 +32,7 @@ describe('memory', () => {
       }),
     );
     expect(plan.workers).toBe(2);
-    expect(plan.memory).toMatchObject({ level: 'lean', predicted: (275 + 2 * 72) * MIB });
+    expect(plan.memory).toMatchObject({ level: 'lean', predicted: (260 + 2 * 70) * MIB });
   });
 
   it.each([

@@ -10,13 +10,13 @@ import { REMOTE } from '../../kit/plans.ts';
 describe('workers', () => {
   it.each<[string, Partial<PlanInput>, number, Plan['limitedBy']]>([
     ['one for each core', {}, 4, 'cores'],
-    // (4096 − 410 reserve − 710) ÷ (72 + 25 for the embedding model + 9 + 64) = 17, and one of them for reloads.
-    ['as many as fit', { machine: machineOf(64, 4 * GIB) }, 16, 'memory'],
-    // Without the model: 2976 ÷ 145 = 20.
+    // (4096 − 410 reserve − 510) ÷ (66 + 35 for the embedding model + 9 + 64) = 18, and one of them for reloads.
+    ['as many as fit', { machine: machineOf(64, 4 * GIB) }, 17, 'memory'],
+    // Without the model: 3176 ÷ 139 = 22.
     [
       'more where documents are embedded elsewhere',
       { machine: machineOf(64, 4 * GIB), preload: 'app', settings: REMOTE },
-      19,
+      21,
       'memory',
     ],
     [
@@ -34,13 +34,13 @@ describe('workers', () => {
     [
       'never more than fit',
       { machine: machineOf(4, 4 * GIB), workers: { value: 64, from: 'w', source: 'flag' } },
-      16,
+      17,
       'memory',
     ],
     ['no more than the preset', { preset: loadPreset('small', '/') }, 2, 'user'],
     [
       'no more than a share of memory',
-      { memory: { value: 1.5 * GIB, from: '--memory 1.5GiB', source: 'flag' } },
+      { memory: { value: 1.2 * GIB, from: '--memory 1.2GiB', source: 'flag' } },
       2,
       'memory',
     ],
@@ -67,16 +67,16 @@ describe('workers', () => {
 
   it.each<[string, Partial<PlanInput>, number | undefined, number]>([
     ['a range is planned for its upper end', range(1, 3), 1, 3],
-    // 16 fit.
-    ['a range ends with what fits', { ...range(2, 64), machine: machineOf(4, 4 * GIB) }, 2, 16],
+    // 17 fit.
+    ['a range ends with what fits', { ...range(2, 64), machine: machineOf(4, 4 * GIB) }, 2, 17],
     [
       'less room than the least leaves a fixed number',
       { ...range(20, 64), machine: machineOf(4, 4 * GIB) },
       undefined,
-      16,
+      17,
     ],
     ['a range of one number is that number', range(3, 3), undefined, 3],
-    ['one worker is one worker', { ...range(1, 4), machine: machineOf(4, 1.2 * GIB) }, undefined, 1],
+    ['one worker is one worker', { ...range(1, 4), machine: machineOf(4, GIB) }, undefined, 1],
     ['a preset may ask for a range', { preset: loadPreset('shared', '/') }, 1, 4],
     [
       'a number that is asked for is one, with such a preset too',

@@ -282,7 +282,7 @@ describe('a cluster in each pod', () => {
     const { cluster, request, limit } = lean;
     if (!cluster) throw new Error('there is no cluster');
     const { memory, documents } = cluster;
-    expect(memory).toMatchObject({ level: 'lean', base: 275 * MIB, worker: 72 * MIB });
+    expect(memory).toMatchObject({ level: 'lean', base: 260 * MIB, worker: 70 * MIB });
     expect(request).toBeGreaterThanOrEqual(memory.predicted + 3 * memory.growth);
     expect(clusterMemory(cluster)).toBeLessThanOrEqual(limit);
     expect(documents.atOnce).toBeGreaterThan(0);
@@ -438,9 +438,9 @@ describe('what cannot work is refused, with the reason', () => {
     ],
     [
       'a pod that is too small for its workers',
-      { memory: { value: 1.5 * GIB, from: '--memory 1.5GiB', source: 'flag' } },
+      { memory: { value: GIB, from: '--memory 1GiB', source: 'flag' } },
       { ...OPTIONS, workersPerPod: 4 },
-      'a pod of 1,536 MiB (--memory 1.5GiB) holds',
+      'a pod of 1,024 MiB (--memory 1GiB) holds',
     ],
     [
       'several workers of Open WebUI’s own server',

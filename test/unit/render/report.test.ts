@@ -13,7 +13,7 @@ describe('the report', () => {
   it('says every number with its reason', () => {
     expect(lines.join('\n')).toMatch(/^ {2}workers +4 +cores: 4 physical cores \(8 hyper-threads\)$/m);
     expect(lines.join('\n')).toMatch(
-      /^ {2}memory needed +1,134 MiB +710 MiB for the full preload \+ 4 × 106 MiB, 25 MiB of it for the embedding model$/m,
+      /^ {2}memory needed +950 MiB +510 MiB for the full preload \+ 4 × 110 MiB, 35 MiB of it for the embedding model$/m,
     );
     expect(lines).toEqual(expect.arrayContaining(['look', 'note']));
   });

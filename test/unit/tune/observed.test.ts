@@ -121,7 +121,7 @@ describe('a plan with what was observed', () => {
   });
 
   it('warns where not even one worker fits any more, because one runs', () => {
-    const small = { machine: machineOf(2, 1400 * MIB) };
+    const small = { machine: machineOf(2, 1300 * MIB) };
     expect(() => planWith([], small)).toThrow('too little memory for one worker');
     const plan = planWith([OBSERVATION], small);
     expect(plan.workers).toBe(1);
