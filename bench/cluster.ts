@@ -94,7 +94,7 @@ async function benchCluster(form: Form): Promise<Figure[]> {
     const reloads = await reloadsUnderLoad(cluster, WORKERS);
     tell(`${name}: five reloads`, reloads);
     const restart = await preloadRestartUnderLoad(cluster, WORKERS);
-    tell(`${name}: preload restart and reload`, restart);
+    tell(`${name}: preload restart and reload`, restart.load);
     tell(`${name}: traffic`, await traffic(cluster));
     const pssAtTheEnd = treePss(cluster.processes());
 
@@ -135,10 +135,11 @@ async function benchCluster(form: Form): Promise<Figure[]> {
       {
         what: `${name}: preload restart under load, failed`,
         unit: 'requests',
-        samples: [restart.failed],
+        samples: [restart.load.failed],
         limit: 0,
       },
-      { what: `${name}: its slowest answer`, unit: 'ms', samples: [restart.worstMs] },
+      { what: `${name}: its slowest answer`, unit: 'ms', samples: [restart.load.worstMs] },
+      { what: `${name}: preload gone until all are renewed`, unit: 's', samples: restart.seconds },
       { what: `${name}: list of chats`, unit: 'requests/s', samples: perSecond },
     ];
   } finally {

@@ -98,19 +98,34 @@ export async function reloadsUnderLoad(cluster: Cluster, workers: number): Promi
   return report;
 }
 
-export async function preloadRestartUnderLoad(cluster: Cluster, workers: number): Promise<LoadReport> {
+export interface Renewals {
+  load: LoadReport;
+  /** Seconds until all workers are of the new generation: after `pm2 restart` of the preload process, and after its kill. */
+  seconds: number[];
+}
+
+export async function preloadRestartUnderLoad(cluster: Cluster, workers: number): Promise<Renewals> {
   const ui = await OpenWebui.signIn(cluster.url, cluster.services.admin);
   const load = listChats(cluster, ui);
   await load.proceed(100);
-  const former = cluster.pythonWorkers();
-  await cluster.pm2.restart(APPS.preload);
-  await untilGone(former, LEAVE_TIMEOUT_MS);
-  await cluster.untilServing(workers);
+  const seconds: number[] = [];
+  const ends = [
+    () => cluster.pm2.restart(APPS.preload),
+    async () => process.kill((await cluster.preload()).pid, 'SIGKILL'),
+  ];
+  for (const end of ends) {
+    const former = cluster.pythonWorkers();
+    const begun = performance.now();
+    await end();
+    await untilGone(former, LEAVE_TIMEOUT_MS);
+    await cluster.untilServing(workers);
+    seconds.push((performance.now() - begun) / 1000);
+  }
   const next = cluster.pythonWorkers();
   await cluster.pm2.reload(APPS.cluster);
   await untilGone(next, LEAVE_TIMEOUT_MS);
   await load.proceed(100);
   const report = await load.stop();
   await cluster.untilServing(workers);
-  return report;
+  return { load: report, seconds };
 }

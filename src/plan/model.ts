@@ -78,16 +78,19 @@ export const LEVELS: Readonly<Record<PreloadLevel, LevelCost>> = {
 };
 
 /** A worker whose Python does not count the references to what it shares (sharesUncounted), where that was measured. */
-const UNCOUNTED: Partial<Record<PreloadLevel, Pick<LevelCost, 'worker' | 'source'>>> = {
-  // 1,203 MiB with four workers and the build of torch for GPUs; each took 34 to 36, its supervisor included.
+const UNCOUNTED: Partial<Record<PreloadLevel, Pick<LevelCost, 'base' | 'worker' | 'source'>>> = {
+  // With the build of torch for GPUs, whose base is in CUDA: 980 MiB with one worker, 993 with two, 1,066 with four; each took
+  // 34 to 39, its supervisor included. With a shared local model 1,071 with two.
   full: {
+    base: 530 * MIB,
     worker: 28 * MIB,
-    source: 'measured with Python 3.12: 34 to 36 MiB for a worker and its supervisor',
+    source: 'measured with Python 3.12: 34 to 39 MiB for a worker and its supervisor',
   },
-  // Each worker took 29 to 36 MiB, its supervisor included.
+  // Each worker took 31 to 40 MiB, its supervisor included.
   lean: {
+    base: 275 * MIB,
     worker: 26 * MIB,
-    source: 'measured with Python 3.12: 307 MiB with one worker, 339 with two, 401 to 419 with four',
+    source: 'measured with Python 3.12: 317 MiB with one worker, 341 with two, 411 with four',
   },
 };
 
@@ -133,11 +136,13 @@ export function sharesUncounted(python: string, shortcuts: boolean): boolean {
 }
 
 /** Bytes of the tree without its workers. A single uvicorn worker has no parent: it is the server itself. */
-export function baseCost({ level, embedsLocally, measurement, hasCuda }: Kind, workers: number): number {
+export function baseCost(kind: Kind, workers: number): number {
+  const { level, embedsLocally, measurement, hasCuda, uncounted } = kind;
   if (measurement) return measurement.base;
   const from = level === 'uvicorn' && workers === 1 ? 'none' : level;
   const loadsTorch = level !== 'lean' || embedsLocally;
-  return LEVELS[from].base + (hasCuda && loadsTorch ? CUDA[from].base : 0);
+  const { base } = (uncounted && UNCOUNTED[from]) || LEVELS[from];
+  return base + (hasCuda && loadsTorch ? CUDA[from].base : 0);
 }
 
 /** Additional workers during a reload, which starts the new worker first; uvicorn does not reload. */

@@ -36,6 +36,20 @@ describe('memory', () => {
   });
 
   it.each([
+    ['app', 530 + 2 * (28 + 9)],
+    ['lean', 275 + 2 * (26 + 9)],
+  ] as const)('takes what was measured with Python 3.12 for the level %s: %i MiB', (preload, mib) => {
+    const { openWebui } = inputOf();
+    const input = inputOf({
+      preload,
+      settings: REMOTE,
+      workers: { value: 2, from: '--workers 2', source: 'flag' },
+      openWebui: { ...openWebui, python: '3.12.1' },
+    });
+    expect(makePlan(input).memory.predicted).toBe(mib * MIB);
+  });
+
+  it.each([
     ['3.11.7', 1],
     ['3.12.1', 2],
   ])(
