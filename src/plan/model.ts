@@ -50,7 +50,7 @@ export const LEVELS: Readonly<Record<PreloadLevel, LevelCost>> = {
     base: 260 * MIB,
     worker: 61 * MIB,
     // Torch (300 MiB, which the other levels share or load anyway) and the model: 1,351 MiB with two workers, when the base
-    // was 70 MiB more.
+    // was 85 MiB more.
     embedding: 425 * MIB,
     source: 'measured: 328 MiB with one worker, 395 with two, 518 with four',
   },

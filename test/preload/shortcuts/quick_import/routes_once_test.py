@@ -9,12 +9,12 @@ import json
 import os
 import sys
 import tempfile
-import threading
 import unittest
 from functools import partial
 from typing import Any
 from unittest import mock
 
+from at_once import at_once
 from child import in_child
 from fastapi import APIRouter, Depends, FastAPI, Header, Security
 from fastapi.dependencies.models import Dependant
@@ -124,18 +124,8 @@ class RoutesOnceTest(unittest.TestCase):
 
     def test_two_threads_get_one(self) -> None:
         route: Any = self.router.routes[0]
-        got, together = [], threading.Barrier(2)
-
-        def get() -> None:
-            together.wait()
-            got.append(route.dependant)
-
-        threads = [threading.Thread(target=get) for _ in range(2)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        self.assertIs(got[0], got[1])
+        one, other = at_once(lambda: route.dependant)
+        self.assertIs(one, other)
 
     def test_what_no_route_has_is_missing_as_ever(self) -> None:
         for route in (self.router.routes[0], self.app.routes[-1]):

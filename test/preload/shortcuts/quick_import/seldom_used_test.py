@@ -7,12 +7,12 @@ import os
 import subprocess
 import sys
 import tempfile
-import threading
 import unittest
 from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
+from at_once import at_once
 from child import in_child
 from ports import free_port, wait_for
 from webui_preload.configured import ALL, Configured
@@ -128,23 +128,6 @@ def clients(provider: Any) -> list[Any]:
         google = type(error).__name__
     real = sys.modules["botocore.exceptions"]
     return [s3, azure, google, provider.ClientError is vars(real)["ClientError"]]
-
-
-def at_once(use: Any) -> list[Any]:
-    """What two threads get that begin together."""
-    barrier = threading.Barrier(2)
-    found: list[Any] = []
-
-    def run() -> None:
-        barrier.wait()
-        found.append(use())
-
-    threads = [threading.Thread(target=run) for _ in range(2)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return found
 
 
 def search_twice(utils: Any) -> dict[str, Any]:

@@ -1,12 +1,12 @@
 import importlib
 import sys
 import tempfile
-import threading
 import unittest
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from at_once import at_once
 from webui_preload.shortcuts.quick_import.stand_ins import put_off
 
 LIBRARY = """
@@ -124,18 +124,7 @@ class StandInsTest(unittest.TestCase):
         for _ in range(50):
             forget()
             app = self.load()
-            barrier = threading.Barrier(4)
-            found: list[object] = []
-
-            def use(app: ModuleType = app, barrier: threading.Barrier = barrier, found: list[object] = found) -> None:
-                barrier.wait()
-                found.append(type(app.Box()))
-
-            threads = [threading.Thread(target=use) for _ in range(4)]
-            for thread in threads:
-                thread.start()
-            for thread in threads:
-                thread.join()
+            found = at_once(lambda app=app: type(app.Box()), 4)  # type: ignore[misc]
             self.assertEqual(found, [sys.modules["shelf.boxes"].Box] * 4)
 
 

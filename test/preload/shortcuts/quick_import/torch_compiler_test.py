@@ -4,11 +4,11 @@ import contextlib
 import json
 import os
 import sys
-import threading
 import unittest
 from importlib import import_module
 from typing import Any
 
+from at_once import at_once
 from child import in_child
 from model_files import local_model, needs_torch
 from webui_preload.configured import ALL
@@ -80,25 +80,17 @@ def used() -> str:
         sentence_transformers = import_module("sentence_transformers")
         import_module("transformers.data")
     alone = hidden(4)
-    barrier = threading.Barrier(2)
-    compiled: list[list[float]] = []
-    evaluated: list[float] = []
     model = sentence_transformers.SentenceTransformer(local_model(), device="cpu")
 
-    def use() -> None:
-        barrier.wait()
+    def use() -> tuple[list[float], float]:
         twice = torch.compile(lambda number: marked(number) + 1, backend="eager", fullgraph=True)
-        compiled.append(twice(torch.ones(2)).tolist())
+        compiled: list[float] = twice(torch.ones(2)).tolist()
         evaluation = import_module("sentence_transformers.sentence_transformer.evaluation")
         pairs = ["Bread rises.", "Tides fall."], ["Bread rose.", "Ships sail."]
         evaluator = evaluation.EmbeddingSimilarityEvaluator(*pairs, [0.9, 0.1], write_csv=False)
-        evaluated.append(round(evaluator(model)["spearman_cosine"], 6))
+        return compiled, round(evaluator(model)["spearman_cosine"], 6)
 
-    threads = [threading.Thread(target=use) for _ in range(2)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    compiled, evaluated = zip(*at_once(use), strict=True)
     compiler = sys.modules[COMPILER]
     try:
         torch.compile(hidden_from(hidden), backend="eager", fullgraph=True)(torch.ones(2))

@@ -26,6 +26,10 @@ class _NotYet(Exception):
     """The service does not answer, but may soon."""
 
 
+#: Gives the value of a key of the table ``config`` or else of a variable or a default, and where it is set.
+_Value = Callable[[str, str, Any], tuple[Any, str]]
+
+
 @dataclass(frozen=True)
 class Engines:
     """Whether this installation embeds or reranks in its own process, and where that is set."""
@@ -86,7 +90,7 @@ def ask_engines(environ: Mapping[str, str]) -> Engines:
     return replace(_engines(environ, value), configured=configured)
 
 
-def _engines(environ: Mapping[str, str], value: Callable[[str, str, Any], tuple[Any, str]]) -> Engines:
+def _engines(environ: Mapping[str, str], value: _Value) -> Engines:
     embedding, where = value("rag.embedding_engine", "RAG_EMBEDDING_ENGINE", "")
     if _is_true(environ.get("USE_SLIM_DOCKER")):
         return Engines(False, "USE_SLIM_DOCKER leaves local models out")
@@ -101,7 +105,7 @@ def _engines(environ: Mapping[str, str], value: Callable[[str, str, Any], tuple[
     return Engines(False, f"documents are embedded elsewhere ({where} is {embedding!r})")
 
 
-def _local_reranker(value: Callable[[str, str, Any], tuple[Any, str]]) -> tuple[str, str]:
+def _local_reranker(value: _Value) -> tuple[str, str]:
     """The model that a worker's start-up loads to rank results (empty: none), and where it is set."""
     bypass, _ = value("rag.bypass_embedding_and_retrieval", "BYPASS_EMBEDDING_AND_RETRIEVAL", False)
     engine, _ = value("rag.reranking_engine", "RAG_RERANKING_ENGINE", "")
@@ -110,7 +114,7 @@ def _local_reranker(value: Callable[[str, str, Any], tuple[Any, str]]) -> tuple[
     return (str(model) if is_loaded else "", where)
 
 
-def _searches_hybrid(value: Callable[[str, str, Any], tuple[Any, str]]) -> bool:
+def _searches_hybrid(value: _Value) -> bool:
     hybrid, _ = value("rag.enable_hybrid_search", "ENABLE_RAG_HYBRID_SEARCH", False)
     return _is_true(hybrid)
 

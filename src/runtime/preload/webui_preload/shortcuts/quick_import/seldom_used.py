@@ -49,13 +49,16 @@ BY_HAND: Mapping[str, Collection[str]] = {
 #: The parts of sentence_transformers for each kind of model that train it; it is loaded and asked without them.
 _TRAINERS = ("trainer", "training_args", "data_collator")
 
+#: Those of transformers that need scipy.
+_LOSSES = ("deformable_detr", "for_object_detection", "grounding_dino", "lw_detr", "rt_detr")
+
 
 def _of(package: str, *parts: str) -> Collection[str]:
     return tuple(f"{package}.{part}" for part in parts)
 
 
 #: sentence_transformers 5.5.1 and transformers 5.5.4: what trains a model, its losses and its marks. They bring in
-#: scikit-learn, scipy's statistics and pandas.
+#: scikit-learn, scipy and pandas.
 TRAINING: Mapping[str, Collection[str]] = {
     "sentence_transformers": _of(
         "sentence_transformers",
@@ -73,11 +76,7 @@ TRAINING: Mapping[str, Collection[str]] = {
     "sentence_transformers.util.tensor": ("scipy.sparse",),
     "transformers.data": ("transformers.data.metrics",),
     "transformers.generation.candidate_generator": ("sklearn.metrics",),
-    "transformers.loss.loss_deformable_detr": ("scipy.optimize",),
-    "transformers.loss.loss_for_object_detection": ("scipy.optimize",),
-    "transformers.loss.loss_grounding_dino": ("scipy.optimize",),
-    "transformers.loss.loss_lw_detr": ("scipy.optimize",),
-    "transformers.loss.loss_rt_detr": ("scipy.optimize",),
+    **{f"transformers.loss.loss_{loss}": ("scipy.optimize",) for loss in _LOSSES},
     "transformers.masking_utils": ("torch._dynamo._trace_wrapped_higher_order_op",),
 }
 
